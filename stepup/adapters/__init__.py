@@ -1,0 +1,1 @@
+"""The ports, made of PostgreSQL, Redis and the system."""

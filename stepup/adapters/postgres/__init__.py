@@ -1,0 +1,1 @@
+"""What must never be lost once acknowledged: policies, clients, authenticators, keys, audit."""

@@ -1,0 +1,1 @@
+"""The identity providers that say who a subject is before step-up."""

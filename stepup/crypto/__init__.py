@@ -1,0 +1,1 @@
+"""Signing, sealing and digesting; every key comes in as an argument."""

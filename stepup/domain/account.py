@@ -1,0 +1,65 @@
+"""What the account pages keep between two requests: a session, a login and an enrollment."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from stepup.domain.assurance import AuthnContext
+from stepup.domain.authenticator import TotpSecret
+from stepup.domain.ids import ChallengeId, Subject
+
+# An hour of looking after one's authenticators; what changes anything asks for a step-up anyway.
+SESSION_LIFETIME = timedelta(hours=1)
+LOGIN_LIFETIME = timedelta(minutes=10)
+ENROLLMENT_LIFETIME = timedelta(minutes=10)
+
+
+class BaseIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """Who a subject is before step-up, as an upstream issuer says."""
+
+    subject: Subject
+    name: str | None = None
+    acr: str | None = None
+    auth_time: datetime | None = None
+
+
+class AccountSession(msgspec.Struct, frozen=True, kw_only=True):
+    """A subject signed in to the account pages with base login.
+
+    `elevation` is the last step-up made in this session. `form_token` stops forged posts.
+    """
+
+    identity: BaseIdentity
+    form_token: str
+    created_at: datetime
+    expires_at: datetime
+    elevation: AuthnContext | None = None
+
+
+class PendingLogin(msgspec.Struct, frozen=True, kw_only=True):
+    """A base login that was sent to the upstream and has not come back yet."""
+
+    issuer: str
+    nonce: str
+    code_verifier: str
+    return_to: str
+
+
+class PendingEnrollment(msgspec.Struct, frozen=True, kw_only=True):
+    """An authenticator that was offered and is not confirmed yet.
+
+    Exactly one of `totp` and `webauthn_challenge` is set.
+    """
+
+    subject: Subject
+    totp: TotpSecret | None = None
+    webauthn_challenge: bytes | None = None
+
+
+class PendingElevation(msgspec.Struct, frozen=True, kw_only=True):
+    """A step-up that the account pages started for themselves, and where it leads back to."""
+
+    challenge_id: ChallengeId
+    session_digest: str
+    code_verifier: str
+    return_to: str

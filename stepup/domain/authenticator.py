@@ -1,0 +1,135 @@
+"""What a subject possesses and enrolled, and which of it can answer a challenge."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from stepup.domain.assurance import CeremonyFacts, Factor, Level, Method
+from stepup.domain.ids import AuthenticatorId, Subject
+from stepup.domain.requirement import Requirement
+
+
+class TotpSecret(msgspec.Struct, frozen=True, tag="totp", kw_only=True):
+    """The shared key of an authenticator app, and how it makes codes (RFC 6238)."""
+
+    secret: bytes
+    algorithm: str = "SHA1"
+    digits: int = 6
+    period: int = 30
+
+    def __repr__(self) -> str:
+        return f"TotpSecret({self.algorithm}, {self.digits}, {self.period}, ***)"
+
+
+class WebAuthnCredential(msgspec.Struct, frozen=True, tag="webauthn", kw_only=True):
+    """The record that WebAuthn Level 3 section 7.1 asks a relying party to keep."""
+
+    credential_id: bytes
+    public_key: bytes
+    sign_count: int = 0
+    transports: tuple[str, ...] = ()
+    backup_eligible: bool = False
+    backed_up: bool = False
+    user_verified: bool = True
+    attested: bool = False
+    aaguid: str = "00000000-0000-0000-0000-000000000000"
+
+
+class RecoveryCodes(msgspec.Struct, frozen=True, tag="recovery_code", kw_only=True):
+    """Keyed digests of the codes that are left; a used one is gone."""
+
+    digests: tuple[bytes, ...]
+    confirmed: bool = False
+
+    def __repr__(self) -> str:
+        return f"RecoveryCodes({len(self.digests)} left)"
+
+
+Credential = TotpSecret | WebAuthnCredential | RecoveryCodes
+
+
+class Authenticator(msgspec.Struct, frozen=True, kw_only=True):
+    """One enrolled authenticator of one subject."""
+
+    id: AuthenticatorId
+    subject: Subject
+    name: str
+    credential: Credential
+    created_at: datetime
+    last_used_at: datetime | None = None
+
+    @property
+    def method(self) -> Method:
+        """The way this authenticator answers a challenge."""
+        match self.credential:
+            case TotpSecret():
+                return Method.TOTP
+            case WebAuthnCredential():
+                return Method.WEBAUTHN
+            case RecoveryCodes():
+                return Method.RECOVERY_CODE
+
+    @property
+    def best_facts(self) -> CeremonyFacts:
+        """The most that a ceremony with this authenticator can prove."""
+        credential = self.credential
+        if isinstance(credential, WebAuthnCredential):
+            return CeremonyFacts(
+                method=Method.WEBAUTHN,
+                user_verified=credential.user_verified,
+                device_bound=not credential.backup_eligible,
+                attested=credential.attested,
+                aaguid=credential.aaguid,
+            )
+        return CeremonyFacts(method=self.method)
+
+    @property
+    def usable(self) -> bool:
+        """Say whether it can answer anything at all at the moment."""
+        return not isinstance(self.credential, RecoveryCodes) or (
+            self.credential.confirmed and bool(self.credential.digests)
+        )
+
+
+def usable_methods(
+    requirement: Requirement,
+    level: Level,
+    authenticators: Iterable[Authenticator],
+    passed: Iterable[CeremonyFacts] = (),
+) -> tuple[Method, ...]:
+    """Return the methods that bring a subject nearer to the level, single ones first.
+
+    A method is usable when it reaches the level alone with what was passed already, or when no
+    method does so alone and it belongs to a combination the subject can complete.
+    """
+    enrolled = [a for a in authenticators if a.usable and _is_allowed(requirement, a.method)]
+    done = tuple(passed)
+    alone = [a for a in enrolled if level.is_reached_by((*done, a.best_facts))]
+    chosen = alone or [
+        a
+        for a in enrolled
+        if any(
+            _can_complete(combination, done, enrolled)
+            and any(
+                factor.is_met_by(a.best_facts) and not any(factor.is_met_by(f) for f in done)
+                for factor in combination
+            )
+            for combination in level.any_of
+        )
+    ]
+    order = list(Method)
+    return tuple(sorted({a.method for a in chosen}, key=order.index))
+
+
+def _is_allowed(requirement: Requirement, method: Method) -> bool:
+    return requirement.methods is None or method in requirement.methods
+
+
+def _can_complete(
+    combination: tuple[Factor, ...],
+    done: tuple[CeremonyFacts, ...],
+    enrolled: list[Authenticator],
+) -> bool:
+    available = (*done, *(a.best_facts for a in enrolled))
+    return all(any(factor.is_met_by(facts) for facts in available) for factor in combination)

@@ -1,0 +1,45 @@
+"""The service that calls us, and what it may ask."""
+
+from enum import StrEnum
+
+import msgspec
+
+from stepup.domain.ids import ClientId
+
+
+class Role(StrEnum):
+    """What a client is for; a client may have several roles."""
+
+    PEP = "pep"
+    """Asks for decisions (AuthZEN's policy enforcement point)."""
+    RP = "rp"
+    """Sends subjects to challenges and redeems codes."""
+    RS = "rs"
+    """Receives elevated tokens: introspects and consumes them."""
+
+
+class Client(msgspec.Struct, frozen=True, kw_only=True):
+    """A registered client.
+
+    `secret_digests` holds keyed digests, newest first; more than one while a secret is rotated.
+    `audiences` are those a client may ask tokens for; the first one is its default.
+    `subject_issuer` names the identity provider that a bare AuthZEN subject id belongs to.
+    """
+
+    client_id: ClientId
+    name: str
+    secret_digests: tuple[bytes, ...] = ()
+    redirect_uris: tuple[str, ...] = ()
+    roles: frozenset[Role] = frozenset()
+    audiences: tuple[str, ...] = ()
+    subject_issuer: str | None = None
+    asserts_subject: bool = False
+    asserts_authentication: bool = False
+    disabled: bool = False
+
+    def may(self, role: Role) -> bool:
+        """Say whether the client has a role and is in service."""
+        return not self.disabled and role in self.roles
+
+    def __repr__(self) -> str:
+        return f"Client({self.client_id})"

@@ -1,0 +1,247 @@
+"""Everything that can go wrong in the domain's own words; none of it knows HTTP.
+
+Each class has a stable code, which callers may depend on. `http/problems.py` gives each a status.
+"""
+
+from datetime import timedelta
+from typing import ClassVar
+
+
+class StepUpError(Exception):
+    """A broken precondition, with a stable code."""
+
+    code: ClassVar[str] = "error"
+    message: ClassVar[str] = "The request cannot be done."
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail or self.message)
+        self.detail = detail or self.message
+
+
+class InvalidRequestError(StepUpError):
+    """The request does not say what it must, or says it wrongly."""
+
+    code = "invalid_request"
+    message = "The request is malformed."
+
+
+class InvalidTicketError(StepUpError):
+    """The ticket was changed, has expired, or was made for somebody else."""
+
+    code = "invalid_ticket"
+    message = "The ticket is not valid."
+
+
+class InvalidSubjectTokenError(StepUpError):
+    """The base identity cannot be proved by what was sent."""
+
+    code = "invalid_subject_token"
+    message = "The subject token is not valid."
+
+
+class InvalidTargetError(StepUpError):
+    """The token has no audience, or one that the client may not ask for (RFC 8707)."""
+
+    code = "invalid_target"
+    message = "The audience is missing or not allowed for this client."
+
+
+class ClientAuthenticationError(StepUpError):
+    """The caller could not be authenticated; nothing says whether it exists."""
+
+    code = "invalid_client"
+    message = "Client authentication failed."
+
+
+class ClientNotAllowedError(StepUpError):
+    """The client is known, but may not do this."""
+
+    code = "unauthorized_client"
+    message = "This client may not do that."
+
+
+class NotAuthorizedError(StepUpError):
+    """The administrator's token is missing or wrong."""
+
+    code = "not_authorized"
+    message = "A valid token is needed."
+
+
+class ActionDeniedError(StepUpError):
+    """The policy denies the action, whatever the authentication."""
+
+    code = "action_denied"
+    message = "The policy denies this action."
+
+
+class UnmetRequirementError(StepUpError):
+    """No authenticator of the subject can reach the level that is asked for."""
+
+    code = "unmet_authentication_requirements"
+    message = "No authenticator of this subject reaches the required level."
+
+
+class ChallengeNotFoundError(StepUpError):
+    """There is no such challenge, or it has expired."""
+
+    code = "challenge_not_found"
+    message = "This challenge does not exist or has expired."
+
+
+class ChallengeNotPendingError(StepUpError):
+    """The challenge was answered, cancelled or denied before."""
+
+    code = "challenge_not_pending"
+    message = "This challenge is not open any more."
+
+
+class WrongBrowserError(StepUpError):
+    """The challenge was opened in another browser, and stays there."""
+
+    code = "wrong_browser"
+    message = "This challenge was started in another browser."
+
+
+class MethodNotUsableError(StepUpError):
+    """The method cannot answer this challenge."""
+
+    code = "method_not_usable"
+    message = "This method cannot be used here."
+
+
+class VerificationFailedError(StepUpError):
+    """The answer is wrong, was used before, or belongs to something else."""
+
+    code = "verification_failed"
+    message = "The answer is not right."
+
+    def __init__(self, detail: str | None = None, tries_left: int | None = None) -> None:
+        super().__init__(detail)
+        self.tries_left = tries_left
+
+
+class CeremonyExpiredError(StepUpError):
+    """The WebAuthn challenge was used or has expired; a new ceremony is needed."""
+
+    code = "ceremony_expired"
+    message = "This passkey request was used or has expired."
+
+
+class TooManyAttemptsError(StepUpError):
+    """The method is paused for this subject."""
+
+    code = "too_many_attempts"
+    message = "Too many attempts; this method is paused."
+
+    def __init__(self, retry_after: timedelta, detail: str | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class InvalidGrantError(StepUpError):
+    """The code is unknown, used, expired, or belongs to another client or verifier."""
+
+    code = "invalid_grant"
+    message = "The authorization code is not valid."
+
+
+class TokenAlreadyConsumedError(StepUpError):
+    """A once-only token was used up before."""
+
+    code = "token_already_consumed"
+    message = "This token was used before."
+
+
+class TokenNotConsumableError(StepUpError):
+    """The token is not valid, not once-only, or made for something else."""
+
+    code = "token_not_consumable"
+    message = "This token cannot be consumed."
+
+
+class AuthenticatorNotFoundError(StepUpError):
+    """The subject has no such authenticator."""
+
+    code = "authenticator_not_found"
+    message = "There is no such authenticator."
+
+
+class AuthenticatorExistsError(StepUpError):
+    """The credential belongs to somebody already, perhaps to this subject."""
+
+    code = "authenticator_exists"
+    message = "This authenticator is already enrolled."
+
+
+class LastAuthenticatorError(StepUpError):
+    """Removing it would leave the subject with nothing that reaches what a policy asks."""
+
+    code = "last_authenticator"
+    message = "This is the last authenticator that reaches a required level."
+
+
+class EnrollmentNotFoundError(StepUpError):
+    """The enrollment was finished before, or has expired."""
+
+    code = "enrollment_not_found"
+    message = "This enrollment was finished or has expired."
+
+
+class StepUpRequiredError(StepUpError):
+    """The subject must pass a challenge before doing this."""
+
+    code = "step_up_required"
+    message = "A stronger authentication is needed."
+
+
+class SessionNotFoundError(StepUpError):
+    """Nobody is signed in to the account pages with this cookie."""
+
+    code = "session_not_found"
+    message = "You are not signed in."
+
+
+class PolicyInvalidError(StepUpError):
+    """The policy document has findings that forbid its use."""
+
+    code = "policy_invalid"
+    message = "The policy document has errors."
+
+    def __init__(self, detail: str | None = None, findings: tuple[object, ...] = ()) -> None:
+        super().__init__(detail)
+        self.findings = findings
+
+
+class NotSupportedYetError(StepUpError):
+    """What was asked for is specified, but not built."""
+
+    code = "not_supported_yet"
+    message = "This is not supported yet."
+
+
+class BodyTooLargeError(StepUpError):
+    """The request body is larger than this endpoint reads."""
+
+    code = "body_too_large"
+    message = "The request body is too large."
+
+
+class OutcomeUnknownError(StepUpError):
+    """A spend was sent and nobody knows what became of it; the same attempt may be repeated."""
+
+    code = "outcome_unknown"
+    message = "The outcome is not known yet; repeat the same request."
+
+
+class DependencyUnavailableError(StepUpError):
+    """A store does not answer; nothing was granted."""
+
+    code = "dependency_unavailable"
+    message = "The service cannot answer at the moment; try again shortly."
+
+
+class NewerFormatError(StepUpError):
+    """A newer release wrote this; an older one must not guess (RELIABILITY: 503, never 401)."""
+
+    code = "newer_format"
+    message = "This state was written by a newer release; try again shortly."

@@ -1,0 +1,331 @@
+"""The policy: a catalog of actions, the guardrails above them, and the decision.
+
+In an action the first rule that matches wins. Guardrails match by tag or name pattern and can
+only raise: all that match are joined with the rule's requirement, the strictest of each part.
+A condition that cannot be evaluated raises the demand to the strongest that the documents could
+ask for this action; it never falls through to a weaker rule.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+import msgspec
+
+from stepup.domain.assurance import Approval, AuthnContext, Ladder
+from stepup.domain.binding import Properties, Value, bound_digest
+from stepup.domain.ids import ActionName
+from stepup.domain.requirement import Requirement, strictest
+
+
+class AttributeType(StrEnum):
+    """The types an attribute may be declared with."""
+
+    STRING = "string"
+    INT = "int"
+    DOUBLE = "double"
+    DECIMAL = "decimal"
+    BOOL = "bool"
+    TIMESTAMP = "timestamp"
+    DURATION = "duration"
+    IP = "ip"
+    LIST = "list"
+
+
+class Entity(StrEnum):
+    """Where in a request an attribute is found."""
+
+    SUBJECT = "subject"
+    RESOURCE = "resource"
+    ACTION = "action"
+    CONTEXT = "context"
+
+
+class Attribute(msgspec.Struct, frozen=True, kw_only=True):
+    """A declared attribute of an action's request."""
+
+    name: str
+    type: AttributeType
+    entity: Entity = Entity.ACTION
+    required: bool = False
+    enum: tuple[str, ...] = ()
+    scale: int = 2
+    sensitive: bool = False
+
+
+class DecisionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller asks about, in the entities of AuthZEN 1.0 section 5."""
+
+    subject_type: str
+    subject_id: str
+    action: ActionName
+    resource_type: str
+    resource_id: str
+    subject: Properties = {}
+    resource: Properties = {}
+    action_properties: Properties = {}
+    context: Properties = {}
+
+    def properties_of(self, entity: Entity) -> Properties:
+        """Return the properties that came with one entity."""
+        match entity:
+            case Entity.SUBJECT:
+                return self.subject
+            case Entity.RESOURCE:
+                return self.resource
+            case Entity.ACTION:
+                return self.action_properties
+            case Entity.CONTEXT:
+                return self.context
+
+    def value_of(self, attribute: Attribute) -> Value:
+        """Return the attribute's value, None when it was not sent."""
+        return self.properties_of(attribute.entity).get(attribute.name)
+
+
+class EvaluationError(msgspec.Struct, frozen=True):
+    """Why a condition has no answer."""
+
+    reason: str
+
+
+class Inputs(Protocol):
+    """A request's attributes, checked against an action's declaration and ready for conditions."""
+
+
+class AttributeSchema(Protocol):
+    """The declared attributes of an action, compiled."""
+
+    def read(
+        self, request: DecisionRequest, context: AuthnContext | None, now: datetime
+    ) -> Inputs | EvaluationError:
+        """Check the request's attributes; an error when one is missing or of the wrong type."""
+        ...
+
+
+class Condition(Protocol):
+    """A compiled `when`."""
+
+    def holds(self, inputs: Inputs) -> bool | EvaluationError:
+        """Evaluate on checked inputs; an error is a value, so that nobody forgets it."""
+        ...
+
+
+class Effect(StrEnum):
+    """What a rule does when it needs no authentication."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of an action: when it applies, and what it demands."""
+
+    id: str
+    when: Condition | None = None
+    then: Requirement | Effect
+    reason: str | None = None
+
+
+class Guardrail(msgspec.Struct, frozen=True, kw_only=True):
+    """A floor above all actions that its tags or patterns match."""
+
+    id: str
+    require: Requirement
+    tags: frozenset[str] = frozenset()
+    actions: tuple[str, ...] = ()
+
+    def matches(self, action: "Action") -> bool:
+        """Say whether the action carries one of the tags or has a matching name."""
+        return bool(self.tags & action.tags) or any(
+            fnmatchcase(action.name, pattern) for pattern in self.actions
+        )
+
+
+class Action(msgspec.Struct, frozen=True, kw_only=True):
+    """What a subject wants to do, and which rules speak about it."""
+
+    name: ActionName
+    title: Mapping[str, str] = {}
+    tags: frozenset[str] = frozenset()
+    attributes: tuple[Attribute, ...] = ()
+    schema: AttributeSchema
+    rules: tuple[Rule, ...] = ()
+    default: Requirement | Effect
+
+    def attribute(self, name: str) -> Attribute | None:
+        """Find a declared attribute."""
+        return next((a for a in self.attributes if a.name == name), None)
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """All levels, actions and guardrails of one immutable version."""
+
+    version: int
+    ladder: Ladder
+    actions: Mapping[ActionName, Action]
+    guardrails: tuple[Guardrail, ...] = ()
+
+    def guardrails_for(self, action: Action) -> tuple[Guardrail, ...]:
+        """Return every guardrail that speaks about the action."""
+        return tuple(guardrail for guardrail in self.guardrails if guardrail.matches(action))
+
+
+class Basis(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decision rests on."""
+
+    policy_version: int
+    rule: str | None = None
+    guardrails: tuple[str, ...] = ()
+    error: str | None = None
+
+
+class AllowReason(StrEnum):
+    """Why nothing more is needed."""
+
+    NOT_REQUIRED = "not_required"
+    ALREADY_SATISFIED = "already_satisfied"
+
+
+class DenyReason(StrEnum):
+    """Why no authentication would help."""
+
+    UNKNOWN_ACTION = "unknown_action"
+    RULE = "rule"
+    MISSING_BOUND_ATTRIBUTE = "missing_bound_attribute"
+
+
+class Allow(msgspec.Struct, frozen=True, kw_only=True):
+    """Go ahead."""
+
+    reason: AllowReason
+    basis: Basis
+
+
+class StepUp(msgspec.Struct, frozen=True, kw_only=True):
+    """Go ahead once the subject has authenticated like this."""
+
+    requirement: Requirement
+    bound: Mapping[str, Value]
+    displayed: Mapping[str, Value]
+    basis: Basis
+
+
+class Deny(msgspec.Struct, frozen=True, kw_only=True):
+    """Do not go ahead."""
+
+    reason: DenyReason
+    basis: Basis
+    text: str | None = None
+
+
+Decision = Allow | StepUp | Deny
+
+# The authentication may be a few seconds "in the future" between hosts with ordinary clocks.
+CLOCK_LEEWAY = timedelta(seconds=5)
+
+
+def decide(
+    policy: Policy, request: DecisionRequest, approval: Approval | None, now: datetime
+) -> Decision:
+    """Answer whether the authentication behind a request is good enough for its action."""
+    action = policy.actions.get(request.action)
+    if action is None:
+        basis = Basis(policy_version=policy.version)
+        return Deny(reason=DenyReason.UNKNOWN_ACTION, basis=basis)
+    rule, then, error = _first_match(action, request, approval, now)
+    if error is not None:
+        then = strongest_requirement(policy, action)
+    guardrails = policy.guardrails_for(action)
+    basis = Basis(
+        policy_version=policy.version,
+        rule=rule.id if rule else None,
+        guardrails=tuple(guardrail.id for guardrail in guardrails),
+        error=error,
+    )
+    if then is Effect.DENY:
+        return Deny(reason=DenyReason.RULE, basis=basis, text=rule.reason if rule else None)
+    base = (then,) if isinstance(then, Requirement) else ()
+    requirement = strictest(
+        (*base, *(guardrail.require for guardrail in guardrails)), policy.ladder
+    )
+    if requirement is None:
+        return Allow(reason=AllowReason.NOT_REQUIRED, basis=basis)
+    bound = _values(action, request, sorted(requirement.bind))
+    if any(value is None for value in bound.values()):
+        # A token bound to nothing would be good for any amount.
+        return Deny(reason=DenyReason.MISSING_BOUND_ATTRIBUTE, basis=basis)
+    if approval and is_approved(policy.ladder, requirement, action.name, bound, approval, now):
+        return Allow(reason=AllowReason.ALREADY_SATISFIED, basis=basis)
+    displayed = _values(action, request, requirement.display)
+    return StepUp(requirement=requirement, bound=bound, displayed=displayed, basis=basis)
+
+
+def is_fresh(requirement: Requirement, context: AuthnContext, now: datetime) -> bool:
+    """Say whether an authentication is recent enough."""
+    age = now - context.auth_time
+    # An auth_time in the future means a clock we cannot trust: treat it as stale.
+    return age >= -CLOCK_LEEWAY and (requirement.max_age is None or age <= requirement.max_age)
+
+
+def is_approved(
+    ladder: Ladder,
+    requirement: Requirement,
+    action: ActionName,
+    bound: Properties,
+    approval: Approval,
+    now: datetime,
+) -> bool:
+    """Say whether an approval is strong enough, recent enough and made for these values.
+
+    What is bound or once-only needs a ceremony of its own: a general authentication, however
+    strong, says nothing about the payee. Such a token proves its own freshness by its lifetime.
+    """
+    if not ladder.reaches(approval.context.acr, requirement.acr):
+        return False
+    if requirement.bind or requirement.once:
+        return approval.action == action and approval.bound_digest == bound_digest(action, bound)
+    return is_fresh(requirement, approval.context, now)
+
+
+def strongest_requirement(policy: Policy, action: Action) -> Requirement:
+    """Join everything the documents could ask for an action; the answer to any doubt.
+
+    When they ask for nothing anywhere, the top of the ladder, right now.
+    """
+    demands = [rule.then for rule in action.rules if isinstance(rule.then, Requirement)]
+    if isinstance(action.default, Requirement):
+        demands.append(action.default)
+    joined = strictest(demands, policy.ladder)
+    if joined is None:
+        return Requirement(acr=policy.ladder.top.acr, max_age=timedelta(0))
+    # Alternatives of different rules may share no method; "strongest" must not mean "impossible".
+    if joined.methods is not None and not joined.methods:
+        return msgspec.structs.replace(joined, methods=None)
+    return joined
+
+
+def _first_match(
+    action: Action, request: DecisionRequest, approval: Approval | None, now: datetime
+) -> tuple[Rule | None, Requirement | Effect, str | None]:
+    context = approval.context if approval else None
+    inputs = action.schema.read(request, context, now)
+    if isinstance(inputs, EvaluationError):
+        return None, action.default, inputs.reason
+    for rule in action.rules:
+        verdict = True if rule.when is None else rule.when.holds(inputs)
+        if isinstance(verdict, EvaluationError):
+            return rule, action.default, f"{rule.id}: {verdict.reason}"
+        if verdict:
+            return rule, rule.then, None
+    return None, action.default, None
+
+
+def _values(action: Action, request: DecisionRequest, names: Iterable[str]) -> dict[str, Value]:
+    values: dict[str, Value] = {}
+    for name in names:
+        attribute = action.attribute(name)
+        values[name] = None if attribute is None else request.value_of(attribute)
+    return values

@@ -1,0 +1,29 @@
+"""Who this deployment is: the names that tokens, pages and ceremonies carry."""
+
+import msgspec
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """The deployment's own names, fixed at start.
+
+    `issuer` is the identifier in tokens and metadata, without a trailing slash. `rp_id` and
+    `origins` are WebAuthn's relying-party identifier and the origins its pages have.
+    `subject_issuer` is the upstream that a bare subject id belongs to when a client names none.
+    """
+
+    issuer: str
+    region: str
+    rp_id: str
+    rp_name: str
+    origins: tuple[str, ...]
+    subject_issuer: str
+    development: bool = False
+
+    @property
+    def secure(self) -> bool:
+        """Say whether the deployment is reached over TLS, so that cookies may be `Secure`."""
+        return self.issuer.startswith("https://")
+
+    def url(self, path: str) -> str:
+        """Return the absolute URL of one of our paths."""
+        return f"{self.issuer}{path}"

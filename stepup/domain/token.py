@@ -1,0 +1,36 @@
+"""What an elevated token says, how long it lives, and when it is spent."""
+
+from datetime import datetime
+
+import msgspec
+
+from stepup.domain.assurance import Acr, Amr
+from stepup.domain.ids import ActionName, ChallengeId, ClientId, Subject, TokenId
+
+
+class ElevatedToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A short-lived proof that a subject met an acr for an action.
+
+    `auth_time` is the time of the step-up ceremony, not of the base login. `txn` names the
+    ceremony in every log that sees the token (RFC 9068, RFC 8417 section 2.2).
+    """
+
+    id: TokenId
+    challenge_id: ChallengeId
+    client_id: ClientId
+    subject: Subject
+    audience: str
+    acr: Acr
+    amr: tuple[Amr, ...]
+    auth_time: datetime
+    issued_at: datetime
+    expires_at: datetime
+    action: ActionName | None = None
+    bound_digest: str | None = None
+    once: bool = False
+    scope: str | None = None
+
+    @property
+    def txn(self) -> str:
+        """The transaction that audit events and signals share with this token."""
+        return str(self.challenge_id)

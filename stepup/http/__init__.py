@@ -1,0 +1,1 @@
+"""The edge: Litestar and nothing else."""

@@ -1,0 +1,1 @@
+"""Templates, texts and built assets of the pages a subject sees."""

@@ -1,0 +1,1 @@
+"""What a caller can ask: async functions of the ports."""
