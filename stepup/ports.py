@@ -226,12 +226,16 @@ class StepStore(Protocol):
     """The last accepted time step or signature count of each authenticator: only ever larger."""
 
     async def accept(
-        self, subject_id: SubjectId, authenticator_id: AuthenticatorId, step: int
+        self,
+        subject_id: SubjectId,
+        authenticator_id: AuthenticatorId,
+        step: int,
+        attempt: AttemptId | None = None,
     ) -> bool:
         """Accept a step that is larger than every one before it.
 
         Of concurrent callers with one step one gets True (RFC 6238 section 5.2: a code is
-        accepted once).
+        accepted once). An attempt that repeats its own step gets True again.
         """
         ...
 
@@ -266,6 +270,10 @@ class TokenStore(Protocol):
             TokenAlreadyConsumedError: If another attempt has it.
             TokenNotConsumableError: If no once-only token was issued for this challenge.
         """
+        ...
+
+    async def is_revoked(self, token_id: TokenId) -> bool:
+        """Say whether the token was revoked."""
         ...
 
     async def is_spent(self, challenge_id: ChallengeId, token_id: TokenId) -> bool:

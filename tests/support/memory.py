@@ -1,0 +1,292 @@
+"""The ports in memory, held to the same contracts as the real ones.
+
+Each store method is one step: it gives others a turn first, and then never awaits.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+from typing_extensions import override
+
+from stepup.domain.account import (
+    ENROLLMENT_LIFETIME,
+    LOGIN_LIFETIME,
+    AccountSession,
+    PendingElevation,
+    PendingEnrollment,
+    PendingLogin,
+)
+from stepup.domain.assurance import Method
+from stepup.domain.authorization import CODE_LIFETIME
+from stepup.domain.challenge import CHALLENGE_LIFETIME, METHOD_PAUSE, TRIES_PER_METHOD
+from stepup.domain.errors import (
+    TokenAlreadyConsumedError,
+    TokenNotConsumableError,
+    TooManyAttemptsError,
+)
+from stepup.domain.ids import AttemptId, AuthenticatorId, ChallengeId, SubjectId, TokenId
+from stepup.ports import (
+    AccountStore,
+    AttemptStore,
+    Changes,
+    Clock,
+    Outbox,
+    OutboxEntry,
+    ReplayStore,
+    State,
+    StepStore,
+    TokenStore,
+)
+from tests.support.memory_challenges import MemoryChallengeStore
+from tests.support.memory_database import MemoryDatabase, memory_database
+from tests.support.time_and_chance import TestClock, TestEntropy
+
+__all__ = ["MemoryDatabase", "TestClock", "TestEntropy", "memory_database", "memory_state"]
+
+
+Kept = TypeVar("Kept")
+
+
+def memory_state(clock: Clock | None = None) -> State:
+    """Return all of the state in memory; it expires by the given clock."""
+    clock = clock or TestClock()
+    challenges = MemoryChallengeStore(clock)
+    return State(
+        challenges=challenges,
+        steps=MemoryStepStore(),
+        attempts=MemoryAttemptStore(),
+        tokens=MemoryTokenStore(clock, challenges),
+        replays=MemoryReplayStore(clock),
+        accounts=MemoryAccountStore(clock),
+        outbox=MemoryOutbox(),
+        changes=MemoryChanges(),
+    )
+
+
+class MemoryStepStore(StepStore):
+    """Last steps in a dictionary."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[SubjectId, AuthenticatorId], tuple[int, AttemptId | None]] = {}
+
+    @override
+    async def accept(
+        self,
+        subject_id: SubjectId,
+        authenticator_id: AuthenticatorId,
+        step: int,
+        attempt: AttemptId | None = None,
+    ) -> bool:
+        await asyncio.sleep(0)
+        last, by = self._last.get((subject_id, authenticator_id), (-1, None))
+        if step > last:
+            self._last[subject_id, authenticator_id] = (step, attempt)
+            return True
+        return step == last and attempt is not None and attempt == by
+
+
+class MemoryAttemptStore(AttemptStore):
+    """GCRA buckets in a dictionary: the time at which each is full again."""
+
+    def __init__(self) -> None:
+        self._full_at: dict[tuple[SubjectId, Method], datetime] = {}
+
+    @override
+    async def spend(self, subject_id: SubjectId, method: Method, now: datetime) -> None:
+        await asyncio.sleep(0)
+        full_at = max(self._full_at.get((subject_id, method), now), now)
+        full_at += METHOD_PAUSE / TRIES_PER_METHOD
+        if full_at - now > METHOD_PAUSE:
+            raise TooManyAttemptsError(retry_after=full_at - now - METHOD_PAUSE)
+        self._full_at[subject_id, method] = full_at
+
+    @override
+    async def forgive(self, subject_id: SubjectId, method: Method) -> None:
+        await asyncio.sleep(0)
+        self._full_at.pop((subject_id, method), None)
+
+
+class MemoryTokenStore(TokenStore):
+    """Once-only records and revocation marks in dictionaries."""
+
+    def __init__(self, clock: Clock, challenges: MemoryChallengeStore) -> None:
+        self._clock = clock
+        self._once = challenges.once
+        self._revoked: dict[TokenId, datetime] = {}
+
+    @override
+    async def consume(
+        self, challenge_id: ChallengeId, token_id: TokenId, attempt: AttemptId, now: datetime
+    ) -> datetime:
+        await asyncio.sleep(0)
+        record = self._once.get(challenge_id)
+        if record is None or record.kept_until <= self._clock.now() or self._is_revoked(token_id):
+            raise TokenNotConsumableError
+        if record.consumed_at is None:
+            record.by, record.token_id, record.consumed_at = attempt, token_id, now
+        if (record.by, record.token_id) != (attempt, token_id):
+            raise TokenAlreadyConsumedError
+        return record.consumed_at
+
+    @override
+    async def is_spent(self, challenge_id: ChallengeId, token_id: TokenId) -> bool:
+        await asyncio.sleep(0)
+        record = self._once.get(challenge_id)
+        return self._is_revoked(token_id) or (record is not None and record.by is not None)
+
+    @override
+    async def revoke(self, token_id: TokenId, until: datetime) -> None:
+        await asyncio.sleep(0)
+        self._revoked[token_id] = until
+
+    def _is_revoked(self, token_id: TokenId) -> bool:
+        until = self._revoked.get(token_id)
+        return until is not None and self._clock.now() < until
+
+
+class MemoryReplayStore(ReplayStore):
+    """Seen identifiers in a dictionary."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seen: dict[tuple[str, str], tuple[AttemptId, datetime]] = {}
+
+    @override
+    async def remember(
+        self, scope: str, identifier: str, attempt: AttemptId, until: datetime
+    ) -> bool:
+        await asyncio.sleep(0)
+        seen = self._seen.get((scope, identifier))
+        if seen is None or seen[1] <= self._clock.now():
+            self._seen[scope, identifier] = (attempt, until)
+            return True
+        return seen[0] == attempt
+
+
+class _Drawer(Generic[Kept]):
+    """Values that expire, by name."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._values: dict[str, tuple[Kept, datetime]] = {}
+
+    async def put(self, name: str, value: Kept, until: datetime) -> None:
+        await asyncio.sleep(0)
+        self._values[name] = (value, until)
+
+    async def find(self, name: str) -> Kept | None:
+        await asyncio.sleep(0)
+        return self._live(self._values.get(name))
+
+    async def take(self, name: str) -> Kept | None:
+        await asyncio.sleep(0)
+        return self._live(self._values.pop(name, None))
+
+    def _live(self, entry: tuple[Kept, datetime] | None) -> Kept | None:
+        return entry[0] if entry and self._clock.now() < entry[1] else None
+
+
+class MemoryAccountStore(AccountStore):
+    """What the account pages keep."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._sessions: _Drawer[AccountSession] = _Drawer(clock)
+        self._logins: _Drawer[PendingLogin] = _Drawer(clock)
+        self._elevations: _Drawer[PendingElevation] = _Drawer(clock)
+        self._enrollments: _Drawer[PendingEnrollment] = _Drawer(clock)
+
+    def _in(self, span: timedelta) -> datetime:
+        return self._clock.now() + span
+
+    @override
+    async def put_session(self, digest: str, session: AccountSession) -> None:
+        await self._sessions.put(digest, session, session.expires_at)
+
+    @override
+    async def find_session(self, digest: str) -> AccountSession | None:
+        return await self._sessions.find(digest)
+
+    @override
+    async def remove_session(self, digest: str) -> None:
+        await self._sessions.take(digest)
+
+    @override
+    async def add_login(self, digest: str, login: PendingLogin) -> None:
+        await self._logins.put(digest, login, self._in(LOGIN_LIFETIME))
+
+    @override
+    async def consume_login(self, digest: str) -> PendingLogin | None:
+        return await self._logins.take(digest)
+
+    @override
+    async def add_elevation(self, digest: str, elevation: PendingElevation) -> None:
+        until = self._in(CHALLENGE_LIFETIME + CODE_LIFETIME)
+        await self._elevations.put(digest, elevation, until)
+
+    @override
+    async def consume_elevation(self, digest: str) -> PendingElevation | None:
+        return await self._elevations.take(digest)
+
+    @override
+    async def add_enrollment(self, enrollment_id: str, enrollment: PendingEnrollment) -> None:
+        await self._enrollments.put(enrollment_id, enrollment, self._in(ENROLLMENT_LIFETIME))
+
+    @override
+    async def find_enrollment(self, enrollment_id: str) -> PendingEnrollment | None:
+        return await self._enrollments.find(enrollment_id)
+
+    @override
+    async def consume_enrollment(self, enrollment_id: str) -> PendingEnrollment | None:
+        return await self._enrollments.take(enrollment_id)
+
+
+class MemoryOutbox(Outbox):
+    """Entries in a dictionary, oldest first."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._entries: dict[str, OutboxEntry] = {}
+
+    @override
+    async def append(self, *entries: OutboxEntry) -> None:
+        await asyncio.sleep(0)
+        for entry in entries:
+            self._count += 1
+            self._entries[f"{self._count}-0"] = entry
+
+    @override
+    async def read(self, count: int) -> Sequence[tuple[str, OutboxEntry]]:
+        await asyncio.sleep(0)
+        return list(self._entries.items())[:count]
+
+    @override
+    async def remove(self, entry_ids: Sequence[str]) -> None:
+        await asyncio.sleep(0)
+        for entry_id in entry_ids:
+            self._entries.pop(entry_id, None)
+
+
+class MemoryChanges(Changes):
+    """Announcements to everybody who listens in this process."""
+
+    def __init__(self) -> None:
+        self._listeners: set[asyncio.Queue[None]] = set()
+
+    @override
+    async def announce(self) -> None:
+        for listener in self._listeners:
+            listener.put_nowait(None)
+
+    @override
+    async def listen(self) -> AsyncIterator[None]:
+        queue: asyncio.Queue[None] = asyncio.Queue()
+        self._listeners.add(queue)
+        try:
+            while True:
+                await queue.get()
+                yield None
+        finally:
+            self._listeners.discard(queue)
