@@ -131,6 +131,11 @@ class MemoryTokenStore(TokenStore):
         return record.consumed_at
 
     @override
+    async def is_revoked(self, token_id: TokenId) -> bool:
+        await asyncio.sleep(0)
+        return self._is_revoked(token_id)
+
+    @override
     async def is_spent(self, challenge_id: ChallengeId, token_id: TokenId) -> bool:
         await asyncio.sleep(0)
         record = self._once.get(challenge_id)
