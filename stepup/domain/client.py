@@ -1,10 +1,13 @@
 """The service that calls us, and what it may ask."""
 
+import re
 from enum import StrEnum
 
 import msgspec
 
 from stepup.domain.ids import ClientId
+
+_LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\])(:\d{1,5})?(/[^#]*)?$")
 
 
 class Role(StrEnum):
@@ -41,5 +44,21 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
         """Say whether the client has a role and is in service."""
         return not self.disabled and role in self.roles
 
+    def redirects_to(self, redirect_uri: str) -> bool:
+        """Say whether a redirect URI is registered: exact match, any port on loopback literals.
+
+        RFC 9700 section 2.1 wants exact strings; RFC 8252 section 7.3 excepts the port of a
+        native app that listens on the loopback interface.
+        """
+        return redirect_uri in self.redirect_uris or (
+            _LOOPBACK.match(redirect_uri) is not None
+            and _without_port(redirect_uri) in map(_without_port, self.redirect_uris)
+        )
+
     def __repr__(self) -> str:
         return f"Client({self.client_id})"
+
+
+def _without_port(uri: str) -> str:
+    match = _LOOPBACK.match(uri)
+    return uri if match is None else f"http://{match[1]}{match[3] or ''}"

@@ -25,6 +25,27 @@ class InvalidRequestError(StepUpError):
     message = "The request is malformed."
 
 
+class UnsupportedResponseTypeError(StepUpError):
+    """Only the authorization code flow exists (RFC 9700 section 2.1.2)."""
+
+    code = "unsupported_response_type"
+    message = "The only supported response_type is code."
+
+
+class UnsupportedGrantTypeError(StepUpError):
+    """The token endpoint does not know the grant."""
+
+    code = "unsupported_grant_type"
+    message = "The only supported grant_type is authorization_code."
+
+
+class InvalidScopeError(StepUpError):
+    """The scope has characters that RFC 6749 section 3.3 does not allow."""
+
+    code = "invalid_scope"
+    message = "The scope is malformed."
+
+
 class InvalidTicketError(StepUpError):
     """The ticket was changed, has expired, or was made for somebody else."""
 

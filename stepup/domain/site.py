@@ -9,6 +9,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     `issuer` is the identifier in tokens and metadata, without a trailing slash. `rp_id` and
     `origins` are WebAuthn's relying-party identifier and the origins its pages have.
     `subject_issuer` is the upstream that a bare subject id belongs to when a client names none.
+    `admin_token_digest` is the SHA-256 of the development administrator's token; None in production.
     """
 
     issuer: str
@@ -18,6 +19,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     origins: tuple[str, ...]
     subject_issuer: str
     development: bool = False
+    admin_token_digest: bytes | None = None
 
     @property
     def secure(self) -> bool:

@@ -1,0 +1,233 @@
+"""The account pages' own sign-in and step-up: base login at the upstream, elevation by ourselves.
+
+The pages are a client of the service like any other: they ask for a decision, open a challenge,
+and redeem its code. Nothing is granted to them that another client would not get.
+"""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from stepup.crypto import digests
+from stepup.domain.account import (
+    SESSION_LIFETIME,
+    AccountSession,
+    PendingElevation,
+    PendingLogin,
+)
+from stepup.domain.assurance import AuthnContext
+from stepup.domain.authorization import Authorization
+from stepup.domain.client import Client, Role
+from stepup.domain.errors import InvalidRequestError, SessionNotFoundError
+from stepup.domain.ids import ActionName, AttemptId, ClientId
+from stepup.domain.policy import DecisionRequest
+from stepup.domain.requirement import Requirement
+from stepup.domain.site import Site
+from stepup.ports import Ports
+from stepup.usecases import authorize, decide, redeem
+
+ACCOUNT_CLIENT_ID = ClientId("stepup-account")
+LOGIN_PATH = "/account/login/callback"
+ELEVATED_PATH = "/account/elevated"
+
+
+class BegunLogin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the browser signs in, and the secret that its cookie keeps meanwhile."""
+
+    url: str
+    state: str
+
+    def __repr__(self) -> str:
+        return "BegunLogin(***)"
+
+
+class BegunElevation(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the browser steps up."""
+
+    url: str
+
+
+def account_client(site: Site) -> Client:
+    """Return the client that the account pages are; it exists in every deployment."""
+    return Client(
+        client_id=ACCOUNT_CLIENT_ID,
+        name=site.rp_name,
+        redirect_uris=(site.url(ELEVATED_PATH),),
+        roles=frozenset({Role.PEP, Role.RP}),
+        audiences=(site.issuer,),
+    )
+
+
+async def begin_login(ports: Ports, return_to: str) -> BegunLogin:
+    """Send a browser to the upstream for base login."""
+    state = ports.entropy.token(32)
+    login = PendingLogin(
+        issuer=ports.site.subject_issuer,
+        nonce=ports.entropy.token(16),
+        code_verifier=ports.entropy.token(32),
+        return_to=local_path(return_to),
+    )
+    await ports.state.accounts.add_login(_digest(ports, state), login)
+    url = await ports.upstreams.login_url(
+        login,
+        state=state,
+        redirect_uri=ports.site.url(LOGIN_PATH),
+        code_challenge=digests.code_challenge_of(login.code_verifier),
+    )
+    return BegunLogin(url=url, state=state)
+
+
+async def finish_login(ports: Ports, *, state: str, cookie: str, code: str) -> tuple[str, str]:
+    """Take the browser back from the upstream; returns the session's secret and where it goes on.
+
+    Raises:
+        InvalidRequestError: If another browser began this login, or it has ended (login CSRF).
+        InvalidSubjectTokenError: If the upstream's answer does not hold.
+    """
+    if not digests.equal(state.encode(), cookie.encode()):
+        raise InvalidRequestError("This sign-in was started in another browser.")
+    login = await ports.state.accounts.consume_login(_digest(ports, state))
+    if login is None:
+        raise InvalidRequestError("This sign-in was finished before, or has expired.")
+    now = ports.clock.now()
+    identity = await ports.upstreams.finish_login(
+        login, code=code, redirect_uri=ports.site.url(LOGIN_PATH), now=now
+    )
+    # A new secret at each sign-in: a fixed one would survive from before it.
+    secret = ports.entropy.token(32)
+    session = AccountSession(
+        identity=identity,
+        form_token=ports.entropy.token(16),
+        created_at=now,
+        expires_at=now + SESSION_LIFETIME,
+    )
+    await ports.state.accounts.put_session(_digest(ports, secret), session)
+    return secret, login.return_to
+
+
+async def find_session(ports: Ports, secret: str | None) -> AccountSession:
+    """Return who is signed in.
+
+    Raises:
+        SessionNotFoundError: If nobody is.
+    """
+    found = await ports.state.accounts.find_session(_digest(ports, secret)) if secret else None
+    if found is None or found.expires_at <= ports.clock.now():
+        raise SessionNotFoundError
+    return found
+
+
+async def sign_out(ports: Ports, secret: str) -> None:
+    """End a session; again is harmless."""
+    await ports.state.accounts.remove_session(_digest(ports, secret))
+
+
+def check_form_token(session: AccountSession, presented: str | None) -> None:
+    """Refuse a form that another site made the browser send.
+
+    Raises:
+        InvalidRequestError: If the token is not the session's.
+    """
+    if presented is None or not digests.equal(presented.encode(), session.form_token.encode()):
+        raise InvalidRequestError("This form is out of date; open the page again.")
+
+
+async def begin_elevation(
+    ports: Ports, secret: str, requirement: Requirement, action: ActionName, return_to: str
+) -> BegunElevation:
+    """Open a challenge for one of the account pages' own actions."""
+    session = await find_session(ports, secret)
+    client = account_client(ports.site)
+    catalogued = ports.snapshot.policy.actions.get(action)
+    state = ports.entropy.token(32)
+    verifier = ports.entropy.token(32)
+    authorization = Authorization(
+        client_id=client.client_id,
+        client_name=client.name,
+        subject=session.identity.subject,
+        requirement=requirement,
+        purpose=None if catalogued is None else decide.general_purpose(ports, catalogued),
+        audience=ports.site.issuer,
+        redirect_uri=ports.site.url(ELEVATED_PATH),
+        state=state,
+        code_challenge=digests.code_challenge_of(verifier),
+    )
+    pushed = await authorize.open_for_browser(ports, authorization)
+    await ports.state.accounts.add_elevation(
+        _digest(ports, state),
+        PendingElevation(
+            challenge_id=pushed.challenge_id,
+            session_digest=_digest(ports, secret),
+            code_verifier=verifier,
+            return_to=local_path(return_to),
+        ),
+    )
+    return BegunElevation(url=authorize.authorization_url(ports.site, client.client_id, pushed))
+
+
+async def finish_elevation(
+    ports: Ports, secret: str, *, state: str, code: str | None, attempt: AttemptId
+) -> str:
+    """Take the browser back from the challenge and raise its session; returns where it goes on.
+
+    Without a code the challenge was cancelled, and the session stays as it was.
+
+    Raises:
+        SessionNotFoundError: If nobody is signed in any more.
+        InvalidRequestError: If the step-up is none of this session's.
+        InvalidGrantError: If the code does not hold.
+    """
+    session = await find_session(ports, secret)
+    elevation = await ports.state.accounts.consume_elevation(_digest(ports, state))
+    if elevation is None or elevation.session_digest != _digest(ports, secret):
+        raise InvalidRequestError("This confirmation was used before, or has expired.")
+    if code is None:
+        return elevation.return_to
+    issued = await redeem.redeem(
+        ports,
+        account_client(ports.site),
+        code,
+        attempt,
+        redirect_uri=ports.site.url(ELEVATED_PATH),
+        code_verifier=elevation.code_verifier,
+    )
+    if issued.token.subject != session.identity.subject:
+        raise InvalidRequestError("This confirmation is somebody else's.")
+    raised = AuthnContext(
+        acr=issued.token.acr, amr=issued.token.amr, auth_time=issued.token.auth_time
+    )
+    await ports.state.accounts.put_session(
+        _digest(ports, secret), msgspec.structs.replace(session, elevation=raised)
+    )
+    return elevation.return_to
+
+
+def account_request(session: AccountSession, action: ActionName, now: datetime) -> DecisionRequest:
+    """Say what a signed-in subject wants to do to its own account."""
+    identity = session.identity
+    age = now - (identity.auth_time or session.created_at)
+    return DecisionRequest(
+        subject_type="user",
+        subject_id=identity.subject.sub,
+        action=action,
+        resource_type="account",
+        resource_id=identity.subject.sub,
+        context={
+            "base_acr": identity.acr or "",
+            "base_age_seconds": max(0, int(age / timedelta(seconds=1))),
+        },
+    )
+
+
+def local_path(text: str) -> str:
+    r"""Accept a path of ours to come back to; anything else leads to the account page.
+
+    Browsers read `//host` and `/\host` as another site: that would be an open redirector.
+    """
+    is_local = text.startswith("/account") and "\\" not in text and text.isprintable()
+    return text if is_local and not text.startswith("//") else "/account"
+
+
+def _digest(ports: Ports, secret: str) -> str:
+    key = digests.derive(ports.snapshot.keyring.root, "account")
+    return digests.encode(digests.keyed_digest(key, secret))

@@ -1,0 +1,47 @@
+"""Clients: who is calling, and registering those who may."""
+
+from stepup.crypto import digests
+from stepup.domain.audit import AuditEvent, AuditKind
+from stepup.domain.client import Client
+from stepup.domain.errors import ClientAuthenticationError
+from stepup.domain.ids import ClientId
+from stepup.domain.keyring import Keyring
+from stepup.ports import Ports
+
+_SECRET_PURPOSE = "client-secret"  # noqa: S105  the name of a derived key
+
+
+def secret_digest(keyring: Keyring, client_id: ClientId, secret: str) -> bytes:
+    """Digest a client secret: keyed and fast, since the secret itself has full entropy."""
+    key = digests.derive(keyring.root, _SECRET_PURPOSE)
+    return digests.keyed_digest(key, f"{client_id}\0{secret}")
+
+
+async def authenticate(ports: Ports, client_id: str, secret: str) -> Client:
+    """Return the client that this secret belongs to.
+
+    Raises:
+        ClientAuthenticationError: If the client is unknown or disabled, or the secret is wrong;
+            the error does not say which.
+    """
+    presented = secret_digest(ports.snapshot.keyring, ClientId(client_id), secret)
+    client = ports.snapshot.client(ClientId(client_id))
+    if client is None or client.disabled:
+        raise ClientAuthenticationError
+    # Every digest is compared, so that the time says nothing about a secret being rotated.
+    matches = [digests.equal(presented, known) for known in client.secret_digests]
+    if not any(matches):
+        raise ClientAuthenticationError
+    return client
+
+
+async def put(ports: Ports, client: Client) -> None:
+    """Register a client, or replace what was registered under its identifier."""
+    now = ports.clock.now()
+    async with ports.database.transaction() as stores:
+        await stores.clients.put(client)
+        await stores.audit.append(
+            ports.entropy.token(16),
+            AuditEvent(kind=AuditKind.CLIENT_CHANGED, at=now, client_id=client.client_id),
+        )
+    await ports.state.changes.announce()

@@ -1,0 +1,150 @@
+"""Decide whether an authentication is good enough for an action, and sign what would lift a denial."""
+
+from datetime import datetime
+
+import msgspec
+
+from stepup.crypto import digests, tickets, tokens
+from stepup.domain.assurance import Acr, Amr, Approval, AuthnContext, Level, Method
+from stepup.domain.authorization import TICKET_LIFETIME, Purpose, Ticket
+from stepup.domain.binding import bound_digest
+from stepup.domain.client import Client, Role
+from stepup.domain.errors import ClientNotAllowedError
+from stepup.domain.ids import ActionName, Subject
+from stepup.domain.keyring import Keyring
+from stepup.domain.policy import Action, Decision, DecisionRequest, StepUp
+from stepup.domain.policy import decide as apply_policy
+from stepup.domain.requirement import Requirement
+from stepup.ports import Ports
+
+_TICKET_PURPOSE = "ticket"
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller wants to know.
+
+    `elevated_token` is one of our tokens that the subject holds already; `asserted` is an
+    authentication that a client reports, believed only of clients that may.
+    """
+
+    request: DecisionRequest
+    subject_issuer: str | None = None
+    elevated_token: str | None = None
+    asserted: AuthnContext | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision, and with a step-up what it takes: the level's methods and the ticket."""
+
+    decision: Decision
+    subject: Subject
+    ticket: str | None = None
+    methods: tuple[Method, ...] = ()
+    amr_values: tuple[Amr, ...] = ()
+
+
+async def decide(ports: Ports, caller: Client, question: Question) -> Answer:
+    """Decide, and make the ticket when a step-up would lift the denial.
+
+    Raises:
+        ClientNotAllowedError: If the caller may not ask for decisions.
+    """
+    if not caller.may(Role.PEP):
+        raise ClientNotAllowedError
+    now = ports.clock.now()
+    subject = subject_of(ports, caller, question.request.subject_id, question.subject_issuer)
+    approval = await _approval(ports, caller, question, subject, now)
+    decision = apply_policy(ports.snapshot.policy, question.request, approval, now)
+    if not isinstance(decision, StepUp):
+        return Answer(decision=decision, subject=subject)
+    level = ports.snapshot.policy.ladder.get(decision.requirement.acr)
+    methods = methods_of(level, decision.requirement)
+    ticket = make_ticket(ports, caller, subject, question.request.action, decision)
+    signed = tickets.sign_ticket(ticket, ticket_key(ports.snapshot.keyring))
+    return Answer(
+        decision=decision,
+        subject=subject,
+        ticket=signed,
+        methods=methods,
+        amr_values=_amr_values(methods),
+    )
+
+
+def subject_of(ports: Ports, caller: Client, sub: str, issuer: str | None) -> Subject:
+    """Complete a bare subject identifier with the issuer it belongs to."""
+    return Subject(issuer or caller.subject_issuer or ports.site.subject_issuer, sub)
+
+
+def make_ticket(
+    ports: Ports, caller: Client, subject: Subject, action: ActionName, decision: StepUp
+) -> Ticket:
+    """Fix what the decision asks for, for this client, subject and these values."""
+    now = ports.clock.now()
+    catalogued = ports.snapshot.policy.actions[action]
+    return Ticket(
+        id=ports.entropy.token(16),
+        client_id=caller.client_id,
+        subject=subject,
+        requirement=decision.requirement,
+        purpose=Purpose(
+            action=action,
+            title=catalogued.title,
+            bound=decision.bound,
+            bound_digest=bound_digest(action, decision.bound),
+            displayed=decision.displayed,
+            policy_version=decision.basis.policy_version,
+        ),
+        issued_at=now,
+        expires_at=now + TICKET_LIFETIME,
+    )
+
+
+def general_purpose(ports: Ports, action: Action) -> Purpose:
+    """Name an action as a purpose that binds no values."""
+    return Purpose(
+        action=action.name,
+        title=action.title,
+        bound_digest=bound_digest(action.name, {}),
+        policy_version=ports.snapshot.policy.version,
+    )
+
+
+def ticket_key(keyring: Keyring) -> bytes:
+    """Return the key that tickets are signed with; only we read them."""
+    return digests.derive(keyring.root, _TICKET_PURPOSE)
+
+
+def methods_of(level: Level, requirement: Requirement) -> tuple[Method, ...]:
+    """List the methods that can have a part in reaching a level, whoever the subject is."""
+    named = {factor.method for combination in level.any_of for factor in combination}
+    allowed = named if requirement.methods is None else named & requirement.methods
+    return tuple(method for method in Method if method in allowed)
+
+
+async def _approval(
+    ports: Ports, caller: Client, question: Question, subject: Subject, now: datetime
+) -> Approval | None:
+    if question.elevated_token is not None:
+        return await _approval_of_token(ports, question.elevated_token, subject, now)
+    if question.asserted is not None and caller.asserts_authentication:
+        return Approval(context=question.asserted)
+    return None
+
+
+async def _approval_of_token(
+    ports: Ports, text: str, subject: Subject, now: datetime
+) -> Approval | None:
+    try:
+        token = tokens.read_elevated(text, ports.snapshot.keyring, ports.site, now)
+    except tokens.InvalidTokenError:
+        return None
+    # A token of somebody else, or one that was revoked or used up, approves nothing.
+    if token.subject != subject or await ports.state.tokens.is_spent(token.challenge_id, token.id):
+        return None
+    context = AuthnContext(acr=Acr(token.acr), amr=token.amr, auth_time=token.auth_time)
+    return Approval(context=context, action=token.action, bound_digest=token.bound_digest)
+
+
+def _amr_values(methods: tuple[Method, ...]) -> tuple[Amr, ...]:
+    words = {Method.WEBAUTHN: "hwk", Method.SMS: "sms"}
+    return tuple(dict.fromkeys(Amr(words.get(method, "otp")) for method in methods))

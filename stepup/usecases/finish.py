@@ -1,0 +1,95 @@
+"""Leave a challenge: with a code for the client, or with an error that says why not."""
+
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+
+from stepup.crypto import digests
+from stepup.domain.audit import AuditKind
+from stepup.domain.challenge import Challenge, ChallengeState
+from stepup.domain.errors import ChallengeNotPendingError
+from stepup.domain.ids import ChallengeId, Handle
+from stepup.domain.keyring import Keyring
+from stepup.ports import Ports
+from stepup.usecases.holder import Holder, answerable_methods, find_held
+from stepup.usecases.open_challenge import record
+
+
+class Passed(msgspec.Struct, frozen=True, kw_only=True):
+    """A verified challenge and its code; `redirect_url` when a browser brings the code back."""
+
+    challenge: Challenge
+    code: str
+    redirect_url: str | None
+
+    def __repr__(self) -> str:
+        return f"Passed({self.challenge.id})"
+
+
+async def issue_code(ports: Ports, challenge_id: ChallengeId, holder: Holder) -> Passed:
+    """Issue the one code of a verified challenge; asking again gives the same code.
+
+    Raises:
+        ChallengeNotPendingError: If the challenge is not verified, or its code was redeemed.
+    """
+    challenge = await find_held(ports, challenge_id, holder)
+    if challenge.state is not ChallengeState.VERIFIED:
+        raise ChallengeNotPendingError
+    keyring = ports.snapshot.keyring
+    secret = _code_secret(keyring, challenge_id)
+    await ports.state.challenges.issue_code(
+        challenge_id, code_digest(keyring, secret), ports.clock.now()
+    )
+    code = str(Handle(challenge_id, secret))
+    return Passed(
+        challenge=challenge,
+        code=code,
+        redirect_url=_redirect(ports, challenge, {"code": code}),
+    )
+
+
+async def cancel(ports: Ports, challenge_id: ChallengeId, holder: Holder) -> str | None:
+    """End a challenge without an answer; returns where the browser goes with the error.
+
+    A subject who had nothing to answer with is told apart, so that the application can say so
+    (OpenID Connect Core Unmet Authentication Requirements 1.0).
+
+    Raises:
+        ChallengeNotPendingError: If it was answered.
+    """
+    challenge = await find_held(ports, challenge_id, holder)
+    could_answer = bool(answerable_methods(ports, challenge))
+    cancelled = await ports.state.challenges.cancel(challenge_id)
+    if challenge.state is ChallengeState.PENDING:
+        now = ports.clock.now()
+        await record(ports, challenge, AuditKind.CHALLENGE_CANCELLED, now, could=could_answer)
+    error = "access_denied" if could_answer else "unmet_authentication_requirements"
+    text = (
+        "The subject cancelled."
+        if could_answer
+        else "No authenticator of the subject reaches the required level."
+    )
+    return _redirect(ports, cancelled, {"error": error, "error_description": text})
+
+
+def code_digest(keyring: Keyring, secret: str) -> bytes:
+    """Digest the secret part of a code."""
+    return digests.keyed_digest(digests.derive(keyring.root, "code-digest"), secret)
+
+
+def _code_secret(keyring: Keyring, challenge_id: ChallengeId) -> str:
+    # Computed, not drawn: two tabs, or a repeated request, get one code and not two.
+    key = digests.derive(keyring.root, "code")
+    return digests.encode(digests.keyed_digest(key, challenge_id))
+
+
+def _redirect(ports: Ports, challenge: Challenge, answer: dict[str, str]) -> str | None:
+    authorization = challenge.authorization
+    if authorization.redirect_uri is None:
+        return None
+    if authorization.state is not None:
+        answer["state"] = authorization.state
+    # RFC 9207 section 2: every answer names its issuer, errors too.
+    answer["iss"] = ports.site.issuer
+    separator = "&" if urlsplit(authorization.redirect_uri).query else "?"
+    return f"{authorization.redirect_uri}{separator}{urlencode(answer)}"

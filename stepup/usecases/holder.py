@@ -1,0 +1,120 @@
+"""Who may touch a challenge: the browser it was opened in, or the client that asked for it.
+
+Knowing a challenge's identifier is not enough for anything; it stands in URLs and logs.
+"""
+
+import msgspec
+
+from stepup.crypto import digests
+from stepup.domain.assurance import Method
+from stepup.domain.authenticator import usable_methods
+from stepup.domain.authorization import Authorization
+from stepup.domain.challenge import Challenge, ChallengeState
+from stepup.domain.errors import (
+    ChallengeNotFoundError,
+    ChallengeNotPendingError,
+    InvalidRequestError,
+    WrongBrowserError,
+)
+from stepup.domain.ids import ChallengeId, ClientId, Handle
+from stepup.ports import Ports
+from stepup.usecases.authorize import REQUEST_URI_PREFIX, request_uri_digest
+from stepup.usecases.open_challenge import level_of
+
+
+class Browser(msgspec.Struct, frozen=True):
+    """The holder of the cookie that the challenge was tied to."""
+
+    secret: str
+
+    def __repr__(self) -> str:
+        return "Browser(***)"
+
+
+class ApiClient(msgspec.Struct, frozen=True):
+    """The authenticated client that opened the challenge for its own screens."""
+
+    client_id: ClientId
+
+
+Holder = Browser | ApiClient
+
+
+async def claim(ports: Ports, client_id: str, request_uri: str, browser: Browser) -> Challenge:
+    """Tie a challenge to the browser that brings its `request_uri` first (RFC 9126 section 4).
+
+    Raises:
+        InvalidRequestError: If the `request_uri` is none of ours, has expired, or is another
+            client's.
+        WrongBrowserError: If another browser came first.
+    """
+    reference = request_uri.removeprefix(REQUEST_URI_PREFIX)
+    handle = Handle.parse(reference) if reference != request_uri else None
+    if handle is None:
+        raise InvalidRequestError("The request_uri is not one of ours.")
+    try:
+        challenge = await ports.state.challenges.claim(
+            handle.challenge_id,
+            request_uri_digest(ports, handle.secret),
+            browser_digest(ports, browser),
+        )
+    except ChallengeNotFoundError as error:
+        raise InvalidRequestError("The request_uri is unknown or has expired.") from error
+    if challenge.authorization.client_id != client_id:
+        raise InvalidRequestError("The request_uri belongs to another client.")
+    return challenge
+
+
+async def find_held(ports: Ports, challenge_id: ChallengeId, holder: Holder) -> Challenge:
+    """Return a challenge to the one who holds it, whatever state it is in.
+
+    Raises:
+        ChallengeNotFoundError: If there is none, it has expired, or it is another client's.
+        WrongBrowserError: If another browser holds it.
+    """
+    challenge = await ports.state.challenges.find(challenge_id)
+    if challenge is None or challenge.expires_at <= ports.clock.now():
+        raise ChallengeNotFoundError
+    match holder:
+        case Browser():
+            known = challenge.browser_digest
+            if known is None or not digests.equal(known, browser_digest(ports, holder)):
+                raise WrongBrowserError
+        case ApiClient():
+            # A challenge that a browser holds is answered there and nowhere else.
+            if (
+                challenge.authorization.client_id != holder.client_id
+                or challenge.authorization.redirect_uri is not None
+            ):
+                raise ChallengeNotFoundError
+    return challenge
+
+
+async def find_pending(ports: Ports, challenge_id: ChallengeId, holder: Holder) -> Challenge:
+    """Return a held challenge that can still be answered.
+
+    Raises:
+        ChallengeNotPendingError: If it was answered or cancelled.
+    """
+    challenge = await find_held(ports, challenge_id, holder)
+    if challenge.state is not ChallengeState.PENDING:
+        raise ChallengeNotPendingError
+    return challenge
+
+
+def answerable_methods(ports: Ports, challenge: Challenge) -> tuple[Method, ...]:
+    """Return the methods that bring this challenge nearer to its level and have tries left."""
+    authorization: Authorization = challenge.authorization
+    planned = usable_methods(
+        authorization.requirement,
+        level_of(ports, authorization),
+        challenge.authenticators,
+        challenge.passed,
+    )
+    return tuple(method for method in planned if challenge.tries_left(method))
+
+
+def browser_digest(ports: Ports, browser: Browser) -> bytes:
+    """Digest the secret in a browser's cookie."""
+    key = digests.derive(ports.snapshot.keyring.root, "browser")
+    return digests.keyed_digest(key, browser.secret)

@@ -1,0 +1,94 @@
+"""Introspect an elevated token, consume a once-only one, and revoke (RFC 7662, RFC 7009)."""
+
+from collections.abc import Mapping
+
+from stepup.crypto import tokens
+from stepup.domain.audit import AuditEvent, AuditKind
+from stepup.domain.client import Client, Role
+from stepup.domain.errors import ClientNotAllowedError, TokenNotConsumableError
+from stepup.domain.ids import AttemptId
+from stepup.domain.token import ElevatedToken
+from stepup.ports import AuditRecorded, Ports
+
+Claims = Mapping[str, object]
+
+
+async def introspect(ports: Ports, caller: Client, text: str) -> Claims | None:
+    """Return the claims of an active token that the caller may know of, else None.
+
+    Unknown, expired, revoked, used up and somebody else's all look the same (RFC 7662 section
+    2.2): the answer must not say which tokens exist.
+    """
+    token = _readable(ports, caller, text)
+    if token is None or await ports.state.tokens.is_spent(token.challenge_id, token.id):
+        return None
+    return tokens.claims_of(token, ports.site)
+
+
+async def consume(
+    ports: Ports,
+    caller: Client,
+    text: str,
+    attempt: AttemptId,
+    *,
+    expected_action: str | None,
+    expected_digest: str | None,
+) -> Claims:
+    """Use up a once-only token: of all callers exactly one gets its claims.
+
+    What it was approved for is checked first, so that a wrong question burns nothing.
+
+    Raises:
+        ClientNotAllowedError: If the caller is no resource server.
+        TokenNotConsumableError: If the token is invalid, revoked, not once-only, or approved for
+            something else.
+        TokenAlreadyConsumedError: If another attempt has used it.
+    """
+    if not caller.may(Role.RS):
+        raise ClientNotAllowedError
+    token = _readable(ports, caller, text)
+    if token is None or not token.once or await ports.state.tokens.is_revoked(token.id):
+        raise TokenNotConsumableError
+    if expected_action not in {None, token.action}:
+        raise TokenNotConsumableError("The token was approved for another action.")
+    if expected_digest not in {None, token.bound_digest}:
+        raise TokenNotConsumableError("The token was approved for other values.")
+    now = ports.clock.now()
+    consumed_at = await ports.state.tokens.consume(token.challenge_id, token.id, attempt, now)
+    await _record(ports, caller, token, AuditKind.TOKEN_CONSUMED)
+    return {**tokens.claims_of(token, ports.site), "consumed_at": int(consumed_at.timestamp())}
+
+
+async def revoke(ports: Ports, caller: Client, text: str) -> None:
+    """Revoke a token of the caller; anything that is not one is none of its business.
+
+    RFC 7009 section 2.2: an invalid token is no error, the client cannot do anything about it.
+    """
+    token = _readable(ports, caller, text)
+    if token is None:
+        return
+    await ports.state.tokens.revoke(token.id, token.expires_at)
+    await _record(ports, caller, token, AuditKind.TOKEN_REVOKED)
+
+
+def _readable(ports: Ports, caller: Client, text: str) -> ElevatedToken | None:
+    try:
+        token = tokens.read_elevated(text, ports.snapshot.keyring, ports.site, ports.clock.now())
+    except tokens.InvalidTokenError:
+        return None
+    is_its_own = token.client_id == caller.client_id
+    is_for_it = caller.may(Role.RS) and token.audience in caller.audiences
+    return token if is_its_own or is_for_it else None
+
+
+async def _record(ports: Ports, caller: Client, token: ElevatedToken, kind: AuditKind) -> None:
+    event = AuditEvent(
+        kind=kind,
+        at=ports.clock.now(),
+        client_id=caller.client_id,
+        subject_id=token.subject.id,
+        action=token.action,
+        challenge_id=token.challenge_id,
+        details={"jti": token.id},
+    )
+    await ports.state.outbox.append(AuditRecorded(event=event))

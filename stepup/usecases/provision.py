@@ -1,0 +1,120 @@
+"""Provision authenticators for a subject: an administrator's work, and a migration's."""
+
+from collections.abc import Mapping, Sequence
+
+from stepup.ceremonies import otp, provisioned
+from stepup.domain.audit import AuditEvent, AuditKind
+from stepup.domain.authenticator import Authenticator, TotpSecret, WebAuthnCredential
+from stepup.domain.errors import (
+    AuthenticatorNotFoundError,
+    InvalidRequestError,
+    NotSupportedYetError,
+)
+from stepup.domain.ids import AuthenticatorId, Subject
+from stepup.ports import Ports
+
+_DEFAULT_NAMES = {"totp": "Authenticator app", "webauthn": "Passkey"}
+
+
+async def provision(
+    ports: Ports, subject: Subject, described: Mapping[str, object]
+) -> Authenticator:
+    """Enroll an authenticator whose secret or public key somebody else made.
+
+    Raises:
+        InvalidRequestError: If a member is missing or malformed.
+        NotSupportedYetError: If the type is specified, but not built.
+        AuthenticatorExistsError: If the credential is enrolled already.
+    """
+    authenticator = Authenticator(
+        id=AuthenticatorId(ports.entropy.token(12)),
+        subject=subject,
+        name=_name(described),
+        credential=_credential(described),
+        created_at=ports.clock.now(),
+    )
+    await add_authenticator(ports, authenticator, by="administrator")
+    return authenticator
+
+
+async def add_authenticator(ports: Ports, authenticator: Authenticator, *, by: str) -> None:
+    """Keep an authenticator and record that it was enrolled, in one transaction.
+
+    Raises:
+        AuthenticatorExistsError: If the credential is enrolled already.
+    """
+    async with ports.database.transaction() as stores:
+        await stores.authenticators.add(authenticator)
+        event = AuditEvent(
+            kind=AuditKind.AUTHENTICATOR_ENROLLED,
+            at=ports.clock.now(),
+            subject_id=authenticator.subject.id,
+            details={"authenticator": authenticator.id, "method": authenticator.method, "by": by},
+        )
+        await stores.audit.append(ports.entropy.token(16), event)
+
+
+async def list_authenticators(ports: Ports, subject: Subject) -> Sequence[Authenticator]:
+    """Return a subject's authenticators, oldest first."""
+    async with ports.database.transaction() as stores:
+        return await stores.authenticators.of_subject(subject)
+
+
+async def remove(ports: Ports, subject: Subject, authenticator_id: AuthenticatorId) -> None:
+    """Remove an authenticator on an administrator's word.
+
+    Raises:
+        AuthenticatorNotFoundError: If the subject has no such authenticator.
+    """
+    async with ports.database.transaction() as stores:
+        if not await stores.authenticators.remove(subject, authenticator_id):
+            raise AuthenticatorNotFoundError
+        event = AuditEvent(
+            kind=AuditKind.AUTHENTICATOR_REVOKED,
+            at=ports.clock.now(),
+            subject_id=subject.id,
+            details={"authenticator": authenticator_id, "by": "administrator"},
+        )
+        await stores.audit.append(ports.entropy.token(16), event)
+
+
+def _credential(described: Mapping[str, object]) -> TotpSecret | WebAuthnCredential:
+    match described.get("type"):
+        case "totp":
+            return otp.parse_totp_parameters(described)
+        case "webauthn":
+            return provisioned.read_credential(described)
+        case "hotp":
+            raise NotSupportedYetError("Counter-based tokens are not supported yet.")
+        case _:
+            raise InvalidRequestError("type must be totp or webauthn.")
+
+
+def _name(described: Mapping[str, object]) -> str:
+    name = described.get("name")
+    if name is None:
+        return _DEFAULT_NAMES.get(str(described.get("type")), "Authenticator")
+    return checked_name(name)
+
+
+def checked_name(name: object) -> str:
+    """Accept what a person may call an authenticator: 1 to 64 printable characters.
+
+    Raises:
+        InvalidRequestError: If it is empty, too long, or has control characters.
+    """
+    text = " ".join(name.split()) if isinstance(name, str) else ""
+    if not 1 <= len(text) <= 64 or not text.isprintable():
+        raise InvalidRequestError("A name has 1 to 64 printable characters.")
+    return text
+
+
+def numbered(name: str, taken: Sequence[str]) -> str:
+    """Make a default name unique by a number, as people expect it: "Passkey (2)"."""
+    if name not in taken:
+        return name
+    return next(
+        candidate
+        for candidate in (f"{name} ({number})" for number in range(2, len(taken) + 3))
+        if candidate not in taken
+    )

@@ -1,0 +1,80 @@
+"""Recovery codes: made and shown once, proved by burning one, burned one by one."""
+
+from stepup.ceremonies import recovery_codes
+from stepup.crypto import digests
+from stepup.domain.account import AccountSession
+from stepup.domain.assurance import Method
+from stepup.domain.audit import AuditKind
+from stepup.domain.authenticator import Authenticator, RecoveryCodes
+from stepup.domain.errors import AuthenticatorNotFoundError, VerificationFailedError
+from stepup.domain.ids import AuthenticatorId
+from stepup.ports import Ports
+from stepup.usecases.account_guard import GENERATE_CODES, authenticators_of, event_of, permit
+
+_RANDOM_BYTES = 100
+
+
+async def generate(ports: Ports, session: AccountSession) -> tuple[str, ...]:
+    """Make a new set of recovery codes and return them, this one time; the old set is dead.
+
+    The new set answers nothing until one of its codes was burned to prove that they were kept.
+
+    Raises:
+        ElevationNeededError: If the session must step up first.
+    """
+    await permit(ports, session, GENERATE_CODES)
+    codes = recovery_codes.generate(ports.entropy.bytes(_RANDOM_BYTES))
+    key = digests.derive(ports.snapshot.keyring.root, "recovery-code")
+    subject = session.identity.subject
+    authenticator = Authenticator(
+        id=AuthenticatorId(ports.entropy.token(12)),
+        subject=subject,
+        name="Recovery codes",
+        credential=RecoveryCodes(digests=tuple(recovery_codes.digest(code, key) for code in codes)),
+        created_at=ports.clock.now(),
+    )
+    async with ports.database.transaction() as stores:
+        for old in await stores.authenticators.of_subject(subject):
+            if old.method is Method.RECOVERY_CODE:
+                await stores.authenticators.remove(subject, old.id)
+        await stores.authenticators.add(authenticator)
+        event = event_of(ports, subject, AuditKind.RECOVERY_CODES_GENERATED, count=len(codes))
+        await stores.audit.append(ports.entropy.token(16), event)
+    return codes
+
+
+async def confirm(ports: Ports, session: AccountSession, code: str) -> None:
+    """Burn one code to prove that the set was kept; from then on the others can be used.
+
+    Raises:
+        AuthenticatorNotFoundError: If the subject has no recovery codes.
+        TooManyAttemptsError: If the subject must wait before trying again.
+        VerificationFailedError: If it is none of them.
+    """
+    subject = session.identity.subject
+    await ports.state.attempts.spend(subject.id, Method.RECOVERY_CODE, ports.clock.now())
+    enrolled = await authenticators_of(ports, session)
+    kept = next((a for a in enrolled if a.method is Method.RECOVERY_CODE), None)
+    if kept is None:
+        raise AuthenticatorNotFoundError
+    if not await burn(ports, kept, code):
+        raise VerificationFailedError("That is none of your new codes.")
+    await ports.state.attempts.forgive(subject.id, Method.RECOVERY_CODE)
+
+
+async def burn(ports: Ports, planned: Authenticator, code: str) -> bool:
+    """Use up one recovery code; of concurrent callers with the same code one gets True."""
+    key = digests.derive(ports.snapshot.keyring.root, "recovery-code")
+    async with ports.database.transaction() as stores:
+        # The set in the challenge may be older than the last code that was burned.
+        current = await stores.authenticators.find(planned.subject, planned.id)
+        if current is None or not isinstance(current.credential, RecoveryCodes):
+            return False
+        codes = current.credential
+        digest = recovery_codes.matching_digest(codes, code, key)
+        if digest is None:
+            return False
+        left = tuple(known for known in codes.digests if known != digest)
+        return await stores.authenticators.replace_credential(
+            current.id, expected=codes, credential=RecoveryCodes(digests=left, confirmed=True)
+        )

@@ -1,0 +1,138 @@
+"""Redeem a code for an elevated token: once, and the same attempt gets the same token."""
+
+from datetime import timedelta
+
+import msgspec
+
+from stepup.crypto import digests, tokens
+from stepup.domain.audit import AuditEvent, AuditKind
+from stepup.domain.challenge import Challenge, amr_of
+from stepup.domain.client import Client, Role
+from stepup.domain.errors import ClientNotAllowedError, InvalidGrantError, InvalidRequestError
+from stepup.domain.ids import AttemptId, ChallengeId, Handle, TokenId
+from stepup.domain.keyring import Keyring
+from stepup.domain.requirement import MAX_TOKEN_LIFETIME
+from stepup.domain.token import ElevatedToken
+from stepup.ports import AuditRecorded, CodeReplayedError, Ports, PresentedCode, Redemption
+from stepup.usecases.finish import code_digest
+
+
+class Issued(msgspec.Struct, frozen=True, kw_only=True):
+    """An elevated token and its text."""
+
+    token: ElevatedToken
+    text: str
+    key_id: str
+    expires_in: int
+
+    def __repr__(self) -> str:
+        return f"Issued({self.token.id})"
+
+
+async def redeem(
+    ports: Ports,
+    caller: Client,
+    code: str,
+    attempt: AttemptId,
+    *,
+    redirect_uri: str | None,
+    code_verifier: str | None,
+) -> Issued:
+    """Spend a code and sign the token (RFC 6749 section 4.1.3, RFC 7636 section 4.6).
+
+    Raises:
+        ClientNotAllowedError: If the caller may not redeem codes.
+        InvalidRequestError: If the code verifier is malformed.
+        InvalidGrantError: If the code is unknown, expired, used, or bound to something else.
+    """
+    if not caller.may(Role.RP):
+        raise ClientNotAllowedError
+    handle = Handle.parse(code)
+    if handle is None:
+        raise InvalidGrantError
+    if code_verifier is not None and not digests.is_code_verifier(code_verifier):
+        raise InvalidRequestError("code_verifier is malformed.")
+    now = ports.clock.now()
+    presented = PresentedCode(
+        challenge_id=handle.challenge_id,
+        digest=code_digest(ports.snapshot.keyring, handle.secret),
+        client_id=caller.client_id,
+        redirect_uri=redirect_uri,
+        code_challenge=None if code_verifier is None else digests.code_challenge_of(code_verifier),
+    )
+    try:
+        redemption = await ports.state.challenges.redeem_code(presented, attempt, now)
+    except CodeReplayedError as error:
+        raise await _replayed(ports, caller, error.challenge_id) from error
+    return await _issue(ports, redemption)
+
+
+def token_id(keyring: Keyring, challenge_id: ChallengeId) -> TokenId:
+    """Compute the identifier of a challenge's token.
+
+    It is computed and not drawn, so that even an undetected double redemption would yield one
+    token identity, which one revocation ends (RELIABILITY section 1).
+    """
+    key = digests.derive(keyring.root, "jti")
+    return TokenId(f"{challenge_id}.{digests.encode(digests.keyed_digest(key, challenge_id)[:16])}")
+
+
+async def _issue(ports: Ports, redemption: Redemption) -> Issued:
+    keyring = ports.snapshot.keyring
+    token = _token(keyring, redemption)
+    text = tokens.sign_elevated(token, keyring.active, ports.site)
+    event = AuditEvent(
+        kind=AuditKind.TOKEN_ISSUED,
+        at=redemption.redeemed_at,
+        client_id=token.client_id,
+        subject_id=token.subject.id,
+        action=token.action,
+        challenge_id=token.challenge_id,
+        details={"jti": token.id, "acr": token.acr, "repeated": redemption.repeated},
+    )
+    await ports.state.outbox.append(AuditRecorded(event=event))
+    left = token.expires_at - ports.clock.now()
+    return Issued(
+        token=token,
+        text=text,
+        key_id=keyring.active.id,
+        expires_in=max(0, int(left.total_seconds())),
+    )
+
+
+def _token(keyring: Keyring, redemption: Redemption) -> ElevatedToken:
+    challenge: Challenge = redemption.challenge
+    authorization = challenge.authorization
+    purpose = authorization.purpose
+    return ElevatedToken(
+        id=token_id(keyring, challenge.id),
+        challenge_id=challenge.id,
+        client_id=authorization.client_id,
+        subject=authorization.subject,
+        audience=authorization.audience,
+        acr=authorization.requirement.acr,
+        amr=amr_of(challenge.passed),
+        auth_time=challenge.verified_at or redemption.redeemed_at,
+        issued_at=redemption.redeemed_at,
+        expires_at=redemption.redeemed_at + authorization.requirement.token_lifetime,
+        action=purpose.action if purpose else None,
+        bound_digest=purpose.bound_digest if purpose else None,
+        once=authorization.requirement.once,
+        scope=authorization.scope,
+    )
+
+
+async def _replayed(ports: Ports, caller: Client, challenge_id: ChallengeId) -> InvalidGrantError:
+    # RFC 6749 section 4.1.2: whoever has the code twice may be a thief, so what it gave ends.
+    now = ports.clock.now()
+    revoked = token_id(ports.snapshot.keyring, challenge_id)
+    await ports.state.tokens.revoke(revoked, now + MAX_TOKEN_LIFETIME + timedelta(minutes=1))
+    event = AuditEvent(
+        kind=AuditKind.CODE_REPLAYED,
+        at=now,
+        client_id=caller.client_id,
+        challenge_id=challenge_id,
+        details={"jti": revoked},
+    )
+    await ports.state.outbox.append(AuditRecorded(event=event))
+    return InvalidGrantError("The code was redeemed before; what it gave is revoked.")
