@@ -1,0 +1,188 @@
+"""Signing keys and the root secret: made, sealed, opened.
+
+A signing key is named by its thumbprint, so the same key never has two names and a record whose
+public half was swapped does not open.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256, Hash
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+from stepup.crypto import digests
+from stepup.crypto.sealing import Sealer, UnsealError
+from stepup.domain.ids import KeyId
+from stepup.domain.keyring import Keyring, KeyState, KeyUse, SealedKey, SigningKey
+
+ROOT_BYTES = 32
+ROOT_ID = KeyId("root")
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | Ed25519PrivateKey
+
+# RFC 7638 section 3.2 and RFC 8037 section 2: what makes a public key, and nothing private.
+_PUBLIC_MEMBERS: Mapping[str, tuple[str, ...]] = {
+    "EC": ("crv", "kty", "x", "y"),
+    "OKP": ("crv", "kty", "x"),
+    "RSA": ("e", "kty", "n"),
+}
+
+_GENERATORS: Mapping[str, Callable[[], PrivateKey]] = {
+    "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "EdDSA": Ed25519PrivateKey.generate,
+    # FAPI 2.0 section 5.4.1: at least 2048 bits; NIST wants 3072 past 2030.
+    "RS256": lambda: rsa.generate_private_key(public_exponent=65537, key_size=3072),
+}
+
+_canonical = msgspec.json.Encoder(order="sorted")
+
+
+def generate_root(random: Callable[[int], bytes]) -> bytes:
+    """Draw the root secret that every derived key of the deployment comes from."""
+    return random(ROOT_BYTES)
+
+
+def generate_signing_key(
+    algorithm: str = "ES256",
+    state: KeyState = KeyState.ACTIVE,
+    *,
+    now: datetime,  # noqa: ARG001  a key's age is written when it is sealed, with the same time
+) -> SigningKey:
+    """Make a signing key; its randomness is the cryptography library's own.
+
+    Raises:
+        ValueError: If no key can be made for the algorithm.
+    """
+    if algorithm not in _GENERATORS:
+        raise ValueError(f"no signing keys for {algorithm}; there are {', '.join(_GENERATORS)}")
+    return _signing_key(_GENERATORS[algorithm](), algorithm, state)
+
+
+def thumbprint(jwk: Mapping[str, Any]) -> str:
+    """Compute the SHA-256 thumbprint of a JWK (RFC 7638).
+
+    Raises:
+        ValueError: If the key type is unknown or one of its members is missing.
+    """
+    digest = Hash(SHA256())
+    digest.update(_canonical.encode(public_members(jwk)))
+    return digests.encode(digest.finalize())
+
+
+def public_members(jwk: Mapping[str, Any]) -> dict[str, str]:
+    """Return the members that make the public key, and no other.
+
+    Raises:
+        ValueError: If the key type is unknown or one of its members is missing.
+    """
+    names = _PUBLIC_MEMBERS.get(jwk.get("kty", ""), ())
+    if not names or not all(isinstance(jwk.get(name), str) for name in names):
+        raise ValueError("not a public EC, OKP or RSA key")
+    return {name: jwk[name] for name in names}
+
+
+def seal_signing_key(key: SigningKey, sealer: Sealer, now: datetime) -> SealedKey:
+    """Seal the private half of a signing key."""
+    return SealedKey(
+        id=key.id,
+        use=KeyUse.TOKEN,
+        algorithm=key.algorithm,
+        state=key.state,
+        public_jwk=key.public_jwk,
+        sealed_private_key=sealer.seal(
+            _private_key(key.private_key).private_bytes(
+                Encoding.DER, PrivateFormat.PKCS8, NoEncryption()
+            ),
+            context=_context(KeyUse.TOKEN, key.id, key.algorithm),
+        ),
+        created_at=now,
+    )
+
+
+def seal_root(root: bytes, sealer: Sealer, now: datetime) -> SealedKey:
+    """Seal the root secret."""
+    algorithm = "HKDF-SHA256"
+    return SealedKey(
+        id=ROOT_ID,
+        use=KeyUse.ROOT,
+        algorithm=algorithm,
+        state=KeyState.ACTIVE,
+        public_jwk={},
+        sealed_private_key=sealer.seal(root, context=_context(KeyUse.ROOT, ROOT_ID, algorithm)),
+        created_at=now,
+    )
+
+
+def open_keyring(sealed: Sequence[SealedKey], sealer: Sealer) -> Keyring:
+    """Unseal every key that is not gone.
+
+    Raises:
+        UnsealError: If one does not open, or is not the key its name says.
+        LookupError: If there is no root secret, or more than one.
+    """
+    roots = [key for key in sealed if key.use is KeyUse.ROOT and key.state is not KeyState.GONE]
+    if len(roots) != 1:
+        raise LookupError(f"a keyring has one root secret, not {len(roots)}")
+    return Keyring(
+        keys=tuple(
+            _open_signing_key(key, sealer)
+            for key in sealed
+            if key.use is KeyUse.TOKEN and key.state is not KeyState.GONE
+        ),
+        root=_unseal(roots[0], sealer),
+    )
+
+
+def _open_signing_key(sealed: SealedKey, sealer: Sealer) -> SigningKey:
+    private_key = load_der_private_key(_unseal(sealed, sealer), password=None)
+    key = _signing_key(_private_key(private_key), sealed.algorithm, sealed.state)
+    if key.id != sealed.id:
+        raise UnsealError(f"key {sealed.id} has another private half")
+    return key
+
+
+def _unseal(sealed: SealedKey, sealer: Sealer) -> bytes:
+    context = _context(sealed.use, sealed.id, sealed.algorithm)
+    return sealer.unseal(sealed.sealed_private_key, context=context)
+
+
+def _context(use: KeyUse, key_id: KeyId, algorithm: str) -> str:
+    # With the algorithm inside, nobody can make an ES256 key sign as something else.
+    return f"key:{use}:{algorithm}:{key_id}"
+
+
+def _signing_key(private_key: PrivateKey, algorithm: str, state: KeyState) -> SigningKey:
+    jwk = public_members(_as_jwk(private_key))
+    return SigningKey(
+        id=KeyId(thumbprint(jwk)),
+        algorithm=algorithm,
+        state=state,
+        public_jwk=jwk,
+        private_key=private_key,
+    )
+
+
+def _as_jwk(private_key: PrivateKey) -> dict[str, Any]:
+    match private_key:
+        case ec.EllipticCurvePrivateKey():
+            return ECAlgorithm.to_jwk(private_key.public_key(), as_dict=True)
+        case Ed25519PrivateKey():
+            return OKPAlgorithm.to_jwk(private_key.public_key(), as_dict=True)
+        case _:
+            return RSAAlgorithm.to_jwk(private_key.public_key(), as_dict=True)
+
+
+def _private_key(key: object) -> PrivateKey:
+    if not isinstance(key, PrivateKey):
+        raise UnsealError("not a private key of a kind we sign with")
+    return key

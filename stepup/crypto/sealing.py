@@ -1,0 +1,126 @@
+"""Secrets at rest: AES-256-GCM under numbered key-encryption keys.
+
+    format (1) | key number (4) | salt (12) | nonce (12) | ciphertext and tag
+
+Each message has a key of its own, derived from the numbered key and the salt. The context is
+authenticated with it, so a sealed secret moved to another row does not open.
+"""
+
+import binascii
+import hmac
+import re
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from stepup.domain.errors import NewerFormatError
+
+KEY_BYTES = 32
+FORMAT = 1
+
+_SALT_BYTES = 12
+_NONCE_BYTES = 12
+_TAG_BYTES = 16
+_PREFIX_BYTES = 5
+_HEADER_BYTES = _PREFIX_BYTES + _SALT_BYTES + _NONCE_BYTES
+_ENTRY = re.compile(r"([1-9][0-9]{0,8}):([A-Za-z0-9+/_-]+={0,2})", re.ASCII)
+
+
+class UnsealError(Exception):
+    """The sealed bytes were changed, moved, or sealed under a key that is not here."""
+
+
+class Sealer:
+    """Seals under the newest key and unseals under any it knows.
+
+    The keys belong to the deployment and come from its settings; randomness comes in as well, so
+    that tests can repeat it.
+    """
+
+    def __init__(self, keys: Mapping[int, bytes], random: Callable[[int], bytes]) -> None:
+        if not keys or any(len(key) != KEY_BYTES for key in keys.values()):
+            raise ValueError(f"a sealer needs at least one key, and each has {KEY_BYTES} bytes")
+        self._keys = dict(keys)
+        self._current = max(keys)
+        self._random = random
+
+    def seal(self, plaintext: bytes, *, context: str) -> bytes:
+        """Encrypt under the current key; it opens in this context only."""
+        prefix = FORMAT.to_bytes(1, "big") + self._current.to_bytes(4, "big")
+        # Random nonces alone are good for 2^32 messages per key (NIST SP 800-38D section 8.3),
+        # which pending challenges could use up in weeks; with the salt it is 2^80.
+        salt, nonce = self._random(_SALT_BYTES), self._random(_NONCE_BYTES)
+        cipher = AESGCM(_message_key(self._keys[self._current], salt))
+        return prefix + salt + nonce + cipher.encrypt(nonce, plaintext, _bound(prefix, context))
+
+    def unseal(self, sealed: bytes, *, context: str) -> bytes:
+        """Decrypt what `seal` made in the same context.
+
+        Raises:
+            UnsealError: If it was changed, belongs elsewhere, or its key is not here.
+            NewerFormatError: If a newer release sealed it.
+        """
+        prefix, key = sealed[:_PREFIX_BYTES], self._key_of(sealed)
+        salt = sealed[_PREFIX_BYTES : _PREFIX_BYTES + _SALT_BYTES]
+        nonce = sealed[_PREFIX_BYTES + _SALT_BYTES : _HEADER_BYTES]
+        cipher = AESGCM(_message_key(key, salt))
+        try:
+            return cipher.decrypt(nonce, sealed[_HEADER_BYTES:], _bound(prefix, context))
+        except InvalidTag:
+            raise UnsealError("the sealed bytes were changed or belong elsewhere") from None
+
+    def needs_rewrap(self, sealed: bytes) -> bool:
+        """Say whether it lies under another key than the current one."""
+        return sealed[1:_PREFIX_BYTES] != self._current.to_bytes(4, "big")
+
+    def _key_of(self, sealed: bytes) -> bytes:
+        if sealed and sealed[0] > FORMAT:
+            raise NewerFormatError
+        if len(sealed) < _HEADER_BYTES + _TAG_BYTES or sealed[0] != FORMAT:
+            raise UnsealError("these are no sealed bytes")
+        number = int.from_bytes(sealed[1:_PREFIX_BYTES], "big")
+        if number not in self._keys:
+            raise UnsealError(f"sealed under key {number}, which is not among the keys given")
+        return self._keys[number]
+
+    def __repr__(self) -> str:
+        return f"Sealer(keys {sorted(self._keys)}, ***)"
+
+
+def parse_keys(text: str) -> dict[int, bytes]:
+    """Read key-encryption keys written as `1:<base64>,2:<base64>`; no message repeats a key.
+
+    Raises:
+        ValueError: If the text is malformed, a number comes twice, or a key is not 32 bytes.
+    """
+    keys: dict[int, bytes] = {}
+    for position, entry in enumerate(text.split(","), start=1):
+        match = _ENTRY.fullmatch(entry.strip())
+        if match is None:
+            raise ValueError(f"entry {position} is not written as number:base64")
+        number, key = int(match[1]), _decoded(match[2])
+        if key is None:
+            raise ValueError(f"key {number} is not {KEY_BYTES} bytes of base64")
+        if number in keys:
+            raise ValueError(f"key {number} is given twice")
+        keys[number] = key
+    return keys
+
+
+def _decoded(text: str) -> bytes | None:
+    standard = text.rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        key = b64decode(standard + "=" * (-len(standard) % 4), validate=True)
+    except binascii.Error:
+        return None
+    return key if len(key) == KEY_BYTES else None
+
+
+def _message_key(key: bytes, salt: bytes) -> bytes:
+    return hmac.digest(key, b"stepup seal" + salt, "sha256")
+
+
+def _bound(prefix: bytes, context: str) -> bytes:
+    return prefix + context.encode()

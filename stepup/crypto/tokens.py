@@ -1,0 +1,191 @@
+"""Elevated tokens as `at+jwt` (RFC 9068), and the JWKS they are verified with.
+
+`read_elevated` is for tokens that come back to us; services verify with the SDK, which shares no
+code with this module on purpose.
+"""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from stepup.crypto import jwts, keys
+from stepup.crypto.jwts import InvalidTokenError
+from stepup.domain.assurance import Acr, Amr
+from stepup.domain.ids import ActionName, ChallengeId, ClientId, Subject, TokenId
+from stepup.domain.keyring import Keyring, SigningKey
+from stepup.domain.requirement import MAX_TOKEN_LIFETIME
+from stepup.domain.site import Site
+from stepup.domain.token import ElevatedToken
+
+__all__ = ["InvalidTokenError", "jwks", "read_elevated", "sign_elevated", "subject_of_token"]
+
+ELEVATED_TYP = "at+jwt"
+
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+# NumericDate of RFC 7519 in whole seconds, up to the year 9999.
+Seconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
+
+
+class _SubjectIdentifier(msgspec.Struct, frozen=True, kw_only=True):
+    """RFC 9493 section 3.2.3: the subject as its own issuer calls it."""
+
+    format: Literal["iss_sub"]
+    iss: Text
+    sub: Text
+
+
+class _ActionDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """RFC 9396: the action that was approved, and the digest of what was bound to it."""
+
+    type: Literal["stepup_action"]
+    action: Text
+    bound_digest: Text | None = None
+    once: bool = False
+
+
+class _Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    iss: str
+    sub: Text
+    sub_id: _SubjectIdentifier
+    aud: Text
+    client_id: Text
+    iat: Seconds
+    exp: Seconds
+    jti: Text
+    acr: Text
+    amr: tuple[str, ...]
+    auth_time: Seconds
+    txn: Text
+    scope: str | None = None
+    authorization_details: tuple[_ActionDetail, ...] = ()
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(_Claims)
+
+
+def sign_elevated(token: ElevatedToken, key: SigningKey, site: Site) -> str:
+    """Sign an elevated token.
+
+    Raises:
+        ValueError: If it is valid once but names no action: nobody could know what to consume.
+    """
+    if token.action is None and (token.once or token.bound_digest is not None):
+        raise ValueError("a token that is bound or once-only must name its action")
+    claims = _Claims(
+        iss=site.issuer,
+        sub=subject_of_token(token.subject, site),
+        sub_id=_SubjectIdentifier(
+            format="iss_sub", iss=token.subject.issuer, sub=token.subject.sub
+        ),
+        aud=token.audience,
+        client_id=token.client_id,
+        iat=_seconds(token.issued_at),
+        exp=_seconds(token.expires_at),
+        jti=token.id,
+        acr=token.acr,
+        amr=tuple(token.amr),
+        auth_time=_seconds(token.auth_time),
+        txn=token.txn,
+        scope=token.scope,
+        authorization_details=_details(token),
+    )
+    signing_key = jwts.Key(algorithm=key.algorithm, key=key.private_key)
+    return jwts.sign(_encoder.encode(claims), signing_key, typ=ELEVATED_TYP, key_id=key.id)
+
+
+def read_elevated(text: str, keyring: Keyring, site: Site, now: datetime) -> ElevatedToken:
+    """Verify an elevated token of this site and return what it says.
+
+    The audience is for the caller to compare: we read tokens on behalf of those they are for.
+
+    Raises:
+        InvalidTokenError: If it was changed, is not ours, has expired or is of another kind.
+    """
+    key = keyring.find(jwts.peek(text).kid or "")
+    if key is None:
+        raise InvalidTokenError("the key is not ours")
+    verification_key = jwts.Key(algorithm=key.algorithm, key=_public_key(key.private_key))
+    payload = jwts.verify(text, verification_key, typs=(ELEVATED_TYP,))
+    try:
+        claims = _decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise InvalidTokenError("the claims are malformed") from None
+    if claims.iss != site.issuer:
+        raise InvalidTokenError("the token is of another issuer")
+    token = _token(claims)
+    jwts.check_times(now, issued_at=token.issued_at, expires_at=token.expires_at)
+    if token.expires_at - token.issued_at > MAX_TOKEN_LIFETIME:
+        raise InvalidTokenError("the token lives longer than any of ours")
+    return token
+
+
+def subject_of_token(subject: Subject, site: Site) -> str:
+    """Return the `sub` claim: the upstream's own, unless two issuers could share it."""
+    return subject.sub if subject.issuer == site.subject_issuer else subject.id
+
+
+def jwks(keyring: Keyring) -> dict[str, list[dict[str, str]]]:
+    """Return every published key as a JWK set (RFC 7517), public members only."""
+    return {
+        "keys": [
+            {
+                **keys.public_members(key.public_jwk),
+                "kid": key.id,
+                "use": "sig",
+                "alg": key.algorithm,
+            }
+            for key in keyring.published
+        ]
+    }
+
+
+def _details(token: ElevatedToken) -> tuple[_ActionDetail, ...]:
+    if token.action is None:
+        return ()
+    detail = _ActionDetail(
+        type="stepup_action",
+        action=token.action,
+        bound_digest=token.bound_digest,
+        once=token.once,
+    )
+    return (detail,)
+
+
+def _token(claims: _Claims) -> ElevatedToken:
+    if len(claims.authorization_details) > 1:
+        raise InvalidTokenError("the token names more than one action")
+    detail = next(iter(claims.authorization_details), None)
+    return ElevatedToken(
+        id=TokenId(claims.jti),
+        challenge_id=ChallengeId(claims.txn),
+        client_id=ClientId(claims.client_id),
+        subject=Subject(claims.sub_id.iss, claims.sub_id.sub),
+        audience=claims.aud,
+        acr=Acr(claims.acr),
+        amr=tuple(Amr(value) for value in claims.amr),
+        auth_time=_moment(claims.auth_time),
+        issued_at=_moment(claims.iat),
+        expires_at=_moment(claims.exp),
+        action=None if detail is None else ActionName(detail.action),
+        bound_digest=None if detail is None else detail.bound_digest,
+        once=False if detail is None else detail.once,
+        scope=claims.scope,
+    )
+
+
+def _seconds(moment: datetime) -> int:
+    # Rounded down, so a token never lives longer than it was meant to.
+    return int(moment.timestamp())
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+# More keys than a ring has between two rotations.
+@lru_cache(maxsize=16)
+def _public_key(private_key: Any) -> object:
+    return private_key.public_key()
