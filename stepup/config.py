@@ -1,0 +1,414 @@
+"""Settings: read once at start, typed, passed down as a value.
+
+A key comes from a TOML file, then from the environment (`STEPUP_<KEY>`), then from `--set`; the
+later one wins. A secret may also be named by `<KEY>_FILE`. What is unknown or malformed stops the
+start with one line.
+"""
+
+import base64
+import binascii
+import difflib
+import ipaddress
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+_PREFIX = "STEPUP_"
+# Names that belong to the entry points, the tests and the demo; none of them is a setting.
+_NOT_SETTINGS = ("CONFIG", "TEST_", "BENCH_", "DEMO_")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h|d)")
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class SettingsError(Exception):
+    """A setting is unknown, malformed, missing or contradictory; the message is one line."""
+
+
+class Secret:
+    """Text that shows itself only when asked to."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An identity provider that does base login.
+
+    `jwks_uri` is discovered from the issuer when it is not given. `client_id` and `client_secret`
+    are ours there; they serve the account pages' base login.
+    """
+
+    issuer: str
+    audiences: tuple[str, ...] = ()
+    jwks_uri: str | None = None
+    client_id: str | None = None
+    client_secret: Secret | None = None
+    algorithms: tuple[str, ...] = ("ES256", "RS256")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything an operator can set."""
+
+    issuer: Annotated[
+        str,
+        Meta(
+            description="The service's own URL: issuer in tokens and metadata, base of every link. "
+            "`http` is accepted for a loopback host only."
+        ),
+    ]
+    postgres_url: Annotated[
+        Secret,
+        Meta(description="PostgreSQL, as `postgresql://user:password@host[,host]/database`."),
+    ]
+    redis_url: Annotated[
+        Secret,
+        Meta(
+            description="Redis, as `redis://`, `rediss://`, `unix:///path`, "
+            "`redis+sentinel://host:port,host:port/NAME/DB` or `redis+cluster://host:port,...`."
+        ),
+    ]
+    key_encryption_keys: Annotated[
+        Secret,
+        Meta(
+            description="Keys that seal secrets at rest, as `1:<32 bytes in base64>,2:...`; "
+            "the highest number seals, all of them unseal."
+        ),
+    ]
+    region: Annotated[
+        str,
+        Meta(
+            description="Name of this region, the first part of every handle.",
+            pattern="^[a-z0-9]+$",
+        ),
+    ] = "r1"
+    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(description="Port to listen on.", ge=0, le=65535)] = 8000
+    workers: Annotated[
+        int, Meta(description="Worker processes; 0 means one per processor core.", ge=0, le=256)
+    ] = 0
+    rp_id: Annotated[
+        str,
+        Meta(
+            description="WebAuthn relying-party identifier; passkeys are bound to it for ever.",
+            extra={"default": "the issuer's host"},
+        ),
+    ] = ""
+    rp_name: Annotated[
+        str, Meta(description="Name of the organisation, shown on pages and by authenticators.")
+    ] = "stepup"
+    webauthn_origins: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Origins from which a passkey ceremony is accepted.",
+            extra={"default": "the issuer's origin"},
+        ),
+    ] = ()
+    upstreams: Annotated[
+        tuple[UpstreamSettings, ...],
+        Meta(
+            description="Identity providers that do base login: tables with `issuer`, `audiences`, "
+            "`jwks_uri`, `client_id`, `client_secret`, `algorithms` (JSON in the environment)."
+        ),
+    ] = ()
+    subject_issuer: Annotated[
+        str,
+        Meta(
+            description="The upstream that a bare subject identifier belongs to.",
+            extra={"default": "the first upstream"},
+        ),
+    ] = ""
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Meta(description="Addresses whose `X-Forwarded-For` and `-Proto` are believed."),
+    ] = ()
+    development: Annotated[
+        bool, Meta(description="Development mode: an admin token, `/dev/outbox`, policies at once.")
+    ] = False
+    admin_token: Annotated[
+        Secret | None, Meta(description="Bearer token for `/v1/admin`; development mode only.")
+    ] = None
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="Least severe line logged.")
+    ] = "info"
+    log_format: Annotated[
+        Literal["json", "console"], Meta(description="One JSON object per line, or text to read.")
+    ] = "json"
+    drain_delay: Annotated[
+        timedelta,
+        Meta(
+            description="How long a stopping server is `not ready` before it takes no more "
+            "connections; twice the load balancer's probe interval."
+        ),
+    ] = timedelta(seconds=10)
+    stop_timeout: Annotated[
+        timedelta, Meta(description="How long running requests may take to finish after that.")
+    ] = timedelta(seconds=15)
+
+    @property
+    def key_encryption_ring(self) -> dict[int, bytes]:
+        """The key-encryption keys by number.
+
+        Raises:
+            SettingsError: If they are malformed.
+        """
+        return dict(_encryption_keys(self.key_encryption_keys.reveal()))
+
+    @property
+    def origin(self) -> str:
+        """The issuer's origin, as a browser spells it."""
+        parts = urlsplit(self.issuer)
+        return f"{parts.scheme}://{parts.netloc}"
+
+
+class Given(NamedTuple):
+    """A value that somebody gave, and where."""
+
+    value: Any
+    source: str
+
+
+TYPES: Mapping[str, Any] = get_type_hints(Settings, include_extras=True)
+"""The annotated type of every key, in the order of the documentation."""
+
+
+def load(
+    environ: Mapping[str, str], toml_path: Path | None = None, overrides: Mapping[str, Any] = {}
+) -> Settings:
+    """Read all settings.
+
+    Raises:
+        SettingsError: If any of them is unknown, malformed, missing or contradictory.
+    """
+    values = {key: given.value for key, given in read(environ, toml_path, overrides).items()}
+    for field in msgspec.structs.fields(Settings):
+        if field.required and field.name not in values:
+            raise SettingsError(f"{_PREFIX}{field.name.upper()} is missing: {describe(field.name)}")
+    settings = _with_derived(Settings(**values))
+    _check(settings)
+    return settings
+
+
+def read(
+    environ: Mapping[str, str], toml_path: Path | None = None, overrides: Mapping[str, Any] = {}
+) -> dict[str, Given]:
+    """Read what is given, checked one by one; what is missing stays missing.
+
+    Raises:
+        SettingsError: If a key is unknown or malformed.
+    """
+    path = toml_path or (Path(environ["STEPUP_CONFIG"]) if environ.get("STEPUP_CONFIG") else None)
+    values: dict[str, Given] = {}
+    for layer in (_toml_layer(path), _environment_layer(environ), _override_layer(overrides)):
+        values |= _parse_layer(layer)
+    return values
+
+
+def describe(key: str) -> str:
+    """Return what a key is for."""
+    return str(_meta(key).description)
+
+
+def is_secret(key: str) -> bool:
+    """Say whether a key's value must not be shown."""
+    return Secret in _bare(key)
+
+
+def default_text(key: str) -> str:
+    """Return a key's default as the documentation shows it; empty when the key must be given."""
+    derived = (_meta(key).extra or {}).get("default")
+    if derived:
+        return str(derived)
+    field = next(field for field in msgspec.structs.fields(Settings) if field.name == key)
+    default = None if field.required else field.default
+    match default:
+        case None | ():
+            return ""
+        case timedelta():
+            return f"{default.total_seconds():g}s"
+        case bool():
+            return str(default).lower()
+        case _:
+            return str(default)
+
+
+def _environment_layer(environ: Mapping[str, str]) -> Iterator[tuple[str, Given]]:
+    for name, text in sorted(environ.items()):
+        key = name.removeprefix(_PREFIX)
+        if name.startswith(_PREFIX) and not key.startswith(_NOT_SETTINGS):
+            yield key.lower(), Given(text, name)
+
+
+def _toml_layer(path: Path | None) -> Iterator[tuple[str, Given]]:
+    if path is None:
+        return
+    try:
+        document = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise SettingsError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from error
+    except ValueError as error:  # bad TOML, bad UTF-8
+        raise SettingsError(f"{path}: {error}") from error
+    for key, value in document.items():
+        yield key, Given(value, f"{key} in {path}")
+
+
+def _override_layer(overrides: Mapping[str, Any]) -> Iterator[tuple[str, Given]]:
+    for key, value in overrides.items():
+        yield key.lower().replace("-", "_"), Given(value, f"--set {key}")
+
+
+def _parse_layer(layer: Iterator[tuple[str, Given]]) -> dict[str, Given]:
+    values: dict[str, Given] = {}
+    for name, given in layer:
+        key, raw = name, given.value
+        secret = name.removesuffix("_file")
+        if name not in TYPES and secret in TYPES and is_secret(secret):
+            key, raw = secret, _contents(raw, given.source)
+        if key not in TYPES:
+            raise SettingsError(f"{given.source} is not a setting{_nearest(key)}")
+        if key in values:
+            raise SettingsError(f"{given.source}: {values[key].source} says it already")
+        values[key] = Given(_parse(key, raw, given.source), given.source)
+    return values
+
+
+def _parse(key: str, raw: Any, source: str) -> Any:
+    if isinstance(raw, str):
+        raw = _from_text(key, raw, source)
+    if key == "upstreams" and isinstance(raw, list):
+        raw = [_upstream(entry, source) for entry in raw]
+    try:
+        return msgspec.convert(raw, TYPES[key], strict=not isinstance(raw, str), dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        # The message names types and limits, never the value, which may be a secret.
+        message = str(error)
+        raise SettingsError(f"{source}: {message[0].lower()}{message[1:]}") from error
+
+
+def _from_text(key: str, text: str, source: str) -> Any:
+    if timedelta in _bare(key):
+        found = _DURATION.fullmatch(text.strip())
+        if found is None:
+            raise SettingsError(f"{source}: expected a duration such as 10s, 500ms or 2m")
+        return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+    if key == "upstreams":
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.DecodeError as error:
+            raise SettingsError(f"{source}: not JSON: {error}") from error
+    if get_origin(get_args(TYPES[key])[0]) is tuple:
+        return [item.strip() for item in text.split(",") if item.strip()]
+    return text
+
+
+def _upstream(entry: Any, source: str) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    table = dict(entry)
+    if "audience" in table:
+        audience = table.pop("audience")
+        table["audiences"] = [audience] if isinstance(audience, str) else audience
+    if "client_secret_file" in table:
+        table["client_secret"] = _contents(table.pop("client_secret_file"), source)
+    return table
+
+
+def _contents(path: Any, source: str) -> str:
+    try:
+        return Path(str(path)).read_text().strip()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{source}: cannot read {path}") from error
+
+
+def _decode(wanted: type, value: Any) -> Any:
+    if wanted is Secret and isinstance(value, str):
+        return Secret(value)
+    raise TypeError(f"Expected text, got `{type(value).__name__}`")
+
+
+def _nearest(key: str) -> str:
+    near = difflib.get_close_matches(key, TYPES, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else "; `stepup config docs` lists them all"
+
+
+def _meta(key: str) -> Meta:
+    return next(part for part in get_args(TYPES[key]) if isinstance(part, Meta))
+
+
+def _bare(key: str) -> tuple[Any, ...]:
+    bare = get_args(TYPES[key])[0]
+    return (bare, *get_args(bare))
+
+
+def _with_derived(settings: Settings) -> Settings:
+    issuer = settings.issuer.rstrip("/")
+    settings = msgspec.structs.replace(settings, issuer=issuer)
+    first = settings.upstreams[0].issuer if settings.upstreams else ""
+    return msgspec.structs.replace(
+        settings,
+        rp_id=settings.rp_id or urlsplit(issuer).hostname or "",
+        webauthn_origins=settings.webauthn_origins or (settings.origin,),
+        subject_issuer=settings.subject_issuer or first,
+    )
+
+
+def _check(settings: Settings) -> None:
+    """Refuse what is well-formed but cannot be meant."""
+    parts = urlsplit(settings.issuer)
+    host = parts.hostname or ""
+    if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
+        raise SettingsError("STEPUP_ISSUER: expected a URL such as https://stepup.example")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise SettingsError("STEPUP_ISSUER: http is accepted for a loopback host only; use https")
+    if host != settings.rp_id and not host.endswith(f".{settings.rp_id}"):
+        raise SettingsError(f"STEPUP_RP_ID: must be {host} or a domain that it lies in")
+    if not settings.subject_issuer:
+        raise SettingsError("STEPUP_UPSTREAMS is missing: at least one identity provider is needed")
+    if settings.admin_token is not None and not settings.development:
+        raise SettingsError("STEPUP_ADMIN_TOKEN: accepted in development mode only")
+    _ = settings.key_encryption_ring
+
+
+def _encryption_keys(text: str) -> Iterator[tuple[int, bytes]]:
+    for entry in text.split(","):
+        number, _, encoded = entry.strip().partition(":")
+        try:
+            key = base64.b64decode(encoded, validate=True)
+        except binascii.Error:
+            key = b""
+        if not number.isdecimal() or len(key) != 32:
+            raise SettingsError("STEPUP_KEY_ENCRYPTION_KEYS: expected `1:<32 bytes in base64>,...`")
+        yield int(number), key
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

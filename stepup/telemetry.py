@@ -1,0 +1,228 @@
+"""Logging and metrics: how lines look, what they must not show, and every metric's name.
+
+With several worker processes each keeps its figures in files under `PROMETHEUS_MULTIPROC_DIR`,
+which `stepup serve` sets before it starts them; any worker then answers `/metrics` for all.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from structlog.typing import Processor
+
+REGISTRY = CollectorRegistry()
+"""Our metrics, all of them and nothing else."""
+
+METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+# From a check that takes a tenth of a millisecond to a call that has timed out.
+_REQUEST_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+# People: a touch takes two seconds, finding the phone a minute, the time limit is five.
+_PEOPLE_BUCKETS = (1, 2, 3, 5, 8, 13, 21, 34, 60, 120, 300, 600)
+
+
+def _counter(name: str, text: str, *labels: str) -> Counter:
+    return Counter(f"stepup_{name}", text, labels, registry=REGISTRY)
+
+
+http_requests_total = _counter(
+    "http_requests_total",
+    "Requests answered, by route, method and status.",
+    "route",
+    "method",
+    "code",
+)
+http_request_duration_seconds = Histogram(
+    "stepup_http_request_duration_seconds",
+    "Time from the first byte of a request to the last of its response.",
+    ["route"],
+    buckets=_REQUEST_BUCKETS,
+    registry=REGISTRY,
+)
+decisions_total = _counter(
+    "decisions_total",
+    "Decisions, by action and outcome: allow, step_up or deny.",
+    "action",
+    "outcome",
+)
+decision_errors_total = _counter(
+    "decision_errors_total",
+    "Conditions that failed to evaluate; each demanded the strongest requirement.",
+    "action",
+)
+challenges_total = _counter(
+    "challenges_total",
+    "Challenges, by method and outcome: opened, verified, failed, cancelled or expired.",
+    "method",
+    "outcome",
+)
+challenge_seconds = Histogram(
+    "stepup_challenge_seconds",
+    "Time a subject takes from the opening of a challenge until it is verified.",
+    buckets=_PEOPLE_BUCKETS,
+    registry=REGISTRY,
+)
+tokens_minted_total = _counter(
+    "tokens_minted_total", "Elevated tokens signed, by key and level.", "kid", "acr"
+)
+redemptions_total = _counter(
+    "redemptions_total",
+    "Redemptions of codes, by outcome: granted, repeated, replayed, refused or unknown.",
+    "outcome",
+)
+policy_version = Gauge(
+    "stepup_policy_version",
+    "Version of the active policy; with several workers the oldest that one of them uses.",
+    multiprocess_mode="livemin",
+    registry=REGISTRY,
+)
+outbox_entries = Gauge(
+    "stepup_outbox_entries",
+    "Rows that wait to be written to PostgreSQL.",
+    multiprocess_mode="livemostrecent",
+    registry=REGISTRY,
+)
+dependency_up = Gauge(
+    "stepup_dependency_up",
+    "1 when the dependency answered its last check, 0 when it did not.",
+    ["name"],
+    multiprocess_mode="livemin",
+    registry=REGISTRY,
+)
+
+
+class MetricText(NamedTuple):
+    """What the documentation says about a metric."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    text: str
+
+
+def describe_metrics() -> Iterator[MetricText]:
+    """Describe every metric, in the order of their names."""
+    every = (metric for metric in globals().values() if isinstance(metric, MetricWrapperBase))
+    for metric in sorted(every, key=lambda metric: metric._name):  # noqa: SLF001  not public
+        family = metric.describe()[0]
+        suffix = "_total" if family.type == "counter" else ""
+        labels = tuple(metric._labelnames)  # noqa: SLF001  not public
+        yield MetricText(f"{family.name}{suffix}", family.type, labels, family.documentation)
+
+
+def render_metrics() -> bytes:
+    """Return all figures in the Prometheus text format, of all workers when there are several."""
+    registry = CollectorRegistry()
+    try:
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    except ValueError:  # not one of several workers
+        registry = REGISTRY
+    return generate_latest(registry)
+
+
+def forget_worker(pid: int) -> None:
+    """Take a dead worker's gauges out of the figures; its counters stay."""
+    mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
+# --- logging --------------------------------------------------------------------------------
+
+_SECRET_KEYS = frozenset({
+    "access_token",
+    "admin_token",
+    "api_key",
+    "assertion",
+    "authorization",
+    "client_secret",
+    "code",
+    "code_verifier",
+    "cookie",
+    "credential",
+    "id_token",
+    "key_encryption_keys",
+    "login_token",
+    "nonce",
+    "password",
+    "proof",
+    "postgres_url",
+    "redis_url",
+    "refresh_token",
+    "request_uri",
+    "secret",
+    "set_cookie",
+    "step_up_ticket",
+    "subject_token",
+    "ticket",
+    "token",
+    "webauthn_challenge",
+})
+)
+# A JWT, a password inside a URL, our own handles: whatever key they come under.
+_SECRET_TEXT = re.compile(
+    r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"
+    r"|(?<=://)[^/@\s:]*:[^/@\s]+(?=@)"
+    r"|\b[a-z0-9]+\.[\w-]{22}\.[\w-]{20,}"
+)
+_HIDDEN = "***"
+
+
+def configure_logging(level: str = "info", log_format: str = "json") -> None:
+    """Send every line of ours and of the libraries to standard error, redacted."""
+    numeric = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        redact,
+    ]
+    last = _console() if log_format == "console" else _as_json
+    structlog.configure(
+        processors=[*shared, last],
+        wrapper_class=structlog.make_filtering_bound_logger(numeric),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+            foreign_pre_chain=shared,
+        )
+    )
+    logging.root.handlers = [handler]
+    # Libraries speak when something is wrong; one line per request is ours to write.
+    logging.root.setLevel(max(numeric, logging.WARNING))
+
+
+def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Hide what no log may show: under its own name, or recognizable by its form."""
+    return {key: _redacted(key, value) for key, value in event.items()}
+
+
+def _redacted(key: str, value: Any) -> Any:
+    if key.lower().replace("-", "_") in _SECRET_KEYS:
+        return _HIDDEN
+    if isinstance(value, str):
+        return _SECRET_TEXT.sub(_HIDDEN, value)
+    if isinstance(value, Mapping):
+        return {str(name): _redacted(str(name), inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted("", inner) for inner in value]
+    return value
+
+
+def _as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    return msgspec.json.encode(event, enc_hook=repr).decode()
+
+
+def _console() -> Processor:
+    return structlog.dev.ConsoleRenderer(timestamp_key="at", colors=sys.stderr.isatty())

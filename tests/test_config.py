@@ -1,0 +1,133 @@
+import base64
+from datetime import timedelta
+
+import pytest
+
+from stepup.config import Secret, SettingsError, load, read
+
+KEY = base64.b64encode(bytes(32)).decode()
+UPSTREAM = '[{"issuer": "https://id.example", "audience": "stepup", "client_secret": "hush"}]'
+ENOUGH = {
+    "STEPUP_ISSUER": "https://stepup.example",
+    "STEPUP_POSTGRES_URL": "postgresql://stepup:hush@db/stepup",
+    "STEPUP_REDIS_URL": "redis://:hush@cache",
+    "STEPUP_KEY_ENCRYPTION_KEYS": f"1:{KEY}",
+    "STEPUP_UPSTREAMS": UPSTREAM,
+}
+
+
+def test_reads_the_environment_and_fills_in_what_follows_from_the_issuer():
+    settings = load(ENOUGH | {"HOME": "/nowhere", "STEPUP_TEST_REDIS": "not a setting"})
+
+    assert settings.rp_id == "stepup.example"
+    assert settings.webauthn_origins == ("https://stepup.example",)
+    assert settings.subject_issuer == "https://id.example"
+    assert settings.upstreams[0].audiences == ("stepup",)
+    assert settings.key_encryption_ring == {1: bytes(32)}
+    assert settings.port == 8000
+
+
+def test_every_kind_of_value_can_come_from_the_environment():
+    settings = load(
+        ENOUGH
+        | {
+            "STEPUP_PORT": "9000",
+            "STEPUP_DEVELOPMENT": "true",
+            "STEPUP_DRAIN_DELAY": "500ms",
+            "STEPUP_WEBAUTHN_ORIGINS": "https://a.example, https://b.example",
+            "STEPUP_ADMIN_TOKEN": "hush",
+        }
+    )
+
+    assert settings.port == 9000
+    assert settings.development is True
+    assert settings.drain_delay == timedelta(milliseconds=500)
+    assert settings.webauthn_origins == ("https://a.example", "https://b.example")
+    assert settings.admin_token == Secret("hush")
+
+
+def test_the_environment_wins_over_the_file_and_a_flag_over_both(tmp_path):
+    path = tmp_path / "stepup.toml"
+    path.write_text('port = 1\nhost = "::1"\nworkers = 1\n[[upstreams]]\nissuer = "https://id"\n')
+
+    settings = load(
+        {key: value for key, value in ENOUGH.items() if key != "STEPUP_UPSTREAMS"}
+        | {"STEPUP_CONFIG": str(path), "STEPUP_PORT": "2", "STEPUP_WORKERS": "2"},
+        overrides={"workers": "3"},
+    )
+
+    assert (settings.host, settings.port, settings.workers) == ("::1", 2, 3)
+    assert settings.upstreams[0].issuer == "https://id"
+
+
+def test_a_secret_can_lie_in_a_file_and_never_shows_itself(tmp_path):
+    path = tmp_path / "keys"
+    path.write_text(f"1:{KEY},2:{KEY}\n")
+    environ = ENOUGH | {"STEPUP_KEY_ENCRYPTION_KEYS_FILE": str(path)}
+    del environ["STEPUP_KEY_ENCRYPTION_KEYS"]
+
+    settings = load(environ)
+
+    assert sorted(settings.key_encryption_ring) == [1, 2]
+    assert "hush" not in repr(settings)
+    assert KEY not in f"{settings!r} {settings.key_encryption_keys}"
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"STEPUP_PROT": "1"}, "STEPUP_PROT is not a setting; did you mean port?"),
+        ({"STEPUP_XYZZY": "1"}, "STEPUP_XYZZY is not a setting; `stepup config docs` lists"),
+        ({"STEPUP_PORT": "http"}, "STEPUP_PORT: expected `int`"),
+        ({"STEPUP_PORT": "70000"}, "STEPUP_PORT: expected `int` <= 65535"),
+        ({"STEPUP_DEVELOPMENT": "maybe"}, "STEPUP_DEVELOPMENT: expected `bool`"),
+        ({"STEPUP_DRAIN_DELAY": "soon"}, "STEPUP_DRAIN_DELAY: expected a duration such as 10s"),
+        ({"STEPUP_LOG_LEVEL": "loud"}, "STEPUP_LOG_LEVEL: invalid enum value 'loud'"),
+        ({"STEPUP_UPSTREAMS": "{"}, "STEPUP_UPSTREAMS: not JSON"),
+        ({"STEPUP_UPSTREAMS": '[{"isuer": "x"}]'}, "STEPUP_UPSTREAMS: object contains unknown"),
+        ({"STEPUP_UPSTREAMS": "[]"}, "STEPUP_UPSTREAMS is missing"),
+        ({"STEPUP_REDIS_URL_FILE": "/missing"}, "STEPUP_REDIS_URL_FILE: cannot read /missing"),
+        ({"STEPUP_KEY_ENCRYPTION_KEYS": "1:short"}, "STEPUP_KEY_ENCRYPTION_KEYS: expected `1:<32"),
+        ({"STEPUP_ISSUER": "stepup.example"}, "STEPUP_ISSUER: expected a URL"),
+        ({"STEPUP_ISSUER": "http://stepup.example"}, "http is accepted for a loopback host only"),
+        ({"STEPUP_RP_ID": "other.example"}, "STEPUP_RP_ID: must be stepup.example or a domain"),
+        ({"STEPUP_ADMIN_TOKEN": "hush"}, "STEPUP_ADMIN_TOKEN: accepted in development mode only"),
+        ({"STEPUP_CONFIG": "/missing.toml"}, "/missing.toml: no such file"),
+    ],
+)
+def test_stops_with_one_line_that_names_the_key(change, complaint):
+    with pytest.raises(SettingsError) as stopped:
+        load(ENOUGH | change)
+    assert complaint in str(stopped.value)
+    assert "\n" not in str(stopped.value)
+    assert "hush" not in str(stopped.value)
+
+
+def test_names_a_missing_key_and_what_it_is_for():
+    with pytest.raises(SettingsError, match="STEPUP_ISSUER is missing: The service's own URL"):
+        load({})
+
+
+def test_a_key_and_its_file_together_are_refused(tmp_path):
+    path = tmp_path / "url"
+    path.write_text("redis://b")
+    with pytest.raises(SettingsError, match="STEPUP_REDIS_URL says it already"):
+        load(ENOUGH | {"STEPUP_REDIS_URL_FILE": str(path)})
+
+
+def test_a_typo_in_the_file_names_the_file(tmp_path):
+    path = tmp_path / "stepup.toml"
+    path.write_text("isuer = 'https://stepup.example'")
+    with pytest.raises(SettingsError, match=r"isuer in .*stepup\.toml is not a setting; .* issuer"):
+        load(ENOUGH, path)
+
+
+def test_one_value_can_be_read_without_the_others():
+    given = read({"STEPUP_POSTGRES_URL": "postgresql://db/stepup"})
+    assert given["postgres_url"].value.reveal() == "postgresql://db/stepup"
+    assert given["postgres_url"].source == "STEPUP_POSTGRES_URL"
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "stepup.localhost"])
+def test_accepts_http_on_a_loopback_host(host):
+    assert load(ENOUGH | {"STEPUP_ISSUER": f"http://{host}:8000/"}).issuer == f"http://{host}:8000"
