@@ -179,10 +179,10 @@ def _algorithms_of(jwk: _Jwk) -> frozenset[str]:
     match jwk.kty:
         case "RSA":
             possible = _RSA_ALGORITHMS
-        case "EC" | "OKP" if jwk.crv in _BY_CURVE:
-            possible = frozenset({_BY_CURVE[jwk.crv]})
+        case "EC" | "OKP":
+            possible = frozenset({_BY_CURVE.get(jwk.crv or "", "")}) - {""}
         case _:
-            return frozenset()
+            possible = frozenset()
     return possible if jwk.alg is None else possible & {jwk.alg}
 
 

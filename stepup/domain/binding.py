@@ -8,10 +8,12 @@ the same on the service's side, so both must be given the very same values.
 import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
-Value = str | int | float | bool | list["Value"] | dict[str, "Value"] | None
+# What lies deeper is Any: msgspec, which decodes tickets and challenges, refuses recursive aliases.
+Value = str | int | float | bool | list[Any] | dict[str, Any] | None
 Properties = Mapping[str, Value]
 
 _canonical = msgspec.json.Encoder(order="sorted")
