@@ -1,0 +1,43 @@
+"""What Alembic runs around the migrations.
+
+The database comes in as `Config.attributes["connection"]` or `["url"]`; a developer who calls
+`alembic` by hand passes `-x url=postgresql://...`.
+"""
+
+from alembic import context
+from sqlalchemy import Connection, NullPool, create_engine, text
+
+from stepup.adapters.postgres.engine import driver_url
+from stepup.adapters.postgres.tables import metadata
+
+# Any constant that is ours alone. Two who upgrade at once take turns; the second finds nothing
+# left to do.
+ADVISORY_LOCK = 7_305_400
+
+
+def migrate(connection: Connection) -> None:
+    """Run the migrations that were asked for, all in one transaction."""
+    context.configure(connection=connection, target_metadata=metadata)
+    with context.begin_transaction():
+        connection.execute(text("SET LOCAL lock_timeout = '60s'"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+        # A migration that waits for a table makes everybody behind it wait: better to fail and to
+        # be started again.
+        connection.execute(text("SET LOCAL lock_timeout = '4s'"))
+        context.run_migrations()
+
+
+def run() -> None:
+    """Migrate over the given connection, or over one of our own."""
+    given = context.config.attributes.get("connection")
+    if given is not None:
+        migrate(given)
+        return
+    arguments = context.get_x_argument(as_dictionary=True)
+    url = context.config.attributes.get("url") or arguments["url"]
+    engine = create_engine(driver_url(url), poolclass=NullPool)
+    with engine.connect() as connection:
+        migrate(connection)
+
+
+run()

@@ -1,0 +1,169 @@
+"""Authenticators. Their credentials lie sealed, each bound to its row and its subject."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import BigInteger, Boolean, Row, and_, case, func, literal, select, update
+from sqlalchemy import delete as delete_from
+from sqlalchemy.dialects.postgresql import insert
+from typing_extensions import override
+
+from stepup.adapters.postgres.line import Transaction
+from stepup.adapters.postgres.tables import authenticator as table
+from stepup.crypto.sealing import Sealer
+from stepup.domain.authenticator import Authenticator, Credential, WebAuthnCredential
+from stepup.domain.errors import AuthenticatorExistsError
+from stepup.domain.ids import AuthenticatorId, Subject, SubjectId
+from stepup.ports import AuthenticatorStore, AuthenticatorUsed
+
+_CREDENTIAL_COLUMNS = (
+    table.c.id,
+    table.c.subject_id,
+    table.c.credential_sealed,
+    table.c.sign_count,
+    table.c.backed_up,
+)
+_COLUMNS = (*_CREDENTIAL_COLUMNS, table.c.name, table.c.created_at, table.c.last_used_at)
+
+
+class PostgresAuthenticatorStore(AuthenticatorStore):
+    """Authenticators by their subject; who reads one must say whose it is."""
+
+    def __init__(self, transaction: Transaction, sealer: Sealer) -> None:
+        self._transaction = transaction
+        self._sealer = sealer
+
+    @override
+    async def of_subject(self, subject: Subject) -> Sequence[Authenticator]:
+        statement = (
+            select(*_COLUMNS)
+            .where(table.c.subject_id == subject.id)
+            .order_by(table.c.created_at, table.c.id)
+        )
+        rows = await self._transaction.rows(statement)
+        return [self._authenticator(row, subject) for row in rows]
+
+    @override
+    async def find(
+        self, subject: Subject, authenticator_id: AuthenticatorId
+    ) -> Authenticator | None:
+        statement = select(*_COLUMNS).where(_is(subject, authenticator_id))
+        rows = await self._transaction.rows(statement)
+        return self._authenticator(rows[0], subject) if rows else None
+
+    @override
+    async def add(self, authenticator: Authenticator) -> None:
+        statement = insert(table).values(
+            id=authenticator.id,
+            subject_id=authenticator.subject.id,
+            issuer=authenticator.subject.issuer,
+            sub=authenticator.subject.sub,
+            method=authenticator.method,
+            name=authenticator.name,
+            created_at=authenticator.created_at,
+            last_used_at=authenticator.last_used_at,
+            **self._credential_values(
+                authenticator.id, authenticator.subject.id, authenticator.credential
+            ),
+        )
+        # Waits for a concurrent twin to commit, so two at once end as two after another do.
+        if await self._transaction.change(statement.on_conflict_do_nothing()) == 0:
+            raise AuthenticatorExistsError
+
+    @override
+    async def replace_credential(
+        self,
+        authenticator_id: AuthenticatorId,
+        *,
+        expected: Credential,
+        credential: Credential,
+    ) -> bool:
+        statement = select(*_CREDENTIAL_COLUMNS).where(table.c.id == authenticator_id)
+        rows = await self._transaction.rows(statement)
+        if not rows or self._credential(rows[0]) != expected:
+            return False
+        # Sealing is never twice the same, so the sealed bytes are the version of the row: of all
+        # who read this one, the update lets one through.
+        seen = rows[0]
+        swapped = await self._transaction.change(
+            update(table)
+            .where(
+                table.c.id == authenticator_id,
+                table.c.credential_sealed == seen.credential_sealed,
+                table.c.sign_count.is_not_distinct_from(seen.sign_count),
+                table.c.backed_up.is_not_distinct_from(seen.backed_up),
+            )
+            .values(self._credential_values(authenticator_id, seen.subject_id, credential))
+        )
+        return swapped == 1
+
+    @override
+    async def rename(self, subject: Subject, authenticator_id: AuthenticatorId, name: str) -> bool:
+        statement = update(table).where(_is(subject, authenticator_id)).values(name=name)
+        return await self._transaction.change(statement) == 1
+
+    @override
+    async def remove(self, subject: Subject, authenticator_id: AuthenticatorId) -> bool:
+        statement = delete_from(table).where(_is(subject, authenticator_id))
+        return await self._transaction.change(statement) == 1
+
+    @override
+    async def record_use(self, used: AuthenticatorUsed) -> None:
+        # GREATEST and COALESCE pass over what the entry does not say. An entry may be late: what a
+        # newer one said about the backup stays.
+        is_newest = func.coalesce(table.c.last_used_at <= used.at, literal(True))
+        backed_up = func.coalesce(literal(used.backed_up, Boolean), table.c.backed_up)
+        await self._transaction.change(
+            update(table)
+            .where(table.c.id == used.authenticator_id)
+            .values(
+                last_used_at=func.greatest(table.c.last_used_at, used.at),
+                sign_count=func.greatest(table.c.sign_count, literal(used.sign_count, BigInteger)),
+                backed_up=case((is_newest, backed_up), else_=table.c.backed_up),
+            )
+        )
+
+    def _authenticator(self, row: Row[Any], subject: Subject) -> Authenticator:
+        return Authenticator(
+            id=AuthenticatorId(row.id),
+            subject=subject,
+            name=row.name,
+            credential=self._credential(row),
+            created_at=row.created_at,
+            last_used_at=row.last_used_at,
+        )
+
+    def _credential(self, row: Row[Any]) -> Credential:
+        context = _context(row.id, row.subject_id)
+        plaintext = self._sealer.unseal(row.credential_sealed, context=context)
+        credential: Credential = msgspec.msgpack.decode(plaintext, type=Credential)
+        if isinstance(credential, WebAuthnCredential):
+            return msgspec.structs.replace(
+                credential, sign_count=row.sign_count, backed_up=row.backed_up
+            )
+        return credential
+
+    def _credential_values(
+        self, authenticator_id: AuthenticatorId, subject_id: SubjectId, credential: Credential
+    ) -> dict[str, Any]:
+        context = _context(authenticator_id, subject_id)
+        webauthn = credential if isinstance(credential, WebAuthnCredential) else None
+        return {
+            "credential_sealed": self._sealer.seal(
+                msgspec.msgpack.encode(credential), context=context
+            ),
+            "credential_ref": webauthn and hashlib.sha256(webauthn.credential_id).digest(),
+            "sign_count": webauthn and webauthn.sign_count,
+            "backed_up": webauthn and webauthn.backed_up,
+        }
+
+
+def _context(authenticator_id: str, subject_id: str) -> str:
+    # A credential copied into another row, or a row given to another subject, does not unseal.
+    return f"authenticator {authenticator_id} of {subject_id}"
+
+
+def _is(subject: Subject, authenticator_id: AuthenticatorId) -> Any:
+    return and_(table.c.id == authenticator_id, table.c.subject_id == subject.id)

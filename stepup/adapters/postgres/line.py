@@ -1,0 +1,180 @@
+"""The line to the server: transactions whose every wait is bounded, and what counts as its loss.
+
+Everything that is the server's or the network's fault leaves here as `DependencyUnavailableError`;
+a store above never sees a driver's error for a server that is away.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy import Executable, Row
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    PendingRollbackError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from stepup.adapters.postgres.bounded import BoundedCalls, Work
+from stepup.adapters.postgres.breaker import CircuitBreaker
+from stepup.domain.errors import DependencyUnavailableError
+
+T = TypeVar("T")
+
+# The server's own limit is 0.8 s (`engine.py`): past this one it is not slow but silent.
+_PATIENCE = 0.95
+# A connection attempt goes on behind the request's back: two seconds for each of three hosts, so
+# that the host after a silent one is reached at all.
+_CONNECT_GRACE = 6.0
+_LOST = (InterfaceError, OperationalError, PendingRollbackError, PoolTimeoutError, OSError)
+
+
+class Transaction:
+    """The statements of one transaction; after the first one that is lost, none is tried."""
+
+    def __init__(self, line: "Line", engine: AsyncEngine, connection: AsyncConnection) -> None:
+        self.engine = engine
+        self.connection = connection
+        self.lost = False
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self._line = line
+
+    async def rows(self, statement: Executable) -> Sequence[Row[Any]]:
+        """Run a statement and return its rows."""
+
+        async def work() -> Sequence[Row[Any]]:
+            return (await self.connection.execute(statement)).all()
+
+        return await self.run(work)
+
+    async def change(self, statement: Executable) -> int:
+        """Run a statement and return how many rows it changed."""
+
+        async def work() -> int:
+            return (await self.connection.execute(statement)).rowcount
+
+        return await self.run(work)
+
+    async def run(self, work: Callable[[], Work[T]]) -> T:
+        """Do something with the connection, for as long as a request can wait."""
+        if self.lost:
+            raise DependencyUnavailableError
+        # Lost until it has come back: a cancelled request leaves its call behind, too.
+        self.lost = True
+        try:
+            result = await self._line.bounded(self._alone(work), self.engine)
+        except SQLAlchemyError:
+            # The server answered, and the answer was no: the connection is as good as before.
+            self.lost = False
+            raise
+        self.lost = False
+        return result
+
+    async def _alone(self, work: Callable[[], Work[T]]) -> T:
+        self.idle.clear()
+        try:
+            return await work()
+        finally:
+            self.idle.set()
+
+
+class Line:
+    """The pool, the breaker, and the calls left behind."""
+
+    def __init__(self, make_engine: Callable[[], AsyncEngine], breaker: CircuitBreaker) -> None:
+        self._make_engine = make_engine
+        self._engine = make_engine()
+        self._breaker = breaker
+        self._calls = BoundedCalls()
+
+    @asynccontextmanager
+    async def transaction(self, *, read_only: bool = False) -> AsyncIterator[Transaction]:
+        """Open a transaction that commits when the block ends and rolls back when it raises.
+
+        A read-only one is none for the server, which saves two round trips.
+        """
+        if not self._breaker.admit():
+            raise DependencyUnavailableError
+        engine = self._engine
+        connection = await self.bounded(
+            _connect(engine, read_only=read_only), engine, grace=_CONNECT_GRACE, discard=_drop
+        )
+        transaction = Transaction(self, engine, connection)
+        try:
+            yield transaction
+            await transaction.run(connection.commit)
+        finally:
+            # Nobody waits for it: a rollback can be as silent as the statement before it.
+            self._calls.spawn(self._release(transaction))
+
+    async def bounded(
+        self,
+        work: Work[T],
+        engine: AsyncEngine,
+        *,
+        grace: float = 0.0,
+        discard: Callable[[T], Work[None]] | None = None,
+    ) -> T:
+        """Wait for `work` as long as a request can.
+
+        Raises:
+            DependencyUnavailableError: If the server is away, silent, or not the primary.
+        """
+        try:
+            result = await self._calls.call(work, _PATIENCE, grace=grace, discard=discard)
+        except TimeoutError as error:
+            self._timed_out(engine)
+            raise DependencyUnavailableError from error
+        except (SQLAlchemyError, OSError) as error:
+            if _is_loss(error):
+                raise DependencyUnavailableError from error
+            raise
+        self._breaker.answered()
+        return result
+
+    async def close(self) -> None:
+        """Close every connection and end what was left behind."""
+        await self._calls.close()
+        await self._engine.dispose()
+
+    def _timed_out(self, engine: AsyncEngine) -> None:
+        self._breaker.timed_out()
+        if self._breaker.is_open and engine is self._engine:
+            # Calls left behind hold their places in the pool, on a frozen host for a long time.
+            # A new engine has an empty pool, and tries the hosts from the first one.
+            self._engine = self._make_engine()
+            self._calls.spawn(engine.dispose())
+
+    async def _release(self, transaction: Transaction) -> None:
+        # The driver must not lose its socket under a call that still waits on it.
+        await transaction.idle.wait()
+        if transaction.lost or transaction.engine is not self._engine:
+            await _drop(transaction.connection)
+        else:
+            await self._calls.call(transaction.connection.close(), _PATIENCE)
+
+
+async def _connect(engine: AsyncEngine, *, read_only: bool) -> AsyncConnection:
+    connection = await engine.connect()
+    if read_only:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+    return connection
+
+
+async def _drop(connection: AsyncConnection) -> None:
+    try:
+        await connection.invalidate()
+    finally:
+        await connection.close()
+
+
+def _is_loss(error: Exception) -> bool:
+    return isinstance(error, _LOST) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )

@@ -1,0 +1,109 @@
+"""The tables. What a row means is said by the store that reads it; how it came about, by `migrations/`.
+
+Times are `timestamptz`. Nothing secret lies here in clear: `*_sealed` columns hold ciphertext
+bound to their row, and what must be found again is kept as a digest.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+policy_version = Table(
+    "policy_version",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("document", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("activated_at", DateTime(timezone=True), nullable=False),
+)
+
+client = Table(
+    "client",
+    metadata,
+    Column("client_id", Text, primary_key=True),
+    Column("data", JSONB, nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+authenticator = Table(
+    "authenticator",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("subject_id", Text, nullable=False),
+    # Read by operators and exports only: the service names a subject by its identifier.
+    Column("issuer", Text, nullable=False),
+    Column("sub", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("credential_sealed", LargeBinary, nullable=False),
+    # Digest of the WebAuthn credential identifier: one credential belongs to one subject.
+    Column("credential_ref", LargeBinary, nullable=True, unique=True),
+    # Beside the sealed credential, because they move with every use and nobody unseals for that.
+    Column("sign_count", BigInteger, nullable=True),
+    Column("backed_up", Boolean, nullable=True),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("last_used_at", DateTime(timezone=True), nullable=True),
+    # All that `of_subject` asks for, in the order it answers.
+    Index(None, "subject_id", "created_at", "id"),
+)
+
+key = Table(
+    "key",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("use", Text, nullable=False),
+    Column("algorithm", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("public_jwk", JSONB, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    # Of two instances that start at once on an empty database, one makes the keys.
+    Index("uq_key_one_active", "use", unique=True, postgresql_where=text("state = 'active'")),
+)
+
+audit_event = Table(
+    "audit_event",
+    metadata,
+    Column("seq", BigInteger, Identity(always=True), primary_key=True),
+    Column("entry_id", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("client_id", Text, nullable=True),
+    Column("subject_id", Text, nullable=True),
+    Column("action", Text, nullable=True),
+    Column("challenge_id", Text, nullable=True),
+    Column("details", JSONB, nullable=False),
+)
+
+# One row, moved on by triggers on `policy_version`, `client` and `key`, so that a change made by
+# hand reaches every instance as well.
+configuration_change = Table(
+    "configuration_change",
+    metadata,
+    Column("only_row", Boolean, primary_key=True, server_default=text("true")),
+    Column("version", BigInteger, nullable=False),
+    CheckConstraint("only_row", name="only_row"),
+)
