@@ -1,0 +1,59 @@
+"""The state in memory keeps every promise of the ports."""
+
+import pytest
+
+from stepup.ports import State
+from tests.contracts.accounts import AccountStoreContract
+from tests.contracts.challenges import ChallengeStoreContract
+from tests.contracts.codes import CodeContract
+from tests.contracts.spending import (
+    AttemptStoreContract,
+    ReplayStoreContract,
+    StepStoreContract,
+    TokenStoreContract,
+)
+from tests.contracts.streams import ChangesContract, OutboxContract
+from tests.support.determinism import StillClock
+from tests.support.memory import memory_state
+
+
+@pytest.fixture
+def states(clock: StillClock) -> tuple[State, State]:
+    state = memory_state(clock)
+    return state, state
+
+
+class TestChallenges(ChallengeStoreContract):
+    pass
+
+
+class TestCodes(CodeContract):
+    pass
+
+
+class TestSteps(StepStoreContract):
+    pass
+
+
+class TestAttempts(AttemptStoreContract):
+    pass
+
+
+class TestTokens(TokenStoreContract):
+    pass
+
+
+class TestReplays(ReplayStoreContract):
+    pass
+
+
+class TestAccounts(AccountStoreContract):
+    pass
+
+
+class TestOutbox(OutboxContract):
+    pass
+
+
+class TestChanges(ChangesContract):
+    pass
