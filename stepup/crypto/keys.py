@@ -53,10 +53,7 @@ def generate_root(random: Callable[[int], bytes]) -> bytes:
 
 
 def generate_signing_key(
-    algorithm: str = "ES256",
-    state: KeyState = KeyState.ACTIVE,
-    *,
-    now: datetime,  # noqa: ARG001  a key's age is written when it is sealed, with the same time
+    algorithm: str = "ES256", *, state: KeyState = KeyState.ACTIVE
 ) -> SigningKey:
     """Make a signing key; its randomness is the cryptography library's own.
 
