@@ -1,0 +1,71 @@
+"""The application: every route, what routes are given, and what surrounds them all."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from litestar import Litestar, Router
+from litestar.di import Provide
+
+from stepup.http import health, openapi, well_known
+from stepup.http.caller import provide_caller, provide_form, provide_form_caller
+from stepup.http.error_forms import ErrorForms, PageErrors
+from stepup.http.health import Readiness
+from stepup.http.middleware import Edge
+from stepup.ports import Ports
+
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+
+ROUTERS: tuple[Router, ...] = (
+    well_known.router,
+    health.router,
+    openapi.router,
+)
+"""Every part of the interface; a new file of routes adds its router here."""
+
+
+def create_app(
+    ports: Ports,
+    *,
+    readiness: Readiness,
+    routers: Sequence[Router] = ROUTERS,
+    page_errors: PageErrors | None = None,
+    lifespan: Sequence[Lifespan] = (),
+) -> Litestar:
+    """Make the application over some ports; nothing is opened before it starts.
+
+    `page_errors` draws errors for browsers, and `lifespan` runs while the application does.
+    """
+
+    def provide_ports() -> Ports:
+        return ports
+
+    def provide_readiness() -> Readiness:
+        return readiness
+
+    app = Litestar(
+        route_handlers=list(routers),
+        dependencies={
+            "ports": Provide(provide_ports, sync_to_thread=False, use_cache=True),
+            "readiness": Provide(provide_readiness, sync_to_thread=False, use_cache=True),
+            "caller": Provide(provide_caller),
+            "form": Provide(provide_form),
+            "form_caller": Provide(provide_form_caller),
+        },
+        exception_handlers={Exception: ErrorForms(page_errors)},
+        lifespan=[readiness.watch, *lifespan],
+        openapi_config=openapi.openapi_config(ports.site),
+        # Ours is smaller, can be raised by a route, and answers in the right form.
+        request_max_body_size=None,
+        # Errors are logged once, where they get their form.
+        logging_config=None,
+        debug=False,
+        pdb_on_exception=False,
+    )
+    # Litestar's own middleware runs behind its router, where an unknown path never arrives.
+    app.asgi_handler = Edge(
+        app.asgi_handler,
+        entropy=ports.entropy,
+        secure=ports.site.secure,
+        is_closing=lambda: readiness.is_closing,
+    )
+    return app

@@ -1,0 +1,221 @@
+"""The one table from errors to HTTP: every cause has a status, a stable code, and an OAuth name.
+
+What an error looks like on the wire is `error_forms.py`'s business. Anything unknown becomes a
+500 that says nothing.
+"""
+
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from litestar.exceptions import HTTPException
+
+from stepup.domain import errors
+from stepup.domain.errors import StepUpError
+from stepup.http.middleware import ClientGoneError
+
+STATUS: Mapping[type[StepUpError], HTTPStatus] = {
+    errors.InvalidRequestError: HTTPStatus.BAD_REQUEST,
+    errors.InvalidTicketError: HTTPStatus.BAD_REQUEST,
+    errors.InvalidSubjectTokenError: HTTPStatus.BAD_REQUEST,
+    errors.InvalidTargetError: HTTPStatus.BAD_REQUEST,
+    errors.InvalidGrantError: HTTPStatus.BAD_REQUEST,
+    errors.MethodNotUsableError: HTTPStatus.BAD_REQUEST,
+    errors.TokenNotConsumableError: HTTPStatus.BAD_REQUEST,
+    errors.ClientAuthenticationError: HTTPStatus.UNAUTHORIZED,
+    errors.NotAuthorizedError: HTTPStatus.UNAUTHORIZED,
+    errors.ClientNotAllowedError: HTTPStatus.FORBIDDEN,
+    errors.ActionDeniedError: HTTPStatus.FORBIDDEN,
+    errors.UnmetRequirementError: HTTPStatus.FORBIDDEN,
+    errors.WrongBrowserError: HTTPStatus.FORBIDDEN,
+    errors.StepUpRequiredError: HTTPStatus.FORBIDDEN,
+    # Not 401: that needs a WWW-Authenticate (RFC 9110 section 15.5.2), and no scheme is ours here.
+    errors.VerificationFailedError: HTTPStatus.FORBIDDEN,
+    errors.SessionNotFoundError: HTTPStatus.FORBIDDEN,
+    errors.ChallengeNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.AuthenticatorNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.EnrollmentNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.ChallengeNotPendingError: HTTPStatus.CONFLICT,
+    errors.CeremonyExpiredError: HTTPStatus.CONFLICT,
+    errors.TokenAlreadyConsumedError: HTTPStatus.CONFLICT,
+    errors.AuthenticatorExistsError: HTTPStatus.CONFLICT,
+    errors.LastAuthenticatorError: HTTPStatus.CONFLICT,
+    errors.BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.PolicyInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NotSupportedYetError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TooManyAttemptsError: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.OutcomeUnknownError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.DependencyUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.NewerFormatError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""Every error's status; a test walks the subclasses and finds each of them here."""
+
+OAUTH_CODES: Mapping[type[StepUpError], str] = {
+    errors.InvalidTargetError: "invalid_target",
+    errors.InvalidGrantError: "invalid_grant",
+    errors.ClientAuthenticationError: "invalid_client",
+    errors.ClientNotAllowedError: "unauthorized_client",
+    errors.ActionDeniedError: "access_denied",
+    errors.UnmetRequirementError: "unmet_authentication_requirements",
+    errors.TooManyAttemptsError: "temporarily_unavailable",
+    errors.OutcomeUnknownError: "temporarily_unavailable",
+    errors.DependencyUnavailableError: "temporarily_unavailable",
+    errors.NewerFormatError: "temporarily_unavailable",
+}
+"""What RFC 6749 and its relatives call a cause; everything else is `invalid_request`."""
+
+# What an OAuth error keeps of HTTP's vocabulary; the rest is 400 (RFC 6749 section 5.2).
+_OAUTH_STATUSES = frozenset({401, 404, 405, 413, 429, 500, 503})
+
+_BASIC = 'Basic realm="stepup", charset="UTF-8"'
+_BEARER = 'Bearer realm="stepup"'
+# One second is about what a failover of Redis needs; whole seconds, as RFC 9110 section 10.2.3 says.
+_RETRY_SOON = "1"
+
+
+class OAuthError(Exception):
+    """An error that only OAuth has a word for, such as `unsupported_grant_type`."""
+
+    def __init__(self, code: str, description: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.description = description
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """An error as the edge sees it, before it has a form."""
+
+    status: int
+    code: str
+    title: str
+    detail: str
+    oauth_code: str = "invalid_request"
+    headers: dict[str, str] = {}
+    extensions: dict[str, object] = {}
+
+    @property
+    def oauth_status(self) -> int:
+        """The status of the same error at an OAuth endpoint."""
+        return oauth_status(self.status)
+
+
+def oauth_status(status: int) -> int:
+    """Return the status that an error has at an OAuth endpoint."""
+    return status if status in _OAUTH_STATUSES else HTTPStatus.BAD_REQUEST
+
+
+def problem_of(error: Exception) -> Problem:
+    """Look an error up; what nobody foresaw says nothing about itself."""
+    match error:
+        case StepUpError() if type(error) in STATUS:
+            return _of_domain(error)
+        case OAuthError():
+            return Problem(
+                status=HTTPStatus.BAD_REQUEST,
+                code=error.code,
+                title="The request was refused.",
+                detail=error.description,
+                oauth_code=error.code,
+            )
+        case HTTPException() if error.status_code < 500:
+            return _of_framework(error)
+        case ClientGoneError():
+            return Problem(
+                status=HTTPStatus.BAD_REQUEST,
+                code="client_gone",
+                title="The request was broken off.",
+                detail="The connection ended before the request did.",
+            )
+        case _:
+            return Problem(
+                status=HTTPStatus.INTERNAL_SERVER_ERROR,
+                code="internal_error",
+                title="Something went wrong on our side.",
+                detail="The request could not be served; its identifier leads to the reason.",
+                oauth_code="server_error",
+            )
+
+
+def _of_domain(error: StepUpError) -> Problem:
+    status = STATUS[type(error)]
+    return Problem(
+        status=status,
+        code=error.code,
+        title=error.message,
+        detail=error.detail,
+        oauth_code=OAUTH_CODES.get(type(error), "invalid_request"),
+        headers=_headers_of(error, status),
+        extensions=_extensions_of(error),
+    )
+
+
+def _headers_of(error: StepUpError, status: int) -> dict[str, str]:
+    match error:
+        case errors.ClientAuthenticationError():
+            return {"www-authenticate": _BASIC}
+        case errors.NotAuthorizedError():
+            return {"www-authenticate": _BEARER}
+        case errors.TooManyAttemptsError():
+            return {"retry-after": str(_whole_seconds(error))}
+        case _ if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            return {"retry-after": _RETRY_SOON}
+        case _:
+            return {}
+
+
+def _extensions_of(error: StepUpError) -> dict[str, object]:
+    match error:
+        case errors.VerificationFailedError() if error.tries_left is not None:
+            return {"tries_left": error.tries_left}
+        case errors.TooManyAttemptsError():
+            return {"retry_after": _whole_seconds(error)}
+        case errors.PolicyInvalidError():
+            return {"findings": list(error.findings)}
+        case _:
+            return {}
+
+
+def _whole_seconds(error: errors.TooManyAttemptsError) -> int:
+    # Rounded up: a caller that waits exactly this long must not be too early.
+    return max(1, math.ceil(error.retry_after.total_seconds()))
+
+
+_FRAMEWORK_CODES = {
+    404: ("not_found", "There is nothing here.", "Nothing is served at this path."),
+    405: ("method_not_allowed", "This method is not allowed.", "The path has other methods."),
+    413: ("body_too_large", errors.BodyTooLargeError.message, errors.BodyTooLargeError.message),
+    415: ("unsupported_media_type", "This media type is not read here.", "Send another one."),
+}
+
+
+def _of_framework(error: HTTPException) -> Problem:
+    code, title, detail = _FRAMEWORK_CODES.get(
+        error.status_code,
+        (
+            errors.InvalidRequestError.code,
+            errors.InvalidRequestError.message,
+            errors.InvalidRequestError.message,
+        ),
+    )
+    return Problem(
+        status=error.status_code,
+        code=code,
+        title=title,
+        detail=detail,
+        headers={name.lower(): value for name, value in (error.headers or {}).items()},
+        extensions=_validation_findings(error.extra),
+    )
+
+
+def _validation_findings(extra: dict[str, Any] | list[Any] | None) -> dict[str, object]:
+    """Keep which member was wrong and what was expected; never what was sent."""
+    if not isinstance(extra, list):
+        return {}
+    invalid = [
+        {"name": str(item.get("key", "")), "reason": str(item.get("message", ""))}
+        for item in extra
+        if isinstance(item, dict)
+    ]
+    return {"invalid": invalid} if invalid else {}

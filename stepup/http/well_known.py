@@ -1,0 +1,179 @@
+"""Metadata and keys: what others read about us before they talk to us.
+
+The documents promise only what is served. Clients find the same document under the names of OAuth
+and of OpenID Connect; it names no ID token, because none is issued.
+"""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from litestar import Request, Response, Router, get
+from litestar.di import NamedDependency
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+
+from stepup.domain.keyring import Keyring
+from stepup.domain.site import Site
+from stepup.http.headers import header
+from stepup.ports import Ports
+from stepup.usecases import keys
+
+_OAUTH_METADATA = "/.well-known/oauth-authorization-server"
+_OIDC_METADATA = "/.well-known/openid-configuration"
+_AUTHZEN_METADATA = "/.well-known/authzen-configuration"
+_JWKS = "/.well-known/jwks.json"
+
+_SECRETS = ["client_secret_basic", "client_secret_post"]
+
+# A verifier may keep keys for five minutes, go on with old ones while it fetches, and for a day
+# when we cannot be reached: keys are announced longer before their use than that.
+_KEYS_CACHING = "public, max-age=300, stale-while-revalidate=600, stale-if-error=86400"
+_METADATA_CACHING = "public, max-age=300"
+
+
+def oauth_metadata(ports: Ports) -> dict[str, object]:
+    """Describe the authorization server (RFC 8414 section 2)."""
+    site = ports.site
+    return {
+        "issuer": site.issuer,
+        "authorization_endpoint": site.url("/oauth2/authorize"),
+        "token_endpoint": site.url("/oauth2/token"),
+        "token_endpoint_auth_methods_supported": _SECRETS,
+        "pushed_authorization_request_endpoint": site.url("/oauth2/par"),
+        "require_pushed_authorization_requests": True,
+        "introspection_endpoint": site.url("/oauth2/introspect"),
+        "introspection_endpoint_auth_methods_supported": _SECRETS,
+        "revocation_endpoint": site.url("/oauth2/revoke"),
+        "revocation_endpoint_auth_methods_supported": _SECRETS,
+        "jwks_uri": site.url(_JWKS),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        # OpenID Connect's default is true and means documents fetched from the client; what PAR
+        # returns is meant by neither (RFC 9126 section 5).
+        "request_uri_parameter_supported": False,
+        "acr_values_supported": list(ports.snapshot.policy.ladder.acrs),
+        "stepup_consume_endpoint": site.url("/oauth2/consume"),
+        "stepup_step_ups_endpoint": site.url("/v1/step-ups"),
+    }
+
+
+def authzen_metadata(site: Site) -> dict[str, object]:
+    """Describe the policy decision point (AuthZEN 1.0 section 9)."""
+    return {
+        "policy_decision_point": site.issuer,
+        "access_evaluation_endpoint": site.url("/access/v1/evaluation"),
+        "supported_obligations": ["step-up"],
+    }
+
+
+@get([_OAUTH_METADATA, f"{_OAUTH_METADATA}/{{issuer_path:path}}"], tags=["metadata"])
+async def oauth_authorization_server(
+    request: Request[Any, Any, Any],
+    ports: NamedDependency[Ports],
+    issuer_path: FromPath[str] = "",
+) -> Response[bytes]:
+    """Return the metadata of the authorization server."""
+    return _document(request, oauth_metadata(ports), _for_issuer(ports.site, issuer_path))
+
+
+@get(_OIDC_METADATA, tags=["metadata"])
+async def openid_configuration(
+    request: Request[Any, Any, Any], ports: NamedDependency[Ports]
+) -> Response[bytes]:
+    """Return the same metadata, for clients that look under OpenID Connect's name."""
+    return _document(request, oauth_metadata(ports), _METADATA_CACHING)
+
+
+@get([_AUTHZEN_METADATA, f"{_AUTHZEN_METADATA}/{{issuer_path:path}}"], tags=["metadata"])
+async def authzen_configuration(
+    request: Request[Any, Any, Any],
+    ports: NamedDependency[Ports],
+    issuer_path: FromPath[str] = "",
+) -> Response[bytes]:
+    """Return the metadata of the policy decision point."""
+    return _document(request, authzen_metadata(ports.site), _for_issuer(ports.site, issuer_path))
+
+
+@get(_JWKS, tags=["metadata"])
+async def jwks(request: Request[Any, Any, Any], ports: NamedDependency[Ports]) -> Response[bytes]:
+    """Return the public keys that our tokens verify with (RFC 7517)."""
+    return _encoded_keys.answer(request, ports)
+
+
+def _for_issuer(site: Site, path: str) -> str:
+    # RFC 8414 section 3.1: the issuer's path follows the well-known name; any other path is
+    # somebody else's issuer.
+    if path.strip("/") not in {"", urlsplit(site.issuer).path.strip("/")}:
+        raise NotFoundException
+    return _METADATA_CACHING
+
+
+class _EncodedKeys:
+    """The key set as bytes, encoded once per keyring."""
+
+    def __init__(self) -> None:
+        self._keyring: Keyring | None = None
+        self._body = b""
+        self._tag = ""
+
+    def answer(self, request: Request[Any, Any, Any], ports: Ports) -> Response[bytes]:
+        """Return the key set, or say that the caller has it."""
+        keyring = ports.snapshot.keyring
+        if keyring is not self._keyring:
+            body = msgspec.json.encode(keys.published_jwks(ports))
+            self._keyring, self._body, self._tag = keyring, body, _tag_of(body)
+        return _cacheable(request, self._body, self._tag, _KEYS_CACHING)
+
+
+_encoded_keys = _EncodedKeys()
+
+
+def _document(
+    request: Request[Any, Any, Any], document: Mapping[str, object], caching: str
+) -> Response[bytes]:
+    body = msgspec.json.encode(document)
+    return _cacheable(request, body, _tag_of(body), caching)
+
+
+def _tag_of(body: bytes) -> str:
+    digest = urlsafe_b64encode(hashlib.sha256(body).digest()[:15]).decode()
+    return f'"{digest}"'
+
+
+def _cacheable(
+    request: Request[Any, Any, Any], body: bytes, tag: str, caching: str
+) -> Response[bytes]:
+    sent = {
+        "cache-control": caching,
+        "etag": tag,
+        # Public documents; a browser app reads them as any other client does.
+        "access-control-allow-origin": "*",
+    }
+    if _matches(header(request.scope, b"if-none-match"), tag):
+        return Response(b"", status_code=304, headers=sent)
+    return Response(body, headers=sent, media_type="application/json")
+
+
+def _matches(condition: bytes | None, tag: str) -> bool:
+    if condition is None:
+        return False
+    known = {part.strip().removeprefix(b"W/") for part in condition.split(b",")}
+    return b"*" in known or tag.encode() in known
+
+
+router = Router(
+    "/",
+    route_handlers=[
+        oauth_authorization_server,
+        openid_configuration,
+        authzen_configuration,
+        jwks,
+    ],
+)
