@@ -19,45 +19,52 @@ from stepup.domain.requirement import MAX_TOKEN_LIFETIME
 from stepup.domain.site import Site
 from stepup.domain.token import ElevatedToken
 
-__all__ = ["InvalidTokenError", "jwks", "read_elevated", "sign_elevated", "subject_of_token"]
+__all__ = [
+    "InvalidTokenError",
+    "claims_of",
+    "jwks",
+    "read_elevated",
+    "sign_elevated",
+    "subject_of_token",
+]
 
 ELEVATED_TYP = "at+jwt"
 
-Text = Annotated[str, msgspec.Meta(min_length=1)]
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
 # NumericDate of RFC 7519 in whole seconds, up to the year 9999.
-Seconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
+_Seconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
 
 
 class _SubjectIdentifier(msgspec.Struct, frozen=True, kw_only=True):
     """RFC 9493 section 3.2.3: the subject as its own issuer calls it."""
 
     format: Literal["iss_sub"]
-    iss: Text
-    sub: Text
+    iss: _Text
+    sub: _Text
 
 
 class _ActionDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """RFC 9396: the action that was approved, and the digest of what was bound to it."""
 
     type: Literal["stepup_action"]
-    action: Text
-    bound_digest: Text | None = None
+    action: _Text
+    bound_digest: _Text | None = None
     once: bool = False
 
 
 class _Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     iss: str
-    sub: Text
+    sub: _Text
     sub_id: _SubjectIdentifier
-    aud: Text
-    client_id: Text
-    iat: Seconds
-    exp: Seconds
-    jti: Text
-    acr: Text
+    aud: _Text
+    client_id: _Text
+    iat: _Seconds
+    exp: _Seconds
+    jti: _Text
+    acr: _Text
     amr: tuple[str, ...]
-    auth_time: Seconds
-    txn: Text
+    auth_time: _Seconds
+    txn: _Text
     scope: str | None = None
     authorization_details: tuple[_ActionDetail, ...] = ()
 
@@ -74,26 +81,10 @@ def sign_elevated(token: ElevatedToken, key: SigningKey, site: Site) -> str:
     """
     if token.action is None and (token.once or token.bound_digest is not None):
         raise ValueError("a token that is bound or once-only must name its action")
-    claims = _Claims(
-        iss=site.issuer,
-        sub=subject_of_token(token.subject, site),
-        sub_id=_SubjectIdentifier(
-            format="iss_sub", iss=token.subject.issuer, sub=token.subject.sub
-        ),
-        aud=token.audience,
-        client_id=token.client_id,
-        iat=_seconds(token.issued_at),
-        exp=_seconds(token.expires_at),
-        jti=token.id,
-        acr=token.acr,
-        amr=tuple(token.amr),
-        auth_time=_seconds(token.auth_time),
-        txn=token.txn,
-        scope=token.scope,
-        authorization_details=_details(token),
-    )
     signing_key = jwts.Key(algorithm=key.algorithm, key=key.private_key)
-    return jwts.sign(_encoder.encode(claims), signing_key, typ=ELEVATED_TYP, key_id=key.id)
+    return jwts.sign(
+        _encoder.encode(_claims(token, site)), signing_key, typ=ELEVATED_TYP, key_id=key.id
+    )
 
 
 def read_elevated(text: str, keyring: Keyring, site: Site, now: datetime) -> ElevatedToken:
@@ -122,6 +113,12 @@ def read_elevated(text: str, keyring: Keyring, site: Site, now: datetime) -> Ele
     return token
 
 
+def claims_of(token: ElevatedToken, site: Site) -> dict[str, Any]:
+    """Return the claims that the token is signed with, as introspection shows them."""
+    claims: dict[str, Any] = msgspec.to_builtins(_claims(token, site))
+    return claims
+
+
 def subject_of_token(subject: Subject, site: Site) -> str:
     """Return the `sub` claim: the upstream's own, unless two issuers could share it."""
     return subject.sub if subject.issuer == site.subject_issuer else subject.id
@@ -140,6 +137,27 @@ def jwks(keyring: Keyring) -> dict[str, list[dict[str, str]]]:
             for key in keyring.published
         ]
     }
+
+
+def _claims(token: ElevatedToken, site: Site) -> _Claims:
+    return _Claims(
+        iss=site.issuer,
+        sub=subject_of_token(token.subject, site),
+        sub_id=_SubjectIdentifier(
+            format="iss_sub", iss=token.subject.issuer, sub=token.subject.sub
+        ),
+        aud=token.audience,
+        client_id=token.client_id,
+        iat=_seconds(token.issued_at),
+        exp=_seconds(token.expires_at),
+        jti=token.id,
+        acr=token.acr,
+        amr=tuple(token.amr),
+        auth_time=_seconds(token.auth_time),
+        txn=token.txn,
+        scope=token.scope,
+        authorization_details=_details(token),
+    )
 
 
 def _details(token: ElevatedToken) -> tuple[_ActionDetail, ...]:

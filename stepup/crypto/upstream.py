@@ -34,7 +34,7 @@ _BY_CURVE: Mapping[str, str] = {
 }
 _RSA_ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
 
-Date = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]
+_Date = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]
 
 
 class UpstreamKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,9 +56,9 @@ class _Claims(msgspec.Struct, frozen=True, kw_only=True):
     iss: str
     sub: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
     aud: str | tuple[str, ...]
-    exp: Date
-    iat: Date | None = None
-    nbf: Date | None = None
+    exp: _Date
+    iat: _Date | None = None
+    nbf: _Date | None = None
     events: msgspec.Raw | None = None
 
 
