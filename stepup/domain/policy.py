@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Protocol
 
 import msgspec
+from typing_extensions import override
 
 from stepup.domain.assurance import Approval, AuthnContext, Ladder
 from stepup.domain.binding import Properties, Value, bound_digest
@@ -44,13 +45,18 @@ class Entity(StrEnum):
 
 
 class Attribute(msgspec.Struct, frozen=True, kw_only=True):
-    """A declared attribute of an action's request."""
+    """A declared attribute of an action's request.
+
+    `scale` is the number of decimal places of a decimal; `default` stands in for a value that was
+    not sent, in conditions only.
+    """
 
     name: str
     type: AttributeType
     entity: Entity = Entity.ACTION
     required: bool = False
     enum: tuple[str, ...] = ()
+    default: Value = None
     scale: int = 2
     sensitive: bool = False
 
@@ -139,25 +145,51 @@ class Guardrail(msgspec.Struct, frozen=True, kw_only=True):
 
     def matches(self, action: "Action") -> bool:
         """Say whether the action carries one of the tags or has a matching name."""
+        if action.exempt:
+            return False
         return bool(self.tags & action.tags) or any(
             fnmatchcase(action.name, pattern) for pattern in self.actions
         )
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):
-    """What a subject wants to do, and which rules speak about it."""
+    """What a subject wants to do, and which rules speak about it.
+
+    No guardrail speaks about an `exempt` action: enrolling the very first authenticator, for
+    which there is nothing yet to step up with.
+    """
 
     name: ActionName
     title: Mapping[str, str] = {}
+    description: Mapping[str, str] = {}
     tags: frozenset[str] = frozenset()
     attributes: tuple[Attribute, ...] = ()
     schema: AttributeSchema
     rules: tuple[Rule, ...] = ()
     default: Requirement | Effect
+    exempt: bool = False
+
+    @property
+    def demands(self) -> tuple[Requirement, ...]:
+        """Everything that its rules and its default could ask for."""
+        outcomes = (*(rule.then for rule in self.rules), self.default)
+        return tuple(then for then in outcomes if isinstance(then, Requirement))
 
     def attribute(self, name: str) -> Attribute | None:
         """Find a declared attribute."""
         return next((a for a in self.attributes if a.name == name), None)
+
+
+class _NoAttributes(AttributeSchema):
+    """The schema of an action that nobody declared."""
+
+    @override
+    def read(self, request: DecisionRequest, context: AuthnContext | None, now: datetime) -> Inputs:
+        return _NoInputs()
+
+
+class _NoInputs(Inputs):
+    """Nothing to compare."""
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,6 +199,18 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     ladder: Ladder
     actions: Mapping[ActionName, Action]
     guardrails: tuple[Guardrail, ...] = ()
+    unknown_action: Effect = Effect.DENY
+
+    def find(self, name: ActionName) -> Action | None:
+        """Find an action; one that no document names only where they are expressly allowed.
+
+        Such an action has no attributes and no rules, but guardrails that match its name raise it
+        like any other.
+        """
+        action = self.actions.get(name)
+        if action is None and self.unknown_action is Effect.ALLOW:
+            return Action(name=name, schema=_NoAttributes(), default=Effect.ALLOW)
+        return action
 
     def guardrails_for(self, action: Action) -> tuple[Guardrail, ...]:
         """Return every guardrail that speaks about the action."""
@@ -231,7 +275,7 @@ def decide(
     policy: Policy, request: DecisionRequest, approval: Approval | None, now: datetime
 ) -> Decision:
     """Answer whether the authentication behind a request is good enough for its action."""
-    action = policy.actions.get(request.action)
+    action = policy.find(request.action)
     if action is None:
         basis = Basis(policy_version=policy.version)
         return Deny(reason=DenyReason.UNKNOWN_ACTION, basis=basis)
@@ -295,10 +339,7 @@ def strongest_requirement(policy: Policy, action: Action) -> Requirement:
 
     When they ask for nothing anywhere, the top of the ladder, right now.
     """
-    demands = [rule.then for rule in action.rules if isinstance(rule.then, Requirement)]
-    if isinstance(action.default, Requirement):
-        demands.append(action.default)
-    joined = strictest(demands, policy.ladder)
+    joined = strictest(action.demands, policy.ladder)
     if joined is None:
         return Requirement(acr=policy.ladder.top.acr, max_age=timedelta(0))
     # Alternatives of different rules may share no method; "strongest" must not mean "impossible".

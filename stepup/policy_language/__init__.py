@@ -1,1 +1,1 @@
-"""From policy text to a domain policy, with findings that point at line and column."""
+"""Text to domain policy: documents, their findings, and the conditions inside them; no I/O."""

@@ -1,0 +1,83 @@
+"""Our own actions, laid below every document; a document may raise them, nothing else."""
+
+from functools import cache
+
+import msgspec
+
+from stepup.domain.assurance import DEFAULT_LADDER, Acr, Ladder
+from stepup.domain.ids import ActionName
+from stepup.domain.policy import Action, Guardrail
+from stepup.domain.requirement import Requirement
+from stepup.policy_language import defaults
+from stepup.policy_language.actions import read_actions
+from stepup.policy_language.fields import Fields
+from stepup.policy_language.findings import Findings
+from stepup.policy_language.guardrails import read_guardrails
+from stepup.policy_language.reader import read
+
+RESERVED_PREFIX = "stepup."
+# Whoever has no authenticator yet cannot step up: it is allowed or denied by base login alone.
+FIRST_ENROLLMENT = ActionName("account.authenticator.add_first")
+
+
+def builtin_for(ladder: Ladder) -> tuple[tuple[Action, ...], tuple[Guardrail, ...]]:
+    """Return our actions and guardrails on a document's ladder.
+
+    They are written for the default ladder. On another one they ask for the rung of the same
+    name; failing that for the rung at the same height, and for the top when it is not that high.
+    """
+    actions, guardrails = _read()
+    if ladder == DEFAULT_LADDER:
+        return actions, guardrails
+    return (
+        tuple(_on(ladder, action) for action in actions),
+        tuple(
+            msgspec.structs.replace(guardrail, require=_placed(guardrail.require, ladder))
+            for guardrail in guardrails
+        ),
+    )
+
+
+def is_reserved(name: str) -> bool:
+    """Say whether a document may not name an action like this."""
+    return name != FIRST_ENROLLMENT and _is_ours(name)
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(RESERVED_PREFIX) or any(action.name == name for action in _read()[0])
+
+
+def _on(ladder: Ladder, action: Action) -> Action:
+    # Built-in actions have no rules: what they ask must be readable at a glance.
+    default = action.default
+    if isinstance(default, Requirement):
+        default = _placed(default, ladder)
+    return msgspec.structs.replace(action, default=default)
+
+
+def _placed(requirement: Requirement, ladder: Ladder) -> Requirement:
+    return msgspec.structs.replace(requirement, acr=_rung(requirement.acr, ladder))
+
+
+def _rung(acr: Acr, ladder: Ladder) -> Acr:
+    if acr in ladder:
+        return acr
+    height = min(DEFAULT_LADDER.rank(acr), len(ladder.levels) - 1)
+    return ladder.levels[height].acr
+
+
+@cache
+def _read() -> tuple[tuple[Action, ...], tuple[Guardrail, ...]]:
+    findings = Findings()
+    node = read(defaults.builtin(), findings)
+    if node is None:
+        raise AssertionError(findings.all())
+    document = Fields(node, findings)
+    actions = read_actions(document, DEFAULT_LADDER)
+    guardrails = read_guardrails(document, DEFAULT_LADDER)
+    if findings.all():
+        raise AssertionError(findings.all())
+    return (
+        tuple(written.action for written in actions),
+        tuple(written.guardrail for written in guardrails),
+    )

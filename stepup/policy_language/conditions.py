@@ -1,0 +1,213 @@
+"""CEL: conditions compiled against an action's attributes, and evaluated; the engine's only user.
+
+Whatever the engine, a function or a value does wrong comes back as an `EvaluationError`, which
+the domain answers with the strongest requirement.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from cel_expr_python import cel  # type: ignore[import-untyped]  # it ships no py.typed
+from typing_extensions import override
+
+from stepup.domain.policy import Condition, EvaluationError, Inputs
+from stepup.policy_language.findings import Code, Finding, Severity, did_you_mean
+from stepup.policy_language.references import Call, References, references_in
+from stepup.policy_language.schema import BUILT_IN, PACKAGE, CheckedInputs, RequestSchema
+
+# Far above every condition a person can review; the engine itself would take 100,000.
+MAX_SOURCE_BYTES = 2048
+
+_ENGINE_ERROR = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
+_UNDEFINED_FIELD = re.compile(rf"undefined field '(\w+)' not found in struct '{PACKAGE}\.(\w+)'")
+_UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
+_NO_OVERLOAD = re.compile(r"found no matching overload for '([^']+)' applied to '\(?(.*?)\)?'$")
+
+
+class Compiled(Condition):
+    """A condition that was found well-typed; `references` says what it looks at."""
+
+    def __init__(self, source: str, expression: cel.Expression, env: cel.Env) -> None:
+        self.source = source
+        self.references = references_in(expression.serialize(), PACKAGE)
+        self._expression = expression
+        self._env = env
+
+    @property
+    def unguarded(self) -> frozenset[str]:
+        """What it reads without asking `has()` about it."""
+        return self.references.read - self.references.asked
+
+    @override
+    def holds(self, inputs: Inputs) -> bool | EvaluationError:
+        if not isinstance(inputs, CheckedInputs):
+            raise TypeError("inputs come from the schema that the condition was compiled against")
+        # An unset message, such as a timestamp, would be read as its zero.
+        if missing := self.unguarded & inputs.absent:
+            return EvaluationError(f"{min(missing)} was not sent")
+        try:
+            if inputs.activation is None:
+                inputs.activation = self._env.Activation(inputs.variables)
+            value = self._expression.eval(inputs.activation)
+            answer = value.plain_value()
+        except (RuntimeError, ValueError, TypeError, OverflowError) as error:
+            # An exhausted iteration budget is raised, every other failure is a value.
+            return EvaluationError(_reason(str(error)))
+        if isinstance(answer, bool):
+            return answer
+        return EvaluationError(_reason(str(answer)))
+
+
+class Environment:
+    """What conditions of one action may refer to."""
+
+    def __init__(self, schema: RequestSchema) -> None:
+        self._attributes = {
+            variable: [a.name for a in built_in]
+            + [a.name for a in schema.attributes if a.entity == variable]
+            for variable, built_in in BUILT_IN.items()
+        }
+        variables = {name: cel.Type(f"{PACKAGE}.{name}") for name in BUILT_IN}
+        self._env = cel.NewEnv(
+            schema.pool,
+            variables={**variables, "now": cel.Type.TIMESTAMP},
+            extensions=[_FUNCTIONS],
+        )
+
+    def compile(self, source: str) -> Compiled | list[Finding]:
+        """Check and compile a condition; places in the findings count from its own beginning."""
+        if len(source) > MAX_SOURCE_BYTES or len(source.encode()) > MAX_SOURCE_BYTES:
+            return [_finding(Code.CONDITION_LIMIT, "the condition is longer than 2 KiB")]
+        try:
+            expression = self._env.compile(source)
+        except RuntimeError as error:
+            return list(self._explain(str(error)))
+        if expression.return_type() != cel.Type.BOOL:
+            kind = expression.return_type().name().lower()
+            message = f"a condition must be true or false, this is of type {kind}"
+            return [_finding(Code.CONDITION_TYPE, message)]
+        compiled = Compiled(source, expression, self._env)
+        return list(_wrong_constants(compiled.references)) or compiled
+
+    def _explain(self, text: str) -> Iterable[Finding]:
+        errors = [(int(m[1]), int(m[2]), m[3]) for m in _ENGINE_ERROR.finditer(text)]
+        if not errors:
+            yield _finding(Code.CONDITION_LIMIT, "the condition is nested too deeply")
+        seen: set[str] = set()
+        for line, column, message in errors:
+            code, explained = self._explained(message)
+            if explained not in seen:
+                seen.add(explained)
+                yield _finding(code, explained, max(line, 1), max(column, 1))
+
+    def _explained(self, message: str) -> tuple[Code, str]:
+        if match := _UNDEFINED_FIELD.search(message):
+            name, variable = match[1], match[2]
+            hint = did_you_mean(name, self._attributes.get(variable, ()))
+            return Code.CONDITION, f"`{variable}` has no attribute `{name}`{hint}"
+        if match := _UNDECLARED.search(message):
+            name = match[1].partition(".")[0]
+            known = [*BUILT_IN, "now", "inCidr", "timeOfDay"]
+            return Code.CONDITION, f"there is no `{name}`{did_you_mean(name, known)}"
+        if match := _NO_OVERLOAD.search(message):
+            return Code.CONDITION, _explain_overload(match[1], match[2])
+        if "recursion" in message:
+            return Code.CONDITION_LIMIT, "the condition is nested too deeply"
+        return Code.CONDITION, message.replace(f"{PACKAGE}.", "")
+
+
+def _explain_overload(operator: str, types: str) -> str:
+    shown = operator.replace("_", "").strip("[]") or operator
+    message = f"`{shown}` cannot be applied to {types.replace(f'{PACKAGE}.', '')}"
+    if "int" in types and "double" in types:
+        message += "; write 1000.0 beside a double, 1000 beside an int, minor units for a decimal"
+    return message
+
+
+def _finding(code: Code, message: str, line: int = 1, column: int = 1) -> Finding:
+    return Finding(code=code, severity=Severity.ERROR, message=message, line=line, column=column)
+
+
+def _wrong_constants(references: References) -> Iterable[Finding]:
+    for call in references.calls:
+        if message := _wrong_constant(call):
+            yield _finding(Code.CONDITION, message)
+
+
+def _wrong_constant(call: Call) -> str | None:
+    """Find at load what could only fail later: an unknown time zone or network."""
+    constant = call.texts[-1] if call.texts else None
+    if constant is None or call.function not in {"inCidr", "timeOfDay"}:
+        return None
+    try:
+        _network(constant) if call.function == "inCidr" else _zone(constant)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _reason(text: str) -> str:
+    # What stands behind the first line repeats the source; values never stand before it.
+    return text.split("\n", 1)[0][:200]
+
+
+def _network(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(cidr)
+    except ValueError:
+        raise ValueError("inCidr needs a network, like 10.0.0.0/8") from None
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("timeOfDay needs a time zone, like Europe/Berlin") from None
+
+
+def _in_cidr(ip: str, cidr: str) -> bool:
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        raise ValueError("inCidr needs an address, like 10.0.0.1") from None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return address in _network(cidr)
+
+
+def _time_of_day(moment: datetime, zone: str) -> timedelta:
+    # What the clock on the wall says, also on the two days a year that have 23 or 25 hours.
+    wall = moment.astimezone(_zone(zone))
+    return timedelta(hours=wall.hour, minutes=wall.minute, seconds=wall.second)
+
+
+_FUNCTIONS = cel.CelExtension(
+    "stepup",
+    [
+        cel.FunctionDecl(
+            "inCidr",
+            [
+                cel.Overload(
+                    "in_cidr_string_string",
+                    return_type=cel.Type.BOOL,
+                    parameters=[cel.Type.STRING, cel.Type.STRING],
+                    impl=_in_cidr,
+                )
+            ],
+        ),
+        cel.FunctionDecl(
+            "timeOfDay",
+            [
+                cel.Overload(
+                    "time_of_day_timestamp_string",
+                    return_type=cel.Type.DURATION,
+                    parameters=[cel.Type.TIMESTAMP, cel.Type.STRING],
+                    impl=_time_of_day,
+                )
+            ],
+        ),
+    ],
+)

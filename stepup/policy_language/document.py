@@ -1,0 +1,105 @@
+"""The policy document as a whole: `parse` it into a policy, or `check` it for findings."""
+
+import msgspec
+
+from stepup.domain.assurance import Ladder
+from stepup.domain.errors import PolicyInvalidError
+from stepup.domain.policy import Effect, Policy
+from stepup.policy_language.actions import WrittenAction, read_actions
+from stepup.policy_language.builtin import (
+    FIRST_ENROLLMENT,
+    RESERVED_PREFIX,
+    builtin_for,
+    is_reserved,
+)
+from stepup.policy_language.fields import Fields
+from stepup.policy_language.findings import Code, Finding, Findings, did_you_mean
+from stepup.policy_language.guardrails import WrittenGuardrail, read_guardrails
+from stepup.policy_language.levels import read_ladder
+from stepup.policy_language.reader import read
+
+API_VERSION = "stepup/v1"
+
+
+def parse(text: str, *, version: int) -> Policy:
+    """Read a document and lay it over our own account actions.
+
+    Raises:
+        PolicyInvalidError: If there are errors; `findings` holds them, and the warnings too.
+    """
+    policy, findings = _read(text, version)
+    if policy is None or findings.has_errors:
+        found = tuple(findings.all())
+        first = next(str(finding) for finding in found if finding.is_error)
+        raise PolicyInvalidError(f"The policy document has errors, the first at {first}", found)
+    return policy
+
+
+def check(text: str) -> list[Finding]:
+    """Say everything that is wrong or doubtful, in the order of the document."""
+    return _read(text, version=0)[1].all()
+
+
+def _read(text: str, version: int) -> tuple[Policy | None, Findings]:
+    findings = Findings()
+    node = read(text, findings)
+    if node is None:
+        return None, findings
+    document = Fields(node, findings)
+    _check_version(document)
+    # Names and comments for people; nothing depends on them.
+    document.peek("metadata")
+    document.refuse_unsupported("shadow", "approvals", "mode", "on_degraded")
+    ladder = read_ladder(document)
+    actions = read_actions(document, ladder)
+    guardrails = read_guardrails(document, ladder)
+    unknown_action = document.choice("unknown_action", Effect) or Effect.DENY
+    document.finish()
+    _refuse_reserved(actions, guardrails, findings)
+    policy = _merged(version, ladder, actions, guardrails, unknown_action)
+    return policy, findings
+
+
+def _check_version(document: Fields) -> None:
+    version = document.text("apiVersion")
+    if version is None and "apiVersion" not in document:
+        document.missing("apiVersion")
+    if version is not None and version != API_VERSION:
+        document.wrong("apiVersion", f"must be {API_VERSION}{did_you_mean(version, [API_VERSION])}")
+
+
+def _refuse_reserved(
+    actions: tuple[WrittenAction, ...], guardrails: tuple[WrittenGuardrail, ...], findings: Findings
+) -> None:
+    for action in actions:
+        if is_reserved(action.action.name):
+            message = f"`{action.action.name}` is our own action; a guardrail can raise it"
+            findings.error(Code.RESERVED_NAME, message, action.at)
+        if action.action.name == FIRST_ENROLLMENT and action.action.demands:
+            message = "there is nothing to step up with yet: allow or deny by `context.base_acr`"
+            findings.error(Code.CONTRADICTION, message, action.at)
+    for guardrail in guardrails:
+        if guardrail.guardrail.id.startswith(RESERVED_PREFIX):
+            message = f"names of guardrails do not begin with `{RESERVED_PREFIX}`"
+            findings.error(Code.RESERVED_NAME, message, guardrail.at)
+
+
+def _merged(
+    version: int,
+    ladder: Ladder,
+    actions: tuple[WrittenAction, ...],
+    guardrails: tuple[WrittenGuardrail, ...],
+    unknown_action: Effect,
+) -> Policy:
+    own_actions, own_guardrails = builtin_for(ladder)
+    merged = {action.name: action for action in own_actions}
+    merged.update((written.action.name, written.action) for written in actions)
+    first = merged[FIRST_ENROLLMENT]
+    merged[FIRST_ENROLLMENT] = msgspec.structs.replace(first, exempt=True)
+    return Policy(
+        version=version,
+        ladder=ladder,
+        actions=merged,
+        guardrails=(*own_guardrails, *(written.guardrail for written in guardrails)),
+        unknown_action=unknown_action,
+    )

@@ -1,0 +1,196 @@
+"""The fields of one mapping, taken one by one; what nobody took is unknown."""
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from enum import StrEnum
+from typing import TypeVar
+
+from stepup.policy_language.findings import Code, Findings, Place, did_you_mean
+from stepup.policy_language.reader import Fieldset, Listing, Node, Scalar
+from stepup.policy_language.spans import parse_span
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+class Fields:
+    """Reads a mapping field by field and reports every field of the wrong kind."""
+
+    def __init__(self, node: Fieldset, findings: Findings) -> None:
+        self._node = node
+        self._known: set[str] = set()
+        self.findings = findings
+        self.at = node.at
+
+    def __contains__(self, name: str) -> bool:
+        return self.peek(name) is not None
+
+    def peek(self, name: str) -> Node | None:
+        """Return a field that was written and is not null."""
+        self._known.add(name)
+        entry = self._node.entries.get(name)
+        if entry is None or (isinstance(entry.node, Scalar) and entry.node.value is None):
+            return None
+        return entry.node
+
+    def place(self, name: str) -> Place:
+        """Return where a field's name stands; the mapping's own place when it is not there."""
+        entry = self._node.entries.get(name)
+        return entry.at if entry else self.at
+
+    def scalar(self, name: str) -> Scalar | None:
+        """Return a text field with its place."""
+        node = self.peek(name)
+        if node is None or (isinstance(node, Scalar) and isinstance(node.value, str)):
+            return node
+        self.wrong(name, "must be text")
+        return None
+
+    def text(self, name: str) -> str | None:
+        """Return a text."""
+        node = self.scalar(name)
+        return node.value if node and isinstance(node.value, str) else None
+
+    def flag(self, name: str) -> bool | None:
+        """Return true or false."""
+        node = self.peek(name)
+        if node is None:
+            return None
+        if isinstance(node, Scalar) and isinstance(node.value, bool):
+            return node.value
+        self.wrong(name, "must be true or false")
+        return None
+
+    def number(self, name: str, lowest: int, highest: int) -> int | None:
+        """Return a whole number between two limits."""
+        node = self.peek(name)
+        if node is None:
+            return None
+        value = node.value if isinstance(node, Scalar) else None
+        if isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest:
+            return value
+        self.wrong(name, f"must be a whole number from {lowest} to {highest}")
+        return None
+
+    def span(self, name: str) -> timedelta | None:
+        """Return a span of time: `15m`, `1h30m`, or a number of seconds."""
+        node = self.peek(name)
+        if node is None:
+            return None
+        value = node.value if isinstance(node, Scalar) else None
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10**9:
+            return timedelta(seconds=value)
+        span = parse_span(value) if isinstance(value, str) else None
+        if span is None:
+            self.wrong(name, "must be a span of time, like 0s, 90s, 15m or 1h30m")
+        return span
+
+    def choice(self, name: str, choices: type[Choice]) -> Choice | None:
+        """Return one of some words."""
+        node = self.scalar(name)
+        if node is None:
+            return None
+        return self._chosen(str(node.value), choices, node.at)
+
+    def choices(self, name: str, choices: type[Choice]) -> tuple[Choice, ...] | None:
+        """Return several of some words; a single one need not stand in a list."""
+        if name not in self:
+            return None
+        chosen = (self._chosen(str(s.value), choices, s.at) for s in self.scalars(name))
+        return tuple(choice for choice in chosen if choice is not None)
+
+    def scalars(self, name: str) -> tuple[Scalar, ...]:
+        """Return a list of texts with their places; a single one need not stand in a list."""
+        node = self.peek(name)
+        if node is None:
+            return ()
+        nodes = node.items if isinstance(node, Listing) else [node]
+        texts = tuple(n for n in nodes if isinstance(n, Scalar) and isinstance(n.value, str))
+        if len(texts) != len(nodes):
+            self.wrong(name, "must be a list of texts")
+        return texts
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return a list of texts."""
+        return tuple(str(scalar.value) for scalar in self.scalars(name))
+
+    def mapping(self, name: str) -> "Fields | None":
+        """Return a mapping, to be read field by field."""
+        node = self.peek(name)
+        if node is None or isinstance(node, Fieldset):
+            return None if node is None else Fields(node, self.findings)
+        self.wrong(name, "must be a mapping")
+        return None
+
+    def listing(self, name: str) -> tuple["Fields", ...]:
+        """Return a list of mappings."""
+        node = self.peek(name)
+        if node is None:
+            return ()
+        items = node.items if isinstance(node, Listing) else []
+        mappings = tuple(
+            Fields(item, self.findings) for item in items if isinstance(item, Fieldset)
+        )
+        if not isinstance(node, Listing) or len(mappings) != len(items):
+            self.wrong(name, "must be a list of mappings")
+        return mappings
+
+    def named(self, name: str, key: str) -> Iterator[tuple[str, Place, "Fields"]]:
+        """Yield named mappings, written as `name: {...}` or as a list of `{key: name, ...}`."""
+        if isinstance(node := self.peek(name), Listing):
+            for fields in self.listing(name):
+                own = fields.text(key)
+                if own is None:
+                    fields.missing(key)
+                else:
+                    yield own, fields.place(key), fields
+        elif isinstance(node, Fieldset):
+            yield from self._entries(node, key)
+        elif node is not None:
+            self.wrong(name, "must be a mapping from names, or a list")
+
+    def wrong(self, name: str, message: str, code: Code = Code.WRONG_VALUE) -> None:
+        """Report a field's value."""
+        entry = self._node.entries.get(name)
+        at = entry.node.at if entry else self.at
+        self.findings.error(code, f"`{name}` {message}", at)
+
+    def missing(self, name: str) -> None:
+        """Report a field that is not there."""
+        self.findings.error(Code.MISSING_FIELD, f"`{name}` is missing", self.at)
+
+    def refuse_unsupported(self, *names: str) -> None:
+        """Report fields that mean something, but not yet; nothing is ignored silently."""
+        for name in names:
+            if name in self:
+                message = f"`{name}` is not supported yet"
+                self.findings.error(Code.NOT_SUPPORTED_YET, message, self.place(name))
+
+    def finish(self) -> None:
+        """Report every field that nobody asked for."""
+        for name, entry in self._node.entries.items():
+            if name not in self._known:
+                message = f"unknown field `{name}`{did_you_mean(name, self._known)}"
+                self.findings.error(Code.UNKNOWN_FIELD, message, entry.at)
+
+    def _entries(self, node: Fieldset, key: str) -> Iterator[tuple[str, Place, "Fields"]]:
+        for own, entry in node.entries.items():
+            if not isinstance(entry.node, Fieldset):
+                message = f"`{own}` must be a mapping"
+                self.findings.error(Code.WRONG_VALUE, message, entry.node.at)
+                continue
+            fields = Fields(entry.node, self.findings)
+            if key in fields and fields.text(key) != own:
+                fields.wrong(key, f"is not `{own}`")
+            yield own, entry.at, fields
+
+    def _chosen(self, word: str, choices: type[Choice], at: Place) -> Choice | None:
+        try:
+            return choices(word)
+        except ValueError:
+            hint = did_you_mean(word, _words(choices))
+            self.findings.error(Code.WRONG_VALUE, f"unknown word `{word}`{hint}", at)
+            return None
+
+
+def _words(choices: Iterable[StrEnum]) -> list[str]:
+    return [choice.value for choice in choices]

@@ -1,0 +1,130 @@
+"""What is wrong with a document, where, and how to put it right.
+
+A code never changes its meaning; `docs/policy.md` explains each. An error forbids the document's
+use, a warning does not.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from enum import StrEnum
+
+import msgspec
+
+
+class Severity(StrEnum):
+    """Whether a document may be used in spite of a finding."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Code(StrEnum):
+    """One code per kind of mistake."""
+
+    SYNTAX = "SU001"
+    TOO_LARGE = "SU002"
+    FORBIDDEN_YAML = "SU003"
+    DUPLICATE_KEY = "SU004"
+    AMBIGUOUS_SCALAR = "SU005"
+    UNKNOWN_FIELD = "SU010"
+    MISSING_FIELD = "SU011"
+    WRONG_VALUE = "SU012"
+    NOT_SUPPORTED_YET = "SU013"
+    CONTRADICTION = "SU014"
+    UNKNOWN_LEVEL = "SU020"
+    UNREACHABLE_LEVEL = "SU021"
+    UNKNOWN_ATTRIBUTE = "SU022"
+    DUPLICATE_ID = "SU023"
+    RESERVED_NAME = "SU024"
+    UNREACHABLE_RULE = "SU025"
+    MISSING_DEFAULT = "SU026"
+    DEAD_GUARDRAIL = "SU027"
+    DEAD_ATTRIBUTE = "SU028"
+    BOUND_UNSEEN = "SU029"
+    CONDITION = "SU030"
+    CONDITION_TYPE = "SU031"
+    CONDITION_LIMIT = "SU032"
+    UNGUARDED_OPTIONAL = "SU033"
+    TEST_FAILED = "SU040"
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A spot in a document: line and column from 1, and the path that leads there."""
+
+    line: int = 1
+    column: int = 1
+    path: str = ""
+
+    def __truediv__(self, key: str | int) -> str:
+        if isinstance(key, int):
+            return f"{self.path}[{key}]"
+        if not key.isidentifier():
+            return f'{self.path}["{key}"]'
+        return f"{self.path}.{key}" if self.path else key
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing to put right."""
+
+    code: Code
+    severity: Severity
+    message: str
+    line: int
+    column: int
+    path: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.line}:{self.column}"
+        return f"{where}: {self.code.value} {self.severity.value}: {self.message} ({self.path})"
+
+    @property
+    def is_error(self) -> bool:
+        """Say whether it forbids the document's use."""
+        return self.severity is Severity.ERROR
+
+
+class Findings:
+    """Collects findings while a document is read; reading goes on after a mistake."""
+
+    def __init__(self) -> None:
+        self._found: list[Finding] = []
+
+    def error(self, code: Code, message: str, at: Place) -> None:
+        """Add what forbids the document's use."""
+        self._add(code, Severity.ERROR, message, at)
+
+    def warn(self, code: Code, message: str, at: Place) -> None:
+        """Add what is probably not meant."""
+        self._add(code, Severity.WARNING, message, at)
+
+    def all(self) -> list[Finding]:
+        """Return every finding in the order of the document."""
+        return sorted(self._found, key=lambda finding: (finding.line, finding.column))
+
+    @property
+    def has_errors(self) -> bool:
+        """Say whether the document must not be used."""
+        return any(finding.is_error for finding in self._found)
+
+    def _add(self, code: Code, severity: Severity, message: str, at: Place) -> None:
+        found = Finding(
+            code=code,
+            severity=severity,
+            message=message,
+            line=at.line,
+            column=at.column,
+            path=at.path,
+        )
+        if found not in self._found:
+            self._found.append(found)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Suggest the nearest known name; failing that, list them all when they are few."""
+    names = sorted(known)
+    near = get_close_matches(name, names, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean `{near[0]}`?"
+    if 0 < len(names) <= 20:
+        return "; known here: " + ", ".join(names)
+    return ""

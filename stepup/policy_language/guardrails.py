@@ -1,0 +1,50 @@
+"""The `guardrails` of a document: floors above its actions that can only raise."""
+
+import msgspec
+
+from stepup.domain.assurance import Ladder
+from stepup.domain.policy import Guardrail
+from stepup.policy_language.fields import Fields
+from stepup.policy_language.findings import Code, Place
+from stepup.policy_language.requirements import Shared, read_requirement
+
+
+class WrittenGuardrail(msgspec.Struct, frozen=True):
+    """A guardrail with the places it was read from."""
+
+    guardrail: Guardrail
+    at: Place
+    require_at: Place
+
+
+def read_guardrails(document: Fields, ladder: Ladder) -> tuple[WrittenGuardrail, ...]:
+    """Read every guardrail."""
+    guardrails: dict[str, WrittenGuardrail] = {}
+    for name, at, fields in document.named("guardrails", "id"):
+        written = _guardrail(name, at, fields, ladder)
+        if name in guardrails:
+            document.findings.error(Code.DUPLICATE_ID, f"the guardrail `{name}` is there twice", at)
+        elif written is not None:
+            guardrails[name] = written
+    return tuple(guardrails.values())
+
+
+def _guardrail(name: str, at: Place, fields: Fields, ladder: Ladder) -> WrittenGuardrail | None:
+    for field in ("match", "require"):
+        if field not in fields:
+            fields.missing(field)
+    match, require = fields.mapping("match"), fields.mapping("require")
+    fields.refuse_unsupported("mode", "shadow")
+    fields.finish()
+    tags = match.texts("tags") if match else ()
+    patterns = match.texts("actions") if match else ()
+    if match:
+        match.finish()
+        if not tags and not patterns:
+            message = "a guardrail matches by `tags`, by `actions`, or by both"
+            fields.findings.error(Code.MISSING_FIELD, message, match.at)
+    requirement = require and read_requirement(require, ladder, Shared(), floor=True)
+    if not require or not requirement:
+        return None
+    guardrail = Guardrail(id=name, require=requirement, tags=frozenset(tags), actions=patterns)
+    return WrittenGuardrail(guardrail, at, require.at)
