@@ -4,6 +4,8 @@ The numbers are those of RELIABILITY section 4. Every one of them is a bound tha
 the driver keeps; `bounded.py` is for the case that neither does.
 """
 
+from urllib.parse import urlsplit
+
 import msgspec
 from sqlalchemy import URL, ExceptionContext, event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -33,10 +35,10 @@ _GONE_CLASS = "08"
 def driver_url(url: str) -> URL:
     """Read a PostgreSQL URL and fill in how a lost host is noticed; what the URL says stays.
 
-    Several hosts are written as `?host=a:5432&host=b:5432`; among them the one that accepts
-    writes is looked for.
+    Several hosts are written as libpq does (`//user@a:5432,b:5432/database`) or as repeated `host`
+    parameters; among them the one that accepts writes is looked for.
     """
-    parsed = make_url(url).set(drivername="postgresql+psycopg")
+    parsed = _with_repeated_hosts(url).set(drivername="postgresql+psycopg")
     defaults = dict(_CONNECTION)
     if isinstance(parsed.query.get("host"), tuple):
         defaults["target_session_attrs"] = "read-write"
@@ -60,6 +62,16 @@ def make_engine(url: str) -> AsyncEngine:
     )
     event.listen(engine.sync_engine, "handle_error", _notice_lost_server)
     return engine
+
+
+def _with_repeated_hosts(url: str) -> URL:
+    authority = urlsplit(url).netloc
+    credentials, at, hosts = authority.rpartition("@")
+    if "," not in hosts:
+        return make_url(url)
+    # SQLAlchemy reads the one form only (RELIABILITY section 4).
+    hostless = url.replace(f"//{authority}", f"//{credentials}{at}", 1)
+    return make_url(hostless).update_query_dict({"host": hosts.split(",")})
 
 
 def _with_server_limits(url: URL) -> URL:

@@ -31,6 +31,8 @@ _PATIENCE = 0.95
 # A connection attempt goes on behind the request's back: two seconds for each of three hosts, so
 # that the host after a silent one is reached at all.
 _CONNECT_GRACE = 6.0
+# Without it an INSERT does not say that it found its row there already.
+_COUNTED = {"preserve_rowcount": True}
 _LOST = (InterfaceError, OperationalError, PendingRollbackError, PoolTimeoutError, OSError)
 
 
@@ -57,7 +59,8 @@ class Transaction:
         """Run a statement and return how many rows it changed."""
 
         async def work() -> int:
-            return (await self.connection.execute(statement)).rowcount
+            result = await self.connection.execute(statement, execution_options=_COUNTED)
+            return result.rowcount
 
         return await self.run(work)
 

@@ -64,20 +64,28 @@ def check_schema(url: str) -> None:
         SchemaError: If it has none, an older or a newer one; the message says what to run.
         DependencyUnavailableError: If the database does not answer.
     """
-    found, wanted = current(url), head()
-    if found == wanted:
-        return
+    revisions = [script.revision for script in _scripts().walk_revisions()]
+    compare_revisions(current(url), head(), frozenset(revisions))
+
+
+def compare_revisions(found: str | None, wanted: str, known: frozenset[str]) -> None:
+    """Return when the revision that was found is the one that is wanted.
+
+    Raises:
+        SchemaError: If it is not; the message says what to run.
+    """
     if found is None:
         raise SchemaError("the database has no schema yet; run `stepup db upgrade`")
-    known = {script.revision for script in _scripts().walk_revisions()}
-    if found in known:
+    if found not in known:
         raise SchemaError(
-            f"the database has schema {found}, this release needs {wanted}; run `stepup db upgrade`"
+            f"the database has schema {found}, newer than this release, which works on {wanted}; "
+            "install the release that made it, or go back with its `stepup db downgrade`"
         )
-    raise SchemaError(
-        f"the database has schema {found}, newer than this release, which knows up to {wanted}; "
-        "install the newer release, or run `stepup db downgrade` with it"
-    )
+    if found != wanted:
+        raise SchemaError(
+            f"the database has schema {found}, older than {wanted}, which this release works on; "
+            "run `stepup db upgrade`"
+        )
 
 
 def configuration(url: str | None = None) -> Config:

@@ -1,0 +1,111 @@
+"""The schema: up, down and up again, the same as the metadata; refused when it is another one."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
+
+from stepup.adapters.postgres import migrate
+from stepup.adapters.postgres.migrate import SchemaError
+from stepup.domain.errors import DependencyUnavailableError
+from tests.adapters.conftest import libpq_url
+from tests.support.engines import fresh_database
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def empty_url(postgres_url):
+    with fresh_database(postgres_url) as url:
+        yield url
+
+
+def tables_of(url: str) -> set[str]:
+    with psycopg.connect(libpq_url(url)) as connection:
+        found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        return {name for (name,) in found}
+
+
+def functions_of(url: str) -> list[str]:
+    with psycopg.connect(libpq_url(url)) as connection:
+        found = connection.execute(
+            "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+        )
+        return [name for (name,) in found]
+
+
+def stamp(url: str, revision: str) -> None:
+    with psycopg.connect(libpq_url(url)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = %s", (revision,))
+
+
+def test_goes_up_down_and_up_again(empty_url):
+    migrate.upgrade(empty_url)
+    assert migrate.current(empty_url) == migrate.head()
+
+    migrate.downgrade(empty_url, "base")
+    assert migrate.current(empty_url) is None
+    assert tables_of(empty_url) == {"alembic_version"}
+    assert functions_of(empty_url) == []
+
+    migrate.upgrade(empty_url)
+    migrate.check_schema(empty_url)
+
+
+def test_each_revision_goes_down_and_up_again(empty_url):
+    migrate.upgrade(empty_url)
+    for _ in list(ScriptDirectory.from_config(migrate.configuration()).walk_revisions()):
+        migrate.downgrade(empty_url, "-1")
+    migrate.upgrade(empty_url)
+    assert migrate.current(empty_url) == migrate.head()
+
+
+def test_the_tables_are_those_of_the_metadata(empty_url):
+    migrate.upgrade(empty_url)
+    # Raises when a migration was forgotten.
+    command.check(migrate.configuration(empty_url))
+
+
+def test_an_upgrade_twice_is_harmless(empty_url):
+    migrate.upgrade(empty_url)
+    migrate.upgrade(empty_url)
+    migrate.check_schema(empty_url)
+
+
+def test_a_missing_schema_is_refused_with_the_command_to_run(empty_url):
+    with pytest.raises(SchemaError, match=r"no schema.*`stepup db upgrade`"):
+        migrate.check_schema(empty_url)
+
+
+def test_a_newer_schema_is_refused(empty_url):
+    migrate.upgrade(empty_url)
+    stamp(empty_url, "9999")
+    with pytest.raises(SchemaError, match="9999, newer than this release"):
+        migrate.check_schema(empty_url)
+
+
+def test_an_older_schema_is_refused_with_the_command_to_run():
+    known = frozenset({"0001", "0002"})
+    migrate.compare_revisions("0002", "0002", known)
+    with pytest.raises(SchemaError, match=r"older than 0002.*`stepup db upgrade`"):
+        migrate.compare_revisions("0001", "0002", known)
+
+
+def test_a_database_that_is_away_is_no_missing_schema(tmp_path):
+    with pytest.raises(DependencyUnavailableError):
+        migrate.check_schema(f"postgresql:///stepup?host={tmp_path}")
+
+
+def test_waits_for_its_turn_while_another_upgrades(empty_url):
+    with psycopg.connect(libpq_url(empty_url), autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(7305400)")
+        with ThreadPoolExecutor() as threads:
+            upgrade = threads.submit(migrate.upgrade, empty_url)
+            while not other.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall():
+                assert not upgrade.done()
+            assert tables_of(empty_url) <= {"alembic_version"}
+            other.execute("SELECT pg_advisory_unlock(7305400)")
+            upgrade.result(timeout=10)
+    migrate.check_schema(empty_url)

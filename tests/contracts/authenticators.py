@@ -1,0 +1,191 @@
+"""What `AuthenticatorStore` promises."""
+
+import asyncio
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from stepup.domain.authenticator import RecoveryCodes, TotpSecret, WebAuthnCredential
+from stepup.domain.errors import AuthenticatorExistsError
+from stepup.domain.ids import AuthenticatorId, Subject
+from stepup.ports import AuthenticatorUsed
+from tests.support.builders import a_subject, an_authenticator
+from tests.support.determinism import NOON
+
+MINUTE = timedelta(minutes=1)
+PASSKEY = WebAuthnCredential(
+    credential_id=b"credential-7",
+    public_key=b"\xa5public",
+    sign_count=7,
+    transports=("internal", "hybrid"),
+    backup_eligible=True,
+    backed_up=False,
+    attested=True,
+    aaguid="08987058-cadc-4b81-b6e1-30de50dcbe96",
+)
+CODES = RecoveryCodes(digests=(b"one", b"two", b"three"))
+
+
+async def add(database, *authenticators) -> None:
+    async with database.transaction() as stores:
+        for authenticator in authenticators:
+            await stores.authenticators.add(authenticator)
+
+
+async def find(database, authenticator):
+    async with database.transaction() as stores:
+        return await stores.authenticators.find(authenticator.subject, authenticator.id)
+
+
+class AuthenticatorStoreContract:
+    """Subclass it and provide `database`."""
+
+    async def test_returns_a_subjects_authenticators_oldest_first(self, database):
+        subject = a_subject()
+        newest = an_authenticator(PASSKEY, subject=subject, created_at=NOON + 2 * MINUTE)
+        oldest = an_authenticator(TotpSecret(secret=b"seed"), subject=subject)
+        middle = an_authenticator(CODES, subject=subject, created_at=NOON + MINUTE)
+        await add(database, newest, oldest, middle, an_authenticator())
+
+        async with database.transaction() as stores:
+            assert list(await stores.authenticators.of_subject(subject)) == [oldest, middle, newest]
+
+    async def test_two_issuers_with_one_sub_are_two_subjects(self, database):
+        alice = an_authenticator(subject=Subject(issuer="https://idp.example", sub="alice"))
+        other = Subject(issuer="https://other.example", sub="alice")
+        await add(database, alice)
+
+        async with database.transaction() as stores:
+            assert list(await stores.authenticators.of_subject(other)) == []
+            assert await stores.authenticators.find(other, alice.id) is None
+            assert not await stores.authenticators.rename(other, alice.id, "Mine now")
+            assert not await stores.authenticators.remove(other, alice.id)
+        assert await find(database, alice) == alice
+
+    @pytest.mark.parametrize("credential", [PASSKEY, CODES, TotpSecret(secret=b"s", digits=8)])
+    async def test_finds_an_authenticator_as_it_was_added(self, database, credential):
+        authenticator = an_authenticator(credential, last_used_at=NOON + MINUTE)
+        await add(database, authenticator)
+        assert await find(database, authenticator) == authenticator
+
+    async def test_an_unknown_authenticator_is_none(self, database):
+        assert await find(database, an_authenticator()) is None
+
+    async def test_refuses_a_credential_that_anybody_has(self, database):
+        await add(database, an_authenticator(PASSKEY))
+        async with database.transaction() as stores:
+            with pytest.raises(AuthenticatorExistsError):
+                await stores.authenticators.add(an_authenticator(PASSKEY))
+            # The refusal leaves the transaction whole.
+            await stores.authenticators.add(an_authenticator())
+
+    async def test_refuses_an_identifier_that_is_taken(self, database):
+        authenticator = an_authenticator()
+        await add(database, authenticator)
+        with pytest.raises(AuthenticatorExistsError):
+            await add(database, an_authenticator(id=authenticator.id))
+
+    async def test_of_8_concurrent_enrollments_of_one_credential_one_is_kept(self, database):
+        outcomes = await asyncio.gather(
+            *(add(database, an_authenticator(PASSKEY)) for _ in range(8)), return_exceptions=True
+        )
+        assert outcomes.count(None) == 1
+        assert sum(isinstance(o, AuthenticatorExistsError) for o in outcomes) == 7
+
+    async def test_a_removed_credential_may_be_enrolled_again(self, database):
+        authenticator = an_authenticator(PASSKEY)
+        await add(database, authenticator)
+        async with database.transaction() as stores:
+            assert await stores.authenticators.remove(authenticator.subject, authenticator.id)
+        await add(database, an_authenticator(PASSKEY))
+
+    async def test_replaces_a_credential_that_still_is_the_expected_one(self, database):
+        authenticator = an_authenticator(CODES)
+        burned = RecoveryCodes(digests=CODES.digests[1:], confirmed=True)
+        await add(database, authenticator)
+
+        assert await self._replace(database, authenticator, CODES, burned)
+        assert not await self._replace(database, authenticator, CODES, RecoveryCodes(digests=()))
+
+        found = await find(database, authenticator)
+        assert found == msgspec.structs.replace(authenticator, credential=burned)
+
+    async def test_replaces_nothing_that_is_not_there(self, database):
+        assert not await self._replace(database, an_authenticator(CODES), CODES, CODES)
+
+    async def test_a_recovery_code_is_burned_by_one_of_8_concurrent_callers(self, database):
+        authenticator = an_authenticator(CODES)
+        burned = RecoveryCodes(digests=CODES.digests[1:])
+        await add(database, authenticator)
+
+        outcomes = await asyncio.gather(
+            *(self._replace(database, authenticator, CODES, burned) for _ in range(8))
+        )
+
+        assert sorted(outcomes) == [False] * 7 + [True]
+
+    async def test_a_passkey_that_was_used_is_not_the_expected_one_any_more(self, database):
+        authenticator = an_authenticator(PASSKEY)
+        await add(database, authenticator)
+        await self._use(database, authenticator, NOON + MINUTE, sign_count=8)
+        assert not await self._replace(database, authenticator, PASSKEY, PASSKEY)
+
+    async def test_renames(self, database):
+        authenticator = an_authenticator(PASSKEY)
+        await add(database, authenticator)
+        async with database.transaction() as stores:
+            assert await stores.authenticators.rename(
+                authenticator.subject, authenticator.id, "Blue key 🔑"
+            )
+        found = await find(database, authenticator)
+        assert found == msgspec.structs.replace(authenticator, name="Blue key 🔑")
+
+    async def test_of_8_concurrent_removals_one_removes(self, database):
+        authenticator = an_authenticator()
+        await add(database, authenticator)
+
+        async def remove() -> bool:
+            async with database.transaction() as stores:
+                return await stores.authenticators.remove(authenticator.subject, authenticator.id)
+
+        assert sorted(await asyncio.gather(*(remove() for _ in range(8)))) == [False] * 7 + [True]
+        assert await find(database, authenticator) is None
+
+    async def test_the_signature_count_and_the_last_use_never_go_back(self, database):
+        authenticator = an_authenticator(PASSKEY)
+        await add(database, authenticator)
+
+        await self._use(database, authenticator, NOON + 2 * MINUTE, sign_count=9, backed_up=True)
+        await self._use(database, authenticator, NOON + MINUTE, sign_count=8)
+
+        found = await find(database, authenticator)
+        assert found.last_used_at == NOON + 2 * MINUTE
+        assert (found.credential.sign_count, found.credential.backed_up) == (9, True)
+
+    async def test_a_use_says_nothing_about_what_it_leaves_out(self, database):
+        passkey, totp = an_authenticator(PASSKEY), an_authenticator()
+        await add(database, passkey, totp)
+
+        await self._use(database, passkey, NOON + MINUTE)
+        await self._use(database, totp, NOON + MINUTE)
+
+        for authenticator in (passkey, totp):
+            used = msgspec.structs.replace(authenticator, last_used_at=NOON + MINUTE)
+            assert await find(database, authenticator) == used
+
+    async def test_a_use_of_a_removed_authenticator_is_harmless(self, database):
+        await self._use(database, an_authenticator(), NOON, sign_count=1)
+
+    @staticmethod
+    async def _replace(database, authenticator, expected, credential) -> bool:
+        async with database.transaction() as stores:
+            return await stores.authenticators.replace_credential(
+                authenticator.id, expected=expected, credential=credential
+            )
+
+    @staticmethod
+    async def _use(database, authenticator, at, **changes) -> None:
+        used = AuthenticatorUsed(authenticator_id=AuthenticatorId(authenticator.id), at=at)
+        async with database.transaction() as stores:
+            await stores.authenticators.record_use(msgspec.structs.replace(used, **changes))
