@@ -1,0 +1,219 @@
+"""Everything the SDK raises. What can be sent to a caller renders itself.
+
+The order matters: a token is verified before a caller learns what an action demands, so strangers
+see a plain RFC 6750 answer and only holders of a good token see the challenge (RFC 9470 section 9).
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, ClassVar
+
+from stepup.sdk.requirement import Requirement
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class SdkError(Exception):
+    """A request that must not go on."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "error"
+    title: ClassVar[str] = "The request cannot be done"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The fields of the answer, ready for any framework."""
+        return {"Content-Type": "application/problem+json", "Cache-Control": "no-store"}
+
+    @property
+    def problem(self) -> dict[str, object]:
+        """The answer's body as an RFC 9457 problem."""
+        return {
+            "type": f"urn:stepup:error:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": str(self) or self.title,
+            "code": self.code,
+        }
+
+    @property
+    def body(self) -> bytes:
+        """The problem, encoded."""
+        return json.dumps(self.problem, ensure_ascii=False).encode()
+
+    def to_asgi(self) -> AsgiApp:
+        """Return an ASGI application that answers with this error."""
+
+        async def answer(_scope: Scope, _receive: Receive, send: Send) -> None:
+            body = self.body
+            fields = {**self.headers, "Content-Length": str(len(body))}
+            headers = [(k.lower().encode(), v.encode()) for k, v in fields.items()]
+            await send({"type": "http.response.start", "status": self.status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+        return answer
+
+
+class InvalidToken(SdkError):  # noqa: N818  public name, as in the documentation since the first day
+    """The token is not one of ours, not for us, or not valid any more.
+
+    The reason is for our own log. A caller only learns that the token is no good.
+    """
+
+    status = 401
+    code = "invalid_token"
+    title = "The access token is not valid"
+
+    def __init__(self, reason: str = "the token is not valid") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Add the challenge of RFC 6750 section 3.1, which tells nothing about the policy."""
+        return super().headers | {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+
+    @property
+    def problem(self) -> dict[str, object]:
+        """Leave the reason out: it would help whoever forges tokens."""
+        return super().problem | {"detail": self.title}
+
+
+class MissingToken(InvalidToken):
+    """There is no bearer token at all; RFC 6750 section 3 sends no error code then."""
+
+    code = "missing_token"
+    title = "An access token is needed"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Send the bare challenge."""
+        return super().headers | {"WWW-Authenticate": "Bearer"}
+
+
+class StepUpRequired(SdkError):  # noqa: N818  public name, as in the documentation since the first day
+    """The token is good, but not good enough for this action (RFC 9470)."""
+
+    status = 401
+    code = "step_up_required"
+    title = "A stronger authentication is needed"
+
+    def __init__(
+        self, requirement: Requirement, reason: str, *, start_url: str | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.requirement = requirement
+        self.reason = reason
+        self.start_url = start_url
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Add the challenge of RFC 9470 section 3."""
+        parameters = {
+            "error": "insufficient_user_authentication",
+            "error_description": self.reason,
+            "acr_values": self.requirement.level,
+        }
+        challenge = "Bearer " + ", ".join(f"{k}={_quoted(v)}" for k, v in parameters.items())
+        if self.requirement.max_age is not None:
+            challenge += f", max_age={self.requirement.max_age}"
+        return super().headers | {"WWW-Authenticate": challenge}
+
+    @property
+    def problem(self) -> dict[str, object]:
+        """Say what would be enough, and where to get it."""
+        problem = super().problem | {
+            "action": self.requirement.action,
+            "acr_values": self.requirement.level,
+        }
+        if self.requirement.max_age is not None:
+            problem["max_age"] = self.requirement.max_age
+        if self.start_url is not None:
+            problem["start_url"] = self.start_url
+        return problem
+
+
+class BindingError(SdkError, ValueError):
+    """A value that an approval is bound to is missing, ambiguous, or of a type that has no digest."""
+
+    status = 400
+    code = "invalid_request"
+    title = "The request does not say what it must"
+
+
+class AlreadyConsumedError(SdkError):
+    """A once-only token was used before."""
+
+    status = 409
+    code = "token_already_consumed"
+    title = "This approval was used before"
+
+
+class CallbackError(SdkError):
+    """The browser came back without a code, or with one that is not the answer to our request.
+
+    `error` is the code of RFC 6749 section 4.1.2.1; `access_denied` means that the user cancelled.
+    """
+
+    status = 400
+    code = "step_up_not_completed"
+    title = "The confirmation was not completed"
+
+    def __init__(self, error: str, description: str | None = None) -> None:
+        super().__init__(description or error)
+        self.error = error
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Say whether the user chose not to go on."""
+        return self.error == "access_denied"
+
+
+class ServiceError(SdkError):
+    """stepup refused what we asked for: `error` is its stable code."""
+
+    status = 502
+    code = "step_up_service_error"
+    title = "The step-up service refused the request"
+
+    def __init__(self, service_status: int, error: str, detail: str | None = None) -> None:
+        super().__init__(f"{error}: {detail}" if detail else error)
+        self.service_status = service_status
+        self.error = error
+
+    @property
+    def problem(self) -> dict[str, object]:
+        """Keep what was said between two services between them."""
+        return super().problem | {"detail": self.title}
+
+
+class UnavailableError(ServiceError):
+    """stepup, or its keys, cannot be reached. Nothing was granted; trying again is safe."""
+
+    status = 503
+    code = "step_up_unavailable"
+    title = "The confirmation service cannot be reached at the moment"
+
+    def __init__(self, detail: str, retry_after: int = 1) -> None:
+        super().__init__(503, "temporarily_unavailable", detail)
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Say when to come back."""
+        return super().headers | {"Retry-After": str(self.retry_after)}
+
+
+def as_mapping(value: object) -> Mapping[str, object] | None:
+    """Return `value` if it is a JSON object."""
+    return value if isinstance(value, dict) else None
+
+
+def _quoted(text: str) -> str:
+    # RFC 6750 section 3 allows neither quotes nor backslashes in these, nor anything outside ASCII.
+    safe = "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in text)
+    return f'"{safe}"'

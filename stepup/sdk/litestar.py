@@ -1,0 +1,101 @@
+"""A guard for Litestar.
+
+    @post("/payments", guards=[step_up(su, PAYMENT)])
+    app = Litestar([pay], exception_handlers=exception_handlers)
+
+Without the handlers a refusal still has its status and its `WWW-Authenticate` field; with them it
+is a problem document too.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from litestar.connection import ASGIConnection, Request
+from litestar.exceptions import HTTPException
+from litestar.handlers.base import BaseRouteHandler
+from litestar.response import Response
+from litestar.types import ExceptionHandlersMap, Guard
+
+from stepup.sdk.bodies import fields_of
+from stepup.sdk.client import StepUp, bearer_token
+from stepup.sdk.errors import BindingError, SdkError
+from stepup.sdk.requirement import Requirement
+from stepup.sdk.tokens import VerifiedToken
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+ReadValues = Callable[[Connection], Awaitable[Mapping[str, object]]]
+
+
+class RefusedException(HTTPException):
+    """A refusal in Litestar's own form, with the SDK's error inside."""
+
+    def __init__(self, error: SdkError) -> None:
+        headers = {k: v for k, v in error.headers.items() if k != "Content-Type"}
+        super().__init__(error.title, status_code=error.status, headers=headers)
+        self.error = error
+
+
+def step_up(su: StepUp, requirement: Requirement, values: ReadValues | None = None) -> Guard:
+    """Make a guard that lets a request through when its bearer token meets `requirement`.
+
+    Bound values are read from the path and the body, or by `values`. The verified token is then at
+    `request.state.stepup`; a once-only token is used up.
+    """
+    su.check(requirement)
+    read = values or read_values
+
+    async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
+        try:
+            raw = bearer_token(connection.headers.get("authorization"))
+            bound = await read(connection) if requirement.bind and raw else {}
+            connection.state.stepup = await su.admit(raw, requirement, bound)
+        except SdkError as error:
+            raise RefusedException(error) from error
+
+    return guard
+
+
+def verified_token(connection: Connection) -> VerifiedToken:
+    """Return the token that the guard admitted.
+
+    Raises:
+        LookupError: If no guard stands before this route.
+    """
+    token: VerifiedToken | None = connection.state.get("stepup")
+    if token is None:
+        raise LookupError("this route has no step_up guard")
+    return token
+
+
+async def read_values(connection: Connection) -> Mapping[str, object]:
+    """Read what may be bound from the path's parameters and the body's members."""
+    path = {name: str(value) for name, value in connection.path_params.items()}
+    if not isinstance(connection, Request):
+        return path
+    fields = fields_of(connection.headers.get("content-type", ""), await connection.body())
+    if path.keys() & fields.keys():
+        raise BindingError("a value stands both in the path and in the body")
+    return {**path, **fields}
+
+
+def answer_refused(_request: Request[Any, Any, Any], refused: RefusedException) -> Response[bytes]:
+    """Answer with the problem document of the SDK's error."""
+    return answer_error(_request, refused.error)
+
+
+def answer_error(_request: Request[Any, Any, Any], error: SdkError) -> Response[bytes]:
+    """Answer with the problem document of an error that a route let pass."""
+    headers = {k: v for k, v in error.headers.items() if k != "Content-Type"}
+    return Response(
+        error.body,
+        status_code=error.status,
+        headers=headers,
+        media_type="application/problem+json",
+    )
+
+
+exception_handlers: ExceptionHandlersMap = {
+    RefusedException: answer_refused,
+    SdkError: answer_error,
+}
+"""For `Litestar(exception_handlers=...)`."""

@@ -1,0 +1,135 @@
+"""What an elevated token says, read strictly: a missing or malformed claim is a refusal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import time
+
+from stepup.sdk.errors import InvalidToken
+
+CLOCK_LEEWAY = 5
+"""How many seconds two hosts' clocks may differ; no other service's clock is trusted further."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedToken:
+    """A token that was verified; nothing but verification makes one.
+
+    `subject` is unique within the service. `subject_issuer` and `subject_sub` name the person at
+    the base identity provider.
+    """
+
+    raw: str = field(repr=False)
+    jti: str
+    subject: str
+    subject_issuer: str | None
+    subject_sub: str | None
+    client_id: str
+    audience: str
+    level: str
+    methods: tuple[str, ...]
+    auth_time: datetime
+    issued_at: datetime
+    expires_at: datetime
+    txn: str
+    action: str | None
+    bound_digest: str | None
+    once: bool
+    scope: str | None
+
+    @property
+    def expires_in(self) -> int:
+        """Seconds that are left, never below zero."""
+        return max(0, int(self.expires_at.timestamp() - time()))
+
+
+def read_claims(
+    raw: str, claims: Mapping[str, object], issuer: str, audience: str
+) -> VerifiedToken:
+    """Check the form of every claim and who the token is from and for.
+
+    Raises:
+        InvalidToken: If a claim is missing, malformed, or names somebody else.
+    """
+    if _text(claims, "iss") != issuer:
+        raise InvalidToken("the token is from another issuer")
+    # One string: a list would be a token for several services, which stepup never makes.
+    if _text(claims, "aud") != audience:
+        raise InvalidToken("the token is for another audience")
+    if "cnf" in claims:
+        # Taking a sender-constrained token as a bearer token would undo what it is for.
+        raise InvalidToken("the token is bound to a key, which is not supported yet")
+    issued_at, expires_at = _seconds(claims, "iat"), _seconds(claims, "exp")
+    if issued_at >= expires_at:
+        raise InvalidToken("the token expires before it was issued")
+    subject_issuer, subject_sub = _subject_id(claims)
+    action, digest, once = _approved(claims)
+    return VerifiedToken(
+        raw=raw,
+        jti=_text(claims, "jti"),
+        subject=_text(claims, "sub"),
+        subject_issuer=subject_issuer,
+        subject_sub=subject_sub,
+        client_id=_text(claims, "client_id"),
+        audience=audience,
+        level=_text(claims, "acr"),
+        methods=_methods(claims),
+        auth_time=_moment(_seconds(claims, "auth_time")),
+        issued_at=_moment(issued_at),
+        expires_at=_moment(expires_at),
+        txn=_text(claims, "txn"),
+        action=action,
+        bound_digest=digest,
+        once=once,
+        scope=_text(claims, "scope") if "scope" in claims else None,
+    )
+
+
+def _text(claims: Mapping[str, object], name: str) -> str:
+    value = claims.get(name)
+    if not isinstance(value, str) or not value:
+        raise InvalidToken(f"the claim {name} is missing or malformed")
+    return value
+
+
+def _seconds(claims: Mapping[str, object], name: str) -> int:
+    value = claims.get(name)
+    # bool is an int in Python; the upper bound is the last second that datetime can hold.
+    if type(value) is not int or not 0 < value < 253_402_300_800:
+        raise InvalidToken(f"the claim {name} is missing or malformed")
+    return value
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _methods(claims: Mapping[str, object]) -> tuple[str, ...]:
+    value = claims.get("amr")
+    if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
+        raise InvalidToken("the claim amr is missing or malformed")
+    return tuple(value)
+
+
+def _subject_id(claims: Mapping[str, object]) -> tuple[str | None, str | None]:
+    match claims.get("sub_id"):
+        case None if "sub_id" not in claims:
+            return None, None
+        case {"format": "iss_sub", "iss": str(issuer), "sub": str(sub)} if issuer and sub:
+            return issuer, sub
+        case _:
+            raise InvalidToken("the claim sub_id is malformed")
+
+
+def _approved(claims: Mapping[str, object]) -> tuple[str | None, str | None, bool]:
+    """Return the one action that the token was made for, its digest, and whether it is once-only."""
+    if "authorization_details" not in claims:
+        return None, None, False
+    details = claims["authorization_details"]
+    detail = details[0] if isinstance(details, list) and len(details) == 1 else None
+    if not isinstance(detail, dict) or detail.get("type") != "stepup_action":
+        raise InvalidToken("the claim authorization_details is malformed")
+    once = detail.get("once", False)
+    if not isinstance(once, bool):
+        raise InvalidToken("the claim authorization_details is malformed")
+    return _text(detail, "action"), _text(detail, "bound_digest"), once
