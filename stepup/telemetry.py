@@ -111,7 +111,7 @@ def describe_metrics() -> Iterator[MetricText]:
     """Describe every metric, in the order of their names."""
     every = (metric for metric in globals().values() if isinstance(metric, MetricWrapperBase))
     for metric in sorted(every, key=lambda metric: metric._name):  # noqa: SLF001  not public
-        family = metric.describe()[0]
+        family = next(iter(metric.describe()))
         suffix = "_total" if family.type == "counter" else ""
         labels = tuple(metric._labelnames)  # noqa: SLF001  not public
         yield MetricText(f"{family.name}{suffix}", family.type, labels, family.documentation)
@@ -127,9 +127,9 @@ def render_metrics() -> bytes:
     return generate_latest(registry)
 
 
-def forget_worker(pid: int) -> None:
+def forget_worker(pid: int, folder: str) -> None:
     """Take a dead worker's gauges out of the figures; its counters stay."""
-    mark_process_dead(pid)  # type: ignore[no-untyped-call]
+    mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
 
 
 # --- logging --------------------------------------------------------------------------------

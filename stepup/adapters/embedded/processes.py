@@ -1,11 +1,12 @@
 """Child processes that end with the process which started them."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 _LAUNCHER = Path(__file__).with_name("launch.py")
@@ -26,24 +27,25 @@ class ChildProcess:
         self,
         command: Sequence[str],
         *,
-        log: Path,
         death_signal: signal.Signals,
+        log: Path | None = None,
         user: int | None = None,
         inherit: Sequence[int] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid())]
         launcher += [str(int(death_signal)), "-" if user is None else str(user)]
-        self.log = log
-        with log.open("ab") as output:
+        self._name = Path(command[0]).name
+        self._log = log
+        with contextlib.nullcontext() if log is None else log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603  our own launcher and found engines
                 [*launcher, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=None if output is None else subprocess.STDOUT,
                 pass_fds=tuple(inherit),
-                cwd="/",
+                env=environment,
             )
-        self._name = Path(command[0]).name
 
     @property
     def pid(self) -> int:
@@ -55,6 +57,11 @@ class ChildProcess:
         """Say whether it still runs."""
         return self._process.poll() is None
 
+    @property
+    def status(self) -> int | None:
+        """How it ended; None while it runs."""
+        return self._process.poll()
+
     def wait_until(self, ready: Callable[[], bool], seconds: float = 30.0) -> None:
         """Return when `ready()` holds.
 
@@ -64,10 +71,10 @@ class ChildProcess:
         deadline = time.monotonic() + seconds
         while not ready():
             if not self.alive:
-                raise EngineError(f"{self._name} did not start: {self._last_words()} ({self.log})")
+                raise EngineError(f"{self._name} did not start: {self._last_words()}")
             if time.monotonic() > deadline:
                 self.stop(signal.SIGKILL)
-                raise EngineError(f"{self._name} was not ready in {seconds:.0f} s ({self.log})")
+                raise EngineError(f"{self._name} was not ready in {seconds:.0f} s")
             time.sleep(0.01)
 
     def finish(self, seconds: float = 60.0) -> None:
@@ -82,12 +89,16 @@ class ChildProcess:
             self.stop(signal.SIGKILL)
             status = None
         if status != 0:
-            raise EngineError(f"{self._name} failed: {self._last_words()} ({self.log})")
+            raise EngineError(f"{self._name} failed: {self._last_words()}")
+
+    def send(self, wanted: signal.Signals) -> None:
+        """Send it a signal, if it still runs."""
+        if self.alive:
+            self._process.send_signal(wanted)
 
     def stop(self, with_signal: signal.Signals, seconds: float = 10.0) -> None:
         """End it and wait for the end; a process that does not listen is killed."""
-        if self.alive:
-            self._process.send_signal(with_signal)
+        self.send(with_signal)
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -95,6 +106,8 @@ class ChildProcess:
             self._process.wait()
 
     def _last_words(self) -> str:
-        lines = self.log.read_text(errors="replace").splitlines()
+        if self._log is None:
+            return f"status {self.status}"
+        lines = self._log.read_text(errors="replace").splitlines()
         telling = [line for line in lines if "FATAL" in line or "rror" in line]
-        return (telling or lines or ["it said nothing"])[-1].strip()
+        return f"{(telling or lines or ['it said nothing'])[-1].strip()} ({self._log})"

@@ -1,0 +1,140 @@
+"""Child processes of `stepup serve` and `stepup dev`: the workers, and the demo."""
+
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+
+import structlog
+
+from stepup import telemetry
+from stepup.adapters.embedded.processes import ChildProcess
+from stepup.cli.worker import Order, encode_order
+from stepup.config import Settings
+
+_logger: structlog.stdlib.BoundLogger = structlog.get_logger("stepup.workers")
+Child = ChildProcess
+"""A process that ends when we do."""
+
+# A worker that cannot live must not be started over and over at full speed.
+_PAUSE_BEFORE_RESTART = 1.0
+
+
+class WorkerError(Exception):
+    """A worker ended before it ever served; its log lines say why."""
+
+
+class _Worker:
+    """One worker process, and the pipe through which it says that it serves."""
+
+    def __init__(
+        self, settings: Settings, sockets: Sequence[socket.socket], environment: dict[str, str]
+    ) -> None:
+        self._ready, ready = os.pipe()
+        order, order_end = os.pipe()
+        fds = tuple(each.fileno() for each in sockets)
+        text = encode_order(Order(settings=settings, sockets=fds, ready=ready))
+        self.process = ChildProcess(
+            [sys.executable, "-m", "stepup.cli.worker", str(order)],
+            death_signal=signal.SIGTERM,
+            inherit=(*fds, ready, order),
+            environment=environment,
+        )
+        os.close(ready)
+        os.close(order)
+        with os.fdopen(order_end, "wb") as pipe:
+            pipe.write(text)
+        os.set_blocking(self._ready, False)
+        self._serves = False
+
+    @property
+    def serves(self) -> bool:
+        """Say whether it has begun to serve."""
+        if not self._serves:
+            try:
+                self._serves = os.read(self._ready, 1) == b"1"
+            except BlockingIOError:
+                return False
+        return self._serves
+
+    def close(self) -> None:
+        """Forget an ended worker."""
+        os.close(self._ready)
+
+
+class Workers:
+    """N workers on shared sockets; a dead one is replaced."""
+
+    def __init__(self, settings: Settings, sockets: Sequence[socket.socket]) -> None:
+        self._settings = settings
+        self._sockets = tuple(sockets)
+        self._environment = dict(os.environ)
+        self._figures: tempfile.TemporaryDirectory[str] | None = None
+        count = settings.workers or os.cpu_count() or 1
+        if count > 1:
+            self._figures = tempfile.TemporaryDirectory(prefix="stepup-metrics-")
+            self._environment["PROMETHEUS_MULTIPROC_DIR"] = self._figures.name
+        self._workers = [self._start() for _ in range(count)]
+
+    @property
+    def ready(self) -> bool:
+        """Say whether all of them serve."""
+        return all(worker.serves for worker in self._workers)
+
+    def wait_until_ready(self, seconds: float = 60.0) -> None:
+        """Return when all of them serve.
+
+        Raises:
+            WorkerError: If one ends instead, or it takes too long.
+        """
+        deadline = time.monotonic() + seconds
+        while not self.ready:
+            if time.monotonic() > deadline:
+                raise WorkerError(f"the service did not start within {seconds:.0f} s")
+            if not all(worker.process.alive for worker in self._workers):
+                raise WorkerError("the service did not start; the lines above say why")
+            time.sleep(0.02)
+
+    def look_after(self) -> None:
+        """Replace the dead."""
+        for index, worker in enumerate(self._workers):
+            if worker.process.alive:
+                continue
+            _logger.error("worker_ended", pid=worker.process.pid, status=worker.process.status)
+            self._forget(worker)
+            time.sleep(_PAUSE_BEFORE_RESTART)
+            self._workers[index] = self._start()
+
+    def stop(self) -> None:
+        """Drain and end all of them, at the same time."""
+        for worker in self._workers:
+            worker.process.send(signal.SIGTERM)
+        allowed = self._settings.drain_delay + self._settings.stop_timeout
+        deadline = time.monotonic() + allowed.total_seconds() + 5
+        for worker in self._workers:
+            while worker.process.alive and time.monotonic() < deadline:
+                time.sleep(0.02)
+            worker.process.stop(signal.SIGKILL)
+            self._forget(worker)
+        if self._figures is not None:
+            self._figures.cleanup()
+
+    def _start(self) -> _Worker:
+        return _Worker(self._settings, self._sockets, self._environment)
+
+    def _forget(self, worker: _Worker) -> None:
+        worker.close()
+        if self._figures is not None:
+            telemetry.forget_worker(worker.process.pid, self._figures.name)
+
+
+def start_demo(arguments: Sequence[str], client_secret: str) -> Child:
+    """Start the demo identity provider and the demo bank."""
+    return ChildProcess(
+        [sys.executable, "-m", "stepup", "demo", "serve", *arguments],
+        death_signal=signal.SIGTERM,
+        environment={**os.environ, "STEPUP_DEMO_CLIENT_SECRET": client_secret},
+    )

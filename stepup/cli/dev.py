@@ -1,0 +1,164 @@
+"""`stepup dev`: the whole service on this machine, in one command."""
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import rich_click as click
+
+from stepup import telemetry
+from stepup.cli.children import Child, WorkerError, Workers, start_demo
+from stepup.cli.db import apply_migrations
+from stepup.cli.dev_content import (
+    ClientEntry,
+    demo_client,
+    explain_findings,
+    load_policy_and_clients,
+    read_clients,
+    with_secrets,
+)
+from stepup.cli.dev_plan import (
+    Demo,
+    Engine,
+    default_data_dir,
+    demo_addresses,
+    listening_address,
+    plan_settings,
+)
+from stepup.cli.dev_ready import print_table, ready_document, wait_until_answers, write_ready_file
+from stepup.cli.dev_secrets import DevelopmentSecrets
+from stepup.cli.engines import Engines
+from stepup.cli.listening import listen_or_explain, port_of
+from stepup.cli.settings import parse_sets
+from stepup.cli.stopping import stoppable
+from stepup.config import Settings
+from stepup.domain.errors import PolicyInvalidError
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class _Options(NamedTuple):
+    """The command's options."""
+
+    host: str | None
+    port: int | None
+    data_dir: Path
+    policy: Path | None
+    clients: Path | None
+    sets: Sequence[str]
+    demo: bool
+    workers: int | None
+    postgres: str | None
+    redis: str | None
+    ready_file: Path | None
+    reset: bool
+
+
+@click.command()
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port; 0 is a free one.  [default: 8000]"
+)
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where the engines keep data.")
+@click.option("--policy", type=_FILE, help="Policy document to activate.")
+@click.option("--clients", type=_FILE, help="List of clients, as YAML or JSON.")
+@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="One setting.")
+@click.option("--no-demo", "demo", flag_value=False, default=True, help="Service only.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Worker processes.  [default: 1]")
+@click.option("--postgres", metavar="URL", help="Use this PostgreSQL instead of an embedded one.")
+@click.option("--redis", metavar="URL", help="Use this Redis instead of an embedded one.")
+@click.option("--ready-file", type=click.Path(path_type=Path), help="Written when all answers.")
+@click.option("--reset", is_flag=True, help="Empty the data directory first.")
+def dev(**options: Any) -> None:
+    """Run everything here: engines, service, demo identity provider and demo bank.
+
+    Ctrl-C stops all of it.
+    """
+    options["data_dir"] = options["data_dir"] or default_data_dir()
+    chosen = _Options(**options)
+    with stoppable(), ExitStack() as stack:
+        _run(chosen, stack)
+
+
+def _run(options: _Options, stack: ExitStack) -> None:
+    sets = parse_sets(options.sets)
+    host, port = listening_address({"host": options.host, "port": options.port}, sets)
+    sockets = listen_or_explain(host, port)
+    for each in sockets:
+        stack.enter_context(each)
+    port = port_of(sockets)
+    demo = demo_addresses(port) if options.demo else None
+    engine, secrets = _engines(options, stack)
+    flags = {"host": host, "port": port, "workers": options.workers}
+    settings = plan_settings(engine, secrets, demo, flags, sets)
+    telemetry.configure_logging(settings.log_level, settings.log_format)
+    clients = with_secrets(_clients(options, demo), secrets.client_secret)
+    _prepare(settings, options.policy, clients)
+    running = _serve(settings, sockets, stack)
+    bank = _serve_demo(settings, demo, clients, stack) if demo else None
+    document = ready_document(settings, demo, clients)
+    if options.ready_file is not None:
+        write_ready_file(options.ready_file, document)
+        stack.callback(options.ready_file.unlink, missing_ok=True)
+    print_table(document)
+    while True:
+        time.sleep(0.2)
+        running.look_after()
+        if bank is not None and not bank.alive:
+            raise click.ClickException("the demo ended; the lines above say why")
+
+
+def _engines(options: _Options, stack: ExitStack) -> tuple[Engine, DevelopmentSecrets]:
+    engines = Engines(options.data_dir, reset=options.reset, stack=stack)
+    if options.postgres is not None:
+        secrets = DevelopmentSecrets.shared_by(options.postgres)
+        postgres = options.postgres
+    else:
+        postgres = engines.postgres()
+        secrets = DevelopmentSecrets.kept_in(options.data_dir)
+    return Engine(postgres, options.redis or engines.redis()), secrets
+
+
+def _clients(options: _Options, demo: Demo | None) -> list[ClientEntry]:
+    entries = list(read_clients(options.clients)) if options.clients else []
+    if demo is not None and all(entry.client_id != "bank" for entry in entries):
+        entries.append(demo_client(demo.bank))
+    return entries
+
+
+def _prepare(settings: Settings, policy: Path | None, clients: Sequence[ClientEntry]) -> None:
+    apply_migrations(settings.postgres_url.reveal())
+    text = policy.read_text(encoding="utf-8") if policy else None
+    try:
+        asyncio.run(load_policy_and_clients(settings, text, clients))
+    except PolicyInvalidError as error:
+        raise click.ClickException(f"{policy}: {explain_findings(error)}") from error
+
+
+def _serve(settings: Settings, sockets: Sequence[socket.socket], stack: ExitStack) -> Workers:
+    running = Workers(settings, sockets)
+    stack.callback(running.stop)
+    try:
+        running.wait_until_ready()
+    except WorkerError as error:
+        raise click.ClickException(str(error)) from error
+    wait_until_answers(f"http://127.0.0.1:{settings.port}/readyz", "the service")
+    return running
+
+
+def _serve_demo(
+    settings: Settings, demo: Demo, clients: Sequence[ClientEntry], stack: ExitStack
+) -> Child:
+    bank = next(entry for entry in clients if entry.client_id == "bank")
+    arguments = ["--idp-port", str(demo.idp_port), "--bank-port", str(demo.bank_port)]
+    arguments += ["--issuer", settings.issuer, "--client-id", bank.client_id]
+    process = start_demo(arguments, bank.client_secret)
+    stack.callback(process.stop, signal.SIGTERM)
+    for url in (f"{demo.idp}/.well-known/openid-configuration", f"{demo.bank}/"):
+        wait_until_answers(url, "the demo", process)
+    return process

@@ -1,0 +1,114 @@
+"""What `stepup dev` starts: addresses, defaults and settings, before anything runs."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import rich_click as click
+
+from stepup.cli.dev_secrets import DevelopmentSecrets
+from stepup.cli.listening import free_port
+from stepup.config import Settings, SettingsError, load, read
+
+_EVERYWHERE = {"0.0.0.0", "::", "127.0.0.1", "::1", "localhost"}  # noqa: S104  compared only
+_DEFAULT_PORT = 8000
+
+
+class Demo(NamedTuple):
+    """Where the demo identity provider and the demo bank listen."""
+
+    idp_port: int
+    bank_port: int
+
+    @property
+    def idp(self) -> str:
+        """The identity provider's issuer."""
+        return f"http://127.0.0.1:{self.idp_port}"
+
+    @property
+    def bank(self) -> str:
+        """The bank.
+
+        Not `localhost`: cookies know no ports, and the bank's must not reach the service.
+        """
+        return f"http://127.0.0.1:{self.bank_port}"
+
+
+class Engine(NamedTuple):
+    """The URLs of what keeps the state."""
+
+    postgres: str
+    redis: str
+
+
+def default_data_dir() -> Path:
+    """Return this user's data folder."""
+    given = os.environ.get("XDG_DATA_HOME")
+    return (Path(given) if given else Path.home() / ".local" / "share") / "stepup"
+
+
+def listening_address(flags: Mapping[str, Any], sets: Mapping[str, str]) -> tuple[str, int]:
+    """Return the host and port to listen on: flags, then `--set`, then the environment."""
+    try:
+        given = {key: one.value for key, one in read(os.environ, None, sets).items()}
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+    chosen = given | {key: value for key, value in flags.items() if value is not None}
+    return chosen.get("host", "127.0.0.1"), chosen.get("port", _DEFAULT_PORT)
+
+
+def demo_addresses(port: int) -> Demo:
+    """Choose ports next to the service's."""
+    idp = free_port(port + 1)
+    bank = free_port(port + 2)
+    return Demo(idp, bank)
+
+
+def plan_settings(
+    engine: Engine,
+    secrets: DevelopmentSecrets,
+    demo: Demo | None,
+    flags: Mapping[str, Any],
+    sets: Mapping[str, str],
+) -> Settings:
+    """Fill in what development needs, below everything that was given, and check the whole."""
+    host, port = flags["host"], flags["port"]
+    shown = "localhost" if host in _EVERYWHERE else host
+    issuer = f"http://{shown}:{port}"
+    defaults: dict[str, Any] = {
+        "issuer": issuer,
+        "postgres_url": engine.postgres,
+        "redis_url": engine.redis,
+        "key_encryption_keys": secrets.key_encryption_keys,
+        "admin_token": secrets.admin_token,
+        "development": True,
+        "rp_name": "stepup (development)",
+        "webauthn_origins": [issuer, f"http://127.0.0.1:{port}"],
+        # With or without the demo, a bare subject is one of its people.
+        "subject_issuer": demo.idp if demo else f"http://127.0.0.1:{port + 1}",
+        "upstreams": [_upstream(demo)] if demo else [],
+        "drain_delay": "0s",
+        "stop_timeout": "5s",
+        "log_format": "console" if sys.stderr.isatty() else "json",
+        "workers": 1,
+    }
+    try:
+        given = read(os.environ, None, sets)
+        below = {key: value for key, value in defaults.items() if key not in given}
+        settings = load(os.environ, None, {**below, **sets})
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+    firm = {key: value for key, value in flags.items() if value is not None}
+    return msgspec.structs.replace(settings, **firm)
+
+
+def _upstream(demo: Demo) -> dict[str, Any]:
+    return {
+        "issuer": demo.idp,
+        "audiences": ["bank", "stepup"],
+        "client_id": "stepup",
+        "algorithms": ["ES256", "RS256"],
+    }

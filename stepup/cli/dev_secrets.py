@@ -1,0 +1,62 @@
+"""The secrets of a development service: one seed, and everything else derived from it."""
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+_SEED = "seed"
+
+
+class DevelopmentSecrets:
+    """Secrets that are the same at every start."""
+
+    def __init__(self, seed: bytes) -> None:
+        self._seed = seed
+
+    @classmethod
+    def kept_in(cls, folder: Path) -> "DevelopmentSecrets":
+        """Use the seed kept in a private folder, made at the first start."""
+        path = folder / _SEED
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return cls(path.read_bytes())
+        with os.fdopen(fd, "wb") as file:
+            file.write(secrets.token_bytes(32))
+        return cls(path.read_bytes())
+
+    @classmethod
+    def shared_by(cls, postgres_url: str) -> "DevelopmentSecrets":
+        """Derive the seed from a given database's credentials.
+
+        Several `stepup dev` on one database must open each other's sealed keys without a word
+        between them. As weak as that password: development only.
+        """
+        url = make_url(postgres_url)
+        text = f"{url.username}\0{url.password}\0{url.database}"
+        return cls(hashlib.sha256(text.encode()).digest())
+
+    @property
+    def key_encryption_keys(self) -> str:
+        """The key-encryption key, as the setting wants it."""
+        return f"1:{base64.b64encode(self._derive('key-encryption-key')).decode()}"
+
+    @property
+    def admin_token(self) -> str:
+        """The bearer token for the admin API."""
+        return self._text("admin-token")
+
+    def client_secret(self, client_id: str) -> str:
+        """Return a client's secret."""
+        return self._text(f"client-secret:{client_id}")
+
+    def _text(self, purpose: str) -> str:
+        return base64.urlsafe_b64encode(self._derive(purpose)).rstrip(b"=").decode()
+
+    def _derive(self, purpose: str) -> bytes:
+        return hmac.digest(self._seed, purpose.encode(), "sha256")

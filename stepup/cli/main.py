@@ -1,0 +1,40 @@
+"""The command line: which commands there are; each is imported when it is called for."""
+
+from importlib import import_module
+
+import rich_click as click
+from typing_extensions import override
+
+import stepup as package
+
+# In the order in which one meets them. `stepup --help` imports them all, a command only itself.
+_COMMANDS = {
+    "dev": "stepup.cli.dev:dev",
+    "demo": "stepup.cli.demo:demo",
+    "serve": "stepup.cli.serve:serve",
+    "doctor": "stepup.cli.doctor:doctor",
+    "config": "stepup.cli.config:config",
+    "db": "stepup.cli.db:db",
+    "policy": "stepup.cli.policy:policy",
+    "keys": "stepup.cli.keys:keys",
+}
+
+
+class _LazyGroup(click.RichGroup):
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package.__version__, prog_name="stepup")
+def stepup() -> None:
+    """Step-up authentication beside any identity provider: decide, challenge, verify, grant."""
