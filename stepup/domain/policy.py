@@ -155,6 +155,8 @@ class Guardrail(msgspec.Struct, frozen=True, kw_only=True):
 class Action(msgspec.Struct, frozen=True, kw_only=True):
     """What a subject wants to do, and which rules speak about it.
 
+    `shared` is what all its demands have in common, at the lowest level: the token's settings,
+    bound and displayed attributes. It holds too when a guardrail raises a rule that asks nothing.
     No guardrail speaks about an `exempt` action: enrolling the very first authenticator, for
     which there is nothing yet to step up with.
     """
@@ -167,6 +169,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     schema: AttributeSchema
     rules: tuple[Rule, ...] = ()
     default: Requirement | Effect
+    shared: Requirement | None = None
     exempt: bool = False
 
     @property
@@ -269,6 +272,9 @@ Decision = Allow | StepUp | Deny
 
 # The authentication may be a few seconds "in the future" between hosts with ordinary clocks.
 CLOCK_LEEWAY = timedelta(seconds=5)
+# The oldest that a living token's ceremony can be: a challenge's ten minutes from the ceremony to
+# the code, a minute for the code, ten minutes for the token.
+OWN_CEREMONY_LIFETIME = timedelta(minutes=21)
 
 
 def decide(
@@ -291,19 +297,19 @@ def decide(
     )
     if then is Effect.DENY:
         return Deny(reason=DenyReason.RULE, basis=basis, text=rule.reason if rule else None)
-    base = (then,) if isinstance(then, Requirement) else ()
-    requirement = strictest(
-        (*base, *(guardrail.require for guardrail in guardrails)), policy.ladder
-    )
-    if requirement is None:
+    if then is Effect.ALLOW and not guardrails:
         return Allow(reason=AllowReason.NOT_REQUIRED, basis=basis)
+    requirement = then if isinstance(then, Requirement) else _least(policy.ladder, action)
+    for guardrail in guardrails:
+        requirement = requirement.raised_by(guardrail.require, policy.ladder)
     bound = _values(action, request, sorted(requirement.bind))
     if any(value is None for value in bound.values()):
         # A token bound to nothing would be good for any amount.
         return Deny(reason=DenyReason.MISSING_BOUND_ATTRIBUTE, basis=basis)
     if approval and is_approved(policy.ladder, requirement, action.name, bound, approval, now):
         return Allow(reason=AllowReason.ALREADY_SATISFIED, basis=basis)
-    displayed = _values(action, request, requirement.display)
+    shown = _values(action, request, requirement.display)
+    displayed = {name: value for name, value in shown.items() if value is not None}
     return StepUp(requirement=requirement, bound=bound, displayed=displayed, basis=basis)
 
 
@@ -324,13 +330,18 @@ def is_approved(
 ) -> bool:
     """Say whether an approval is strong enough, recent enough and made for these values.
 
-    What is bound or once-only needs a ceremony of its own: a general authentication, however
-    strong, says nothing about the payee. Such a token proves its own freshness by its lifetime.
+    What is bound or once-only, or may be no older than now, needs a ceremony of its own: a general
+    authentication, however strong, says nothing about the payee.
     """
     if not ladder.reaches(approval.context.acr, requirement.acr):
         return False
-    if requirement.bind or requirement.once:
-        return approval.action == action and approval.bound_digest == bound_digest(action, bound)
+    if not requirement.needs_own_ceremony:
+        return is_fresh(requirement, approval.context, now)
+    if approval.action != action or approval.bound_digest != bound_digest(action, bound):
+        return False
+    if requirement.max_age == timedelta(0):
+        # Such a token proves its freshness by its own short life.
+        requirement = msgspec.structs.replace(requirement, max_age=OWN_CEREMONY_LIFETIME)
     return is_fresh(requirement, approval.context, now)
 
 
@@ -341,9 +352,12 @@ def strongest_requirement(policy: Policy, action: Action) -> Requirement:
     """
     joined = strictest(action.demands, policy.ladder)
     if joined is None:
-        return Requirement(acr=policy.ladder.top.acr, max_age=timedelta(0))
-    # Alternatives of different rules may share no method; "strongest" must not mean "impossible".
-    if joined.methods is not None and not joined.methods:
+        top = policy.ladder.top.acr
+        least = _least(policy.ladder, action)
+        return msgspec.structs.replace(least, acr=top, max_age=timedelta(0))
+    # Alternatives of different rules may share no method that reaches the highest level of them;
+    # "strongest" must not mean "impossible".
+    if not joined.is_reachable(policy.ladder.get(joined.acr)):
         return msgspec.structs.replace(joined, methods=None)
     return joined
 
@@ -362,6 +376,10 @@ def _first_match(
         if verdict:
             return rule, rule.then, None
     return None, action.default, None
+
+
+def _least(ladder: Ladder, action: Action) -> Requirement:
+    return action.shared or Requirement(acr=ladder.levels[0].acr)
 
 
 def _values(action: Action, request: DecisionRequest, names: Iterable[str]) -> dict[str, Value]:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from stepup.domain.assurance import Acr, Ladder, Method
+from stepup.domain.assurance import Acr, Ladder, Level, Method
 
 DEFAULT_TOKEN_LIFETIME = timedelta(seconds=120)
 # Long enough for a batch, short enough that a lost token is worth little (DESIGN section 5).
@@ -42,6 +42,21 @@ class Requirement(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("max_age cannot be negative")
         if not timedelta(0) < self.token_lifetime <= MAX_TOKEN_LIFETIME:
             raise ValueError("a token lives longer than nothing and at most ten minutes")
+
+    @property
+    def needs_own_ceremony(self) -> bool:
+        """Say whether only an approval of this very action will do.
+
+        A `max_age` of 0 asks for it too: no authentication is ever 0 seconds old when it arrives.
+        """
+        return self.once or bool(self.bind) or self.max_age == timedelta(0)
+
+    def is_reachable(self, level: Level) -> bool:
+        """Say whether the allowed methods contain one of the level's combinations."""
+        methods = self.methods
+        return methods is None or any(
+            all(factor.method in methods for factor in combination) for combination in level.any_of
+        )
 
     def raised_by(self, other: "Requirement", ladder: Ladder) -> "Requirement":
         """Join two demands; neither is ever weakened, and the audience stays ours if we have one."""

@@ -81,6 +81,7 @@ def _action(name: str, at: Place, fields: Fields, ladder: Ladder) -> WrittenActi
         schema=scope.schema,
         rules=tuple(written.rule for written in rules),
         default=_default(fields, scope),
+        shared=scope.shared.alone(ladder),
     )
     written = WrittenAction(
         action=action,

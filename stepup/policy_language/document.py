@@ -12,10 +12,12 @@ from stepup.policy_language.builtin import (
     builtin_for,
     is_reserved,
 )
+from stepup.policy_language.examples import failures_of, read_example
 from stepup.policy_language.fields import Fields
 from stepup.policy_language.findings import Code, Finding, Findings, did_you_mean
 from stepup.policy_language.guardrails import WrittenGuardrail, read_guardrails
 from stepup.policy_language.levels import read_ladder
+from stepup.policy_language.lint import lint_action, lint_guardrail, lint_ladder
 from stepup.policy_language.reader import read
 
 API_VERSION = "stepup/v1"
@@ -57,7 +59,25 @@ def _read(text: str, version: int) -> tuple[Policy | None, Findings]:
     document.finish()
     _refuse_reserved(actions, guardrails, findings)
     policy = _merged(version, ladder, actions, guardrails, unknown_action)
+    lint_ladder(ladder, findings, document.place("levels"))
+    for action in actions:
+        lint_action(action, policy, findings)
+    for guardrail in guardrails:
+        lint_guardrail(guardrail, policy, findings)
+    _run_tests(actions, policy, findings)
     return policy, findings
+
+
+def _run_tests(actions: tuple[WrittenAction, ...], policy: Policy, findings: Findings) -> None:
+    read_all = (read_example(test, action.action) for action in actions for test in action.tests)
+    examples = [example for example in read_all if example is not None]
+    if findings.has_errors:
+        # What does not hang together cannot be tested; the tests come after the repair.
+        return
+    for example in examples:
+        for failure in failures_of(example, policy):
+            message = f"the test `{example.name}` failed: {failure}"
+            findings.error(Code.TEST_FAILED, message, example.at)
 
 
 def _check_version(document: Fields) -> None:

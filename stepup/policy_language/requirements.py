@@ -46,6 +46,18 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
     audience: str | None = None
     on_unenrolled: OnUnenrolled | None = None
 
+    def alone(self, ladder: Ladder) -> Requirement:
+        """Make a demand of nothing else, at the lowest level."""
+        return Requirement(
+            acr=ladder.levels[0].acr,
+            once=self.once,
+            bind=frozenset(self.bind),
+            display=self.display or self.bind,
+            token_lifetime=self.token_lifetime or DEFAULT_TOKEN_LIFETIME,
+            audience=self.audience,
+            on_unenrolled=self.on_unenrolled or OnUnenrolled.DENY,
+        )
+
 
 def read_shared(fields: Fields) -> Shared:
     """Read an action's `token`, `bind`, `display` and `on_unenrolled`."""

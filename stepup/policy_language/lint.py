@@ -1,0 +1,164 @@
+"""Checks that need the whole document: what can never be reached, met, seen or used."""
+
+from collections.abc import Iterable, Iterator
+
+from stepup.domain.assurance import Ladder, Level
+from stepup.domain.policy import Action, Attribute, AttributeType, Guardrail, Policy
+from stepup.domain.requirement import Requirement
+from stepup.policy_language.actions import WrittenAction, WrittenRule
+from stepup.policy_language.conditions import Compiled
+from stepup.policy_language.findings import Code, Findings, Place, did_you_mean
+from stepup.policy_language.guardrails import WrittenGuardrail
+
+# Attributes whose sent form is not the one canonical form that a digest needs.
+_UNBINDABLE = frozenset({AttributeType.DOUBLE})
+
+
+def lint_ladder(ladder: Ladder, findings: Findings, at: Place) -> None:
+    """Find levels that nothing can reach."""
+    for level in ladder.levels:
+        if not level.any_of:
+            message = f"nothing reaches the level `{level.acr}`"
+            findings.error(Code.UNREACHABLE_LEVEL, message, at)
+
+
+def lint_action(written: WrittenAction, policy: Policy, findings: Findings) -> None:
+    """Find what is wrong with one action, with the guardrails above it."""
+    action = written.action
+    _find_unreachable_rules(written.rules, findings)
+    guardrails = policy.guardrails_for(action)
+    for requirement, at in _demands(written):
+        _check_names(requirement, action, at, findings)
+        _check_reach(requirement, guardrails, policy.ladder, at, findings)
+    _find_unguarded(written, findings)
+    _find_unused(written, guardrails, findings)
+
+
+def lint_guardrail(written: WrittenGuardrail, policy: Policy, findings: Findings) -> None:
+    """Find what is wrong with one guardrail, with the actions below it."""
+    guardrail = written.guardrail
+    matched = [action for action in policy.actions.values() if guardrail.matches(action)]
+    if not matched:
+        message = f"the guardrail `{guardrail.id}` matches no action"
+        findings.warn(Code.DEAD_GUARDRAIL, message, written.at)
+    level = policy.ladder.get(guardrail.require.acr)
+    if not _can_reach(level, guardrail.require):
+        _report_unreachable(level, "the guardrail's methods", written.require_at, findings)
+    for name in sorted(guardrail.require.bind | set(guardrail.require.display)):
+        without = [action.name for action in matched if action.attribute(name) is None]
+        if without:
+            message = f"`{without[0]}`, which this guardrail matches, declares no `{name}`"
+            findings.error(Code.UNKNOWN_ATTRIBUTE, message, written.require_at)
+
+
+def _demands(written: WrittenAction) -> Iterator[tuple[Requirement, Place]]:
+    for line in written.rules:
+        if isinstance(line.rule.then, Requirement):
+            yield line.rule.then, line.require_at
+    if isinstance(written.action.default, Requirement):
+        yield written.action.default, written.default_at
+
+
+def _find_unreachable_rules(rules: Iterable[WrittenRule], findings: Findings) -> None:
+    earlier: dict[str, str] = {}
+    always: str | None = None
+    for line in rules:
+        rule = line.rule
+        source = rule.when.source if isinstance(rule.when, Compiled) else None
+        hidden_by = always or (earlier.get(source) if source else None)
+        if hidden_by:
+            message = f"the rule `{rule.id}` is never reached: `{hidden_by}` always comes first"
+            findings.warn(Code.UNREACHABLE_RULE, message, line.at)
+        if source is None or source.strip() == "true":
+            always = always or rule.id
+        else:
+            earlier.setdefault(source, rule.id)
+
+
+def _check_names(requirement: Requirement, action: Action, at: Place, findings: Findings) -> None:
+    known = [attribute.name for attribute in action.attributes]
+    for name in sorted(requirement.bind | set(requirement.display)):
+        attribute = action.attribute(name)
+        if attribute is None:
+            message = f"`{action.name}` declares no attribute `{name}`{did_you_mean(name, known)}"
+            findings.error(Code.UNKNOWN_ATTRIBUTE, message, at)
+        elif name in requirement.bind:
+            _check_bound(attribute, requirement, at, findings)
+
+
+def _check_bound(
+    attribute: Attribute, requirement: Requirement, at: Place, findings: Findings
+) -> None:
+    name = attribute.name
+    if attribute.type in _UNBINDABLE:
+        message = f"`{name}` is a {attribute.type.value} and cannot be bound; declare it a decimal"
+        findings.error(Code.CONTRADICTION, message, at)
+    if not attribute.required:
+        message = f"`{name}` is bound but not required: a request without it is denied"
+        findings.warn(Code.BOUND_UNSEEN, message, at)
+    if name not in requirement.display:
+        message = f"`{name}` is bound but not displayed: the subject approves what it cannot see"
+        findings.warn(Code.BOUND_UNSEEN, message, at)
+
+
+def _check_reach(
+    requirement: Requirement,
+    guardrails: Iterable[Guardrail],
+    ladder: Ladder,
+    at: Place,
+    findings: Findings,
+) -> None:
+    if not _can_reach(ladder.get(requirement.acr), requirement):
+        _report_unreachable(ladder.get(requirement.acr), "these methods", at, findings)
+        return
+    raised = requirement
+    for guardrail in guardrails:
+        raised = raised.raised_by(guardrail.require, ladder)
+        if not _can_reach(ladder.get(raised.acr), raised):
+            what = f"the methods that the guardrail `{guardrail.id}` leaves"
+            _report_unreachable(ladder.get(raised.acr), what, at, findings)
+            return
+
+
+def _can_reach(level: Level, requirement: Requirement) -> bool:
+    # A level without any combination is reported once, where it is written.
+    return not level.any_of or requirement.is_reachable(level)
+
+
+def _report_unreachable(level: Level, what: str, at: Place, findings: Findings) -> None:
+    message = f"nobody can reach `{level.acr}` with {what}"
+    findings.error(Code.UNREACHABLE_LEVEL, message, at)
+
+
+def _find_unguarded(written: WrittenAction, findings: Findings) -> None:
+    optional = {
+        f"{attribute.entity}.{attribute.name}"
+        for attribute in written.action.attributes
+        if not attribute.required and attribute.default is None
+    }
+    for line in written.rules:
+        if isinstance(line.rule.when, Compiled):
+            for path in sorted(line.rule.when.unguarded & optional):
+                message = (
+                    f"`{path}` is optional: ask `has({path})` first, give it a default, or require "
+                    "it; without it the strongest requirement of this action applies"
+                )
+                findings.warn(Code.UNGUARDED_OPTIONAL, message, line.at)
+
+
+def _find_unused(
+    written: WrittenAction, guardrails: Iterable[Guardrail], findings: Findings
+) -> None:
+    used: set[str] = set()
+    for line in written.rules:
+        if isinstance(line.rule.when, Compiled):
+            references = line.rule.when.references
+            used |= {path.partition(".")[2] for path in references.read | references.asked}
+    demands = (*written.action.demands, *(guardrail.require for guardrail in guardrails))
+    for demand in demands:
+        used |= demand.bind | set(demand.display)
+    for attribute in written.action.attributes:
+        # A required one is used by being there.
+        if attribute.name not in used and not attribute.required:
+            message = f"nothing uses the attribute `{attribute.name}`"
+            findings.warn(Code.DEAD_ATTRIBUTE, message, written.attributes_at)
