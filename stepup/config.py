@@ -195,6 +195,9 @@ class Given(NamedTuple):
 TYPES: Mapping[str, Any] = get_type_hints(Settings, include_extras=True)
 """The annotated type of every key, in the order of the documentation."""
 
+REQUIRED = tuple(field.name for field in msgspec.structs.fields(Settings) if field.required)
+"""The keys that somebody must give."""
+
 
 def load(
     environ: Mapping[str, str], toml_path: Path | None = None, overrides: Mapping[str, Any] = {}
@@ -205,9 +208,9 @@ def load(
         SettingsError: If any of them is unknown, malformed, missing or contradictory.
     """
     values = {key: given.value for key, given in read(environ, toml_path, overrides).items()}
-    for field in msgspec.structs.fields(Settings):
-        if field.required and field.name not in values:
-            raise SettingsError(f"{_PREFIX}{field.name.upper()} is missing: {describe(field.name)}")
+    for key in REQUIRED:
+        if key not in values:
+            raise SettingsError(f"{_PREFIX}{key.upper()} is missing: {describe(key)}")
     settings = _with_derived(Settings(**values))
     _check(settings)
     return settings

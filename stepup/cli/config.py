@@ -10,7 +10,7 @@ import msgspec
 import rich_click as click
 
 from stepup.cli.settings import load_settings, read_settings, settings_options
-from stepup.config import TYPES, Secret, default_text, describe, is_secret
+from stepup.config import REQUIRED, TYPES, Secret, default_text, describe, is_secret
 
 
 @click.group()
@@ -94,6 +94,8 @@ def _rows() -> Iterator[str]:
     for key in TYPES:
         default = default_text(key)
         shown = f"`{default}`" if default and " " not in default else default
+        if key in REQUIRED:
+            shown = "must be given"
         secret = " *secret*" if is_secret(key) else ""
         yield f"| `{key}`{secret} | {shown} | {describe(key)} |"
 

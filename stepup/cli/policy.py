@@ -34,4 +34,4 @@ def lint(file: Path, as_json: bool) -> None:
     else:
         click.echo(f"{file}: {explain_findings(error) if error else 'no findings'}")
     if error is not None:
-        raise click.exceptions.Exit(_FINDINGS)
+        raise SystemExit(_FINDINGS)
