@@ -162,5 +162,5 @@ def _parse_client_data(raw: bytes) -> _ClientData:
     text = raw.removeprefix(codecs.BOM_UTF8)
     try:
         return _client_data.decode(text.decode())
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise VerificationFailedError(Refusal.MALFORMED) from None

@@ -25,6 +25,9 @@ CLOCK_SKEW = timedelta(seconds=5)
 # and a critical extension we do not know must be refused (RFC 7515 section 4.1.11).
 _FORBIDDEN_HEADERS = frozenset({"jwk", "jku", "x5u", "x5c", "crit", "b64", "zip"})
 
+# All that hostile bytes make the JSON decoder raise; nesting is cut off by the interpreter.
+MALFORMED_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _jws = jwt.PyJWS(options={"enforce_minimum_key_length": True})
 
 
@@ -69,7 +72,7 @@ def peek(text: str) -> Header:
         raise InvalidTokenError("not a JWT")
     try:
         return _header_decoder.decode(digests.decode(text.partition(".")[0]))
-    except (ValueError, msgspec.DecodeError):
+    except (ValueError, *MALFORMED_JSON):
         raise InvalidTokenError("the header is malformed") from None
 
 

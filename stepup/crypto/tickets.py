@@ -64,6 +64,6 @@ def read_ticket(text: str, key: bytes, now: datetime) -> Ticket:
             raise NewerFormatError
         ticket = _decoder.decode(payload).ticket
         jwts.check_times(now, issued_at=ticket.issued_at, expires_at=ticket.expires_at)
-    except (jwts.InvalidTokenError, msgspec.DecodeError, UnicodeDecodeError):
+    except (jwts.InvalidTokenError, *jwts.MALFORMED_JSON):
         raise InvalidTicketError from None
     return ticket

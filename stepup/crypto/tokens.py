@@ -102,7 +102,7 @@ def read_elevated(text: str, keyring: Keyring, site: Site, now: datetime) -> Ele
     payload = jwts.verify(text, verification_key, typs=(ELEVATED_TYP,))
     try:
         claims = _decoder.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except jwts.MALFORMED_JSON:
         raise InvalidTokenError("the claims are malformed") from None
     if claims.iss != site.issuer:
         raise InvalidTokenError("the token is of another issuer")
