@@ -99,7 +99,7 @@ class PresentedCode(msgspec.Struct, frozen=True, kw_only=True):
     code_challenge: str | None
 
 
-class CodeReplayedError(Exception):
+class CodeTakenError(Exception):
     """Another attempt has redeemed this code: what it gave must be revoked (RFC 6749 4.1.2)."""
 
     def __init__(self, challenge_id: ChallengeId) -> None:
@@ -215,7 +215,7 @@ class ChallengeStore(Protocol):
         same step.
 
         Raises:
-            CodeReplayedError: If another attempt has redeemed it.
+            CodeTakenError: If another attempt has redeemed it.
             InvalidGrantError: If it is unknown, expired, or anything it is bound to differs; a
                 code that was not redeemed stays as it was.
         """

@@ -6,6 +6,9 @@ Each class has a stable code, which callers may depend on. `http/problems.py` gi
 from datetime import timedelta
 from typing import ClassVar
 
+from stepup.domain.ids import ActionName
+from stepup.domain.requirement import Requirement
+
 
 class StepUpError(Exception):
     """A broken precondition, with a stable code."""
@@ -166,6 +169,12 @@ class InvalidGrantError(StepUpError):
     message = "The authorization code is not valid."
 
 
+class CodeReplayedError(InvalidGrantError):
+    """The code was redeemed before (RFC 6749 section 4.1.2)."""
+
+    message = "The code was redeemed before; what it gave is revoked."
+
+
 class TokenAlreadyConsumedError(StepUpError):
     """A once-only token was used up before."""
 
@@ -214,6 +223,11 @@ class StepUpRequiredError(StepUpError):
     code = "step_up_required"
     message = "A stronger authentication is needed."
 
+    def __init__(self, action: ActionName, requirement: Requirement) -> None:
+        super().__init__()
+        self.action = action
+        self.requirement = requirement
+
 
 class SessionNotFoundError(StepUpError):
     """Nobody is signed in to the account pages with this cookie."""
@@ -231,6 +245,13 @@ class PolicyInvalidError(StepUpError):
     def __init__(self, detail: str | None = None, findings: tuple[object, ...] = ()) -> None:
         super().__init__(detail)
         self.findings = findings
+
+
+class PolicyNotFoundError(StepUpError):
+    """No policy has been activated yet."""
+
+    code = "policy_not_found"
+    message = "No policy has been activated yet."
 
 
 class NotSupportedYetError(StepUpError):

@@ -6,11 +6,28 @@ from contextlib import AbstractAsyncContextManager
 from litestar import Litestar, Router
 from litestar.di import Provide
 
-from stepup.http import health, openapi, well_known
+from stepup.http import (
+    account_enroll,
+    account_pages,
+    account_recovery,
+    account_session,
+    assets,
+    authorize,
+    authzen,
+    challenge_pages,
+    challenges,
+    dev,
+    health,
+    openapi,
+    step_ups,
+    well_known,
+)
+from stepup.http.admin import authenticators, policy
 from stepup.http.caller import provide_caller, provide_form, provide_form_caller
 from stepup.http.error_forms import ErrorForms, PageErrors
 from stepup.http.health import Readiness
 from stepup.http.middleware import Edge
+from stepup.http.oauth import introspect, par, token
 from stepup.ports import Ports
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
@@ -19,6 +36,22 @@ ROUTERS: tuple[Router, ...] = (
     well_known.router,
     health.router,
     openapi.router,
+    authzen.router,
+    step_ups.router,
+    challenges.router,
+    par.router,
+    authorize.router,
+    token.router,
+    introspect.router,
+    challenge_pages.router,
+    account_session.router,
+    account_pages.router,
+    account_enroll.router,
+    account_recovery.router,
+    assets.router,
+    authenticators.router,
+    policy.router,
+    dev.router,
 )
 """Every part of the interface; a new file of routes adds its router here."""
 

@@ -6,12 +6,14 @@ and a log line like any other. It is raw ASGI because it runs in every request.
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from time import perf_counter
 from typing import Any, cast
 
 import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from prometheus_client import Counter, Histogram
 
 from stepup import telemetry
 from stepup.domain.errors import BodyTooLargeError
@@ -153,8 +155,8 @@ def _record(scope: Scope, log: RequestLog, status: int, seconds: float) -> None:
     request = cast("dict[str, Any]", scope)
     method = request["method"] if request["method"] in _METHODS else "other"
     route: str = request.get("path_template") or _NO_ROUTE
-    telemetry.http_requests_total.labels(route, method, str(status)).inc()
-    telemetry.http_request_duration_seconds.labels(route).observe(seconds)
+    _requests(route, method, status).inc()
+    _duration(route).observe(seconds)
     _logger.info(
         "request",
         method=method,
@@ -163,3 +165,15 @@ def _record(scope: Scope, log: RequestLog, status: int, seconds: float) -> None:
         duration_ms=round(seconds * 1000, 2),
         **log.facts(),
     )
+
+
+# Finding a series by its labels costs more than counting in it. Routes, methods and statuses are
+# few, so these stay small.
+@lru_cache(maxsize=4096)
+def _requests(route: str, method: str, status: int) -> Counter:
+    return telemetry.http_requests_total.labels(route, method, str(status))
+
+
+@lru_cache(maxsize=1024)
+def _duration(route: str) -> Histogram:
+    return telemetry.http_request_duration_seconds.labels(route)

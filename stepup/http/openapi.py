@@ -42,6 +42,7 @@ _USUAL: tuple[type[StepUpError], ...] = (
     errors.InvalidRequestError,
     errors.DependencyUnavailableError,
 )
+_USUAL_OAUTH: tuple[type[StepUpError], ...] = (*_USUAL, errors.ClientAuthenticationError)
 _REFERENCE = "#/components/schemas/{name}"
 
 
@@ -81,7 +82,7 @@ def oauth_responses(*causes: type[StepUpError]) -> dict[int, ResponseSpec]:
     """Return the `responses` of a route that answers errors as RFC 6749 says."""
     described = [
         (oauth_status(STATUS[cause]), OAUTH_CODES.get(cause, "invalid_request"), cause.message)
-        for cause in (*_USUAL, errors.ClientAuthenticationError, *causes)
+        for cause in (*_USUAL_OAUTH, *causes)
     ]
     return _responses(described, OAuthErrorDocument, "application/json")
 

@@ -18,6 +18,9 @@ from stepup.http.middleware import ClientGoneError
 
 STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     errors.InvalidRequestError: HTTPStatus.BAD_REQUEST,
+    errors.UnsupportedResponseTypeError: HTTPStatus.BAD_REQUEST,
+    errors.UnsupportedGrantTypeError: HTTPStatus.BAD_REQUEST,
+    errors.InvalidScopeError: HTTPStatus.BAD_REQUEST,
     errors.InvalidTicketError: HTTPStatus.BAD_REQUEST,
     errors.InvalidSubjectTokenError: HTTPStatus.BAD_REQUEST,
     errors.InvalidTargetError: HTTPStatus.BAD_REQUEST,
@@ -37,6 +40,8 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     errors.ChallengeNotFoundError: HTTPStatus.NOT_FOUND,
     errors.AuthenticatorNotFoundError: HTTPStatus.NOT_FOUND,
     errors.EnrollmentNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.PolicyNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.PolicyNotFoundError: HTTPStatus.NOT_FOUND,
     errors.ChallengeNotPendingError: HTTPStatus.CONFLICT,
     errors.CeremonyExpiredError: HTTPStatus.CONFLICT,
     errors.TokenAlreadyConsumedError: HTTPStatus.CONFLICT,
@@ -50,11 +55,17 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     errors.DependencyUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NewerFormatError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
-"""Every error's status; a test walks the subclasses and finds each of them here."""
+"""Every error's status; a test walks the subclasses and finds one for each of them."""
 
 OAUTH_CODES: Mapping[type[StepUpError], str] = {
+    errors.UnsupportedResponseTypeError: "unsupported_response_type",
+    errors.UnsupportedGrantTypeError: "unsupported_grant_type",
+    errors.InvalidScopeError: "invalid_scope",
     errors.InvalidTargetError: "invalid_target",
     errors.InvalidGrantError: "invalid_grant",
+    errors.InvalidScopeError: "invalid_scope",
+    errors.UnsupportedResponseTypeError: "unsupported_response_type",
+    errors.UnsupportedGrantTypeError: "unsupported_grant_type",
     errors.ClientAuthenticationError: "invalid_client",
     errors.ClientNotAllowedError: "unauthorized_client",
     errors.ActionDeniedError: "access_denied",
@@ -73,15 +84,6 @@ _BASIC = 'Basic realm="stepup", charset="UTF-8"'
 _BEARER = 'Bearer realm="stepup"'
 # One second is about what a failover of Redis needs; whole seconds, as RFC 9110 section 10.2.3 says.
 _RETRY_SOON = "1"
-
-
-class OAuthError(Exception):
-    """An error that only OAuth has a word for, such as `unsupported_grant_type`."""
-
-    def __init__(self, code: str, description: str) -> None:
-        super().__init__(code)
-        self.code = code
-        self.description = description
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,19 +108,19 @@ def oauth_status(status: int) -> int:
     return status if status in _OAUTH_STATUSES else HTTPStatus.BAD_REQUEST
 
 
+def listed(cause: type[StepUpError]) -> type[StepUpError] | None:
+    """Return the class that stands for an error in these tables: itself, or a parent's.
+
+    A special case of a listed cause, which only its raiser tells apart, needs no entry.
+    """
+    return next((parent for parent in cause.__mro__ if parent in STATUS), None)
+
+
 def problem_of(error: Exception) -> Problem:
     """Look an error up; what nobody foresaw says nothing about itself."""
     match error:
-        case StepUpError() if type(error) in STATUS:
-            return _of_domain(error)
-        case OAuthError():
-            return Problem(
-                status=HTTPStatus.BAD_REQUEST,
-                code=error.code,
-                title="The request was refused.",
-                detail=error.description,
-                oauth_code=error.code,
-            )
+        case StepUpError() if (cause := listed(type(error))) is not None:
+            return _of_domain(error, cause)
         case HTTPException() if error.status_code < 500:
             return _of_framework(error)
         case ClientGoneError():
@@ -138,14 +140,14 @@ def problem_of(error: Exception) -> Problem:
             )
 
 
-def _of_domain(error: StepUpError) -> Problem:
-    status = STATUS[type(error)]
+def _of_domain(error: StepUpError, cause: type[StepUpError]) -> Problem:
+    status = STATUS[cause]
     return Problem(
         status=status,
         code=error.code,
         title=error.message,
         detail=error.detail,
-        oauth_code=OAUTH_CODES.get(type(error), "invalid_request"),
+        oauth_code=OAUTH_CODES.get(cause, "invalid_request"),
         headers=_headers_of(error, status),
         extensions=_extensions_of(error),
     )

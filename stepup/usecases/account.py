@@ -4,10 +4,12 @@ The pages are a client of the service like any other: they ask for a decision, o
 and redeem its code. Nothing is granted to them that another client would not get.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 
+from stepup.ceremonies import webauthn
 from stepup.crypto import digests
 from stepup.domain.account import (
     SESSION_LIFETIME,
@@ -16,6 +18,7 @@ from stepup.domain.account import (
     PendingLogin,
 )
 from stepup.domain.assurance import AuthnContext
+from stepup.domain.authenticator import Authenticator, WebAuthnCredential
 from stepup.domain.authorization import Authorization
 from stepup.domain.client import Client, Role
 from stepup.domain.errors import InvalidRequestError, SessionNotFoundError
@@ -217,6 +220,24 @@ def account_request(session: AccountSession, action: ActionName, now: datetime) 
             "base_age_seconds": max(0, int(age / timedelta(seconds=1))),
         },
     )
+
+
+def accepted_passkeys(
+    ports: Ports, session: AccountSession, enrolled: Sequence[Authenticator]
+) -> dict[str, object]:
+    """List the passkeys that we still accept, for the browser's password manager.
+
+    WebAuthn Level 3 section 5.1.10.3; told only to the subject itself.
+    """
+    return {
+        "rpId": ports.site.rp_id,
+        "userId": digests.encode(webauthn.user_handle(session.identity.subject)),
+        "allAcceptedCredentialIds": [
+            digests.encode(a.credential.credential_id)
+            for a in enrolled
+            if isinstance(a.credential, WebAuthnCredential)
+        ],
+    }
 
 
 def local_path(text: str) -> str:

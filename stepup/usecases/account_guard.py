@@ -24,15 +24,6 @@ REMOVE = ActionName("account.authenticator.remove")
 GENERATE_CODES = ActionName("account.recovery_codes.generate")
 
 
-class ElevationNeededError(StepUpRequiredError):
-    """The session must step up first; says for which action and how far."""
-
-    def __init__(self, action: ActionName, requirement: Requirement) -> None:
-        super().__init__()
-        self.action = action
-        self.requirement = requirement
-
-
 async def authenticators_of(ports: Ports, session: AccountSession) -> Sequence[Authenticator]:
     """Return the signed-in subject's authenticators."""
     return await provision.list_authenticators(ports, session.identity.subject)
@@ -42,7 +33,7 @@ async def permit_adding(ports: Ports, session: AccountSession) -> Sequence[Authe
     """Let a session add an authenticator, and return those that the subject has.
 
     Raises:
-        ElevationNeededError: If the session must step up first.
+        StepUpRequiredError: If the session must step up first.
         ActionDeniedError: If the policy denies it.
     """
     enrolled = await authenticators_of(ports, session)
@@ -61,7 +52,7 @@ async def permit(
     """Let a session do one of its own actions, at no less than a given level.
 
     Raises:
-        ElevationNeededError: If the session must step up first.
+        StepUpRequiredError: If the session must step up first.
         ActionDeniedError: If the policy denies it.
     """
     now = ports.clock.now()
@@ -70,7 +61,7 @@ async def permit(
     decision = decide(policy, account.account_request(session, action, now), approval, now)
     if isinstance(decision, StepUp):
         demand = decision.requirement
-        raise ElevationNeededError(
+        raise StepUpRequiredError(
             action, demand if at_least is None else demand.raised_by(at_least, policy.ladder)
         )
     if not isinstance(decision, Allow):
@@ -81,7 +72,7 @@ async def permit(
         or not policy.ladder.reaches(elevation.acr, at_least.acr)
         or not is_fresh(at_least, elevation, now)
     ):
-        raise ElevationNeededError(action, at_least)
+        raise StepUpRequiredError(action, at_least)
 
 
 def event_of(

@@ -40,7 +40,7 @@ async def begin_totp(ports: Ports, session: AccountSession) -> OfferedTotp:
     """Offer a new shared key for an authenticator app.
 
     Raises:
-        ElevationNeededError: If the session must step up first.
+        StepUpRequiredError: If the session must step up first.
         ActionDeniedError: If the policy denies it.
     """
     await permit_adding(ports, session)
@@ -63,12 +63,12 @@ async def find_totp(ports: Ports, session: AccountSession, enrollment_id: str) -
 
 
 async def confirm_totp(
-    ports: Ports, session: AccountSession, enrollment_id: str, code: str
+    ports: Ports, session: AccountSession, enrollment_id: str, code: str, name: str | None
 ) -> Authenticator:
     """Enroll an authenticator app that showed that it has the key.
 
     Raises:
-        ElevationNeededError: If the session's step-up is too old by now.
+        StepUpRequiredError: If the session's step-up is too old by now.
         EnrollmentNotFoundError: If it was confirmed, has expired, or is somebody else's.
         VerificationFailedError: If the code is wrong; the offer stays.
     """
@@ -77,13 +77,11 @@ async def confirm_totp(
     now = ports.clock.now()
     step = otp.matching_step(secret, code, now)
     if step is None:
-        raise VerificationFailedError(
-            "That code isn't right. If it keeps happening, check that your phone's clock is set"
-            " automatically."
-        )
+        raise VerificationFailedError
+    chosen = provision.checked_name(name) if name else "Authenticator app"
     if await ports.state.accounts.consume_enrollment(enrollment_id) is None:
         raise EnrollmentNotFoundError
-    authenticator = await _enroll(ports, session, "Authenticator app", secret)
+    authenticator = await _enroll(ports, session, chosen, secret)
     # The confirming code is used up too (RFC 6238 section 5.2).
     await ports.state.steps.accept(session.identity.subject.id, authenticator.id, step)
     return authenticator
@@ -93,7 +91,7 @@ async def begin_registration(ports: Ports, session: AccountSession) -> OfferedPa
     """Begin the registration of a passkey.
 
     Raises:
-        ElevationNeededError: If the session must step up first.
+        StepUpRequiredError: If the session must step up first.
         ActionDeniedError: If the policy denies it.
     """
     enrolled = await permit_adding(ports, session)
@@ -125,7 +123,7 @@ async def finish_registration(
     """Verify a registration and enroll the passkey (WebAuthn Level 3 section 7.1).
 
     Raises:
-        ElevationNeededError: If the session's step-up is too old by now.
+        StepUpRequiredError: If the session's step-up is too old by now.
         EnrollmentNotFoundError: If it was finished, has expired, or is somebody else's.
         VerificationFailedError: If the response does not hold.
         AuthenticatorExistsError: If the credential is enrolled already, by anybody.
@@ -180,5 +178,5 @@ def _offer(
         uri=otp.provisioning_uri(
             secret, account=identity.name or identity.subject.sub, issuer=ports.site.rp_name
         ),
-        secret_text=otp.group_secret(secret),
+        secret_text=otp.group_secret(secret).replace(" ", ""),
     )

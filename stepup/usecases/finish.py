@@ -48,8 +48,12 @@ async def issue_code(ports: Ports, challenge_id: ChallengeId, holder: Holder) ->
     )
 
 
-async def cancel(ports: Ports, challenge_id: ChallengeId, holder: Holder) -> str | None:
+async def cancel(
+    ports: Ports, challenge_id: ChallengeId, holder: Holder, *, reported: bool = False
+) -> str | None:
     """End a challenge without an answer; returns where the browser goes with the error.
+
+    `reported` when the subject says that it never asked for this.
 
     A subject who had nothing to answer with is told apart, so that the application can say so
     (OpenID Connect Core Unmet Authentication Requirements 1.0).
@@ -62,7 +66,7 @@ async def cancel(ports: Ports, challenge_id: ChallengeId, holder: Holder) -> str
     cancelled = await ports.state.challenges.cancel(challenge_id)
     if challenge.state is ChallengeState.PENDING:
         now = ports.clock.now()
-        await record(ports, challenge, AuditKind.CHALLENGE_CANCELLED, now, could=could_answer)
+        await record(ports, challenge, AuditKind.CHALLENGE_CANCELLED, now, reported=reported)
     error = "access_denied" if could_answer else "unmet_authentication_requirements"
     text = (
         "The subject cancelled."

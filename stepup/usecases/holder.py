@@ -118,3 +118,22 @@ def browser_digest(ports: Ports, browser: Browser) -> bytes:
     """Digest the secret in a browser's cookie."""
     key = digests.derive(ports.snapshot.keyring.root, "browser")
     return digests.keyed_digest(key, browser.secret)
+
+
+def form_token(ports: Ports, challenge_id: ChallengeId, browser: Browser) -> str:
+    """Make the token that a challenge's forms carry: this browser's, for this challenge."""
+    key = digests.derive(ports.snapshot.keyring.root, "form")
+    return digests.encode(digests.keyed_digest(key, f"{challenge_id}\0{browser.secret}"))
+
+
+def check_form_token(
+    ports: Ports, challenge_id: ChallengeId, browser: Browser, presented: str
+) -> None:
+    """Refuse a form that another site made the browser send.
+
+    Raises:
+        InvalidRequestError: If the token is not the one we put into the form.
+    """
+    expected = form_token(ports, challenge_id, browser)
+    if not digests.equal(presented.encode(), expected.encode()):
+        raise InvalidRequestError("This form is out of date; open the page again.")

@@ -3,6 +3,7 @@
 from importlib.resources import files
 
 from stepup.domain.audit import AuditEvent, AuditKind
+from stepup.domain.errors import PolicyNotFoundError
 from stepup.policy_language import document
 from stepup.ports import PolicyVersion, Ports
 
@@ -30,9 +31,21 @@ async def activate(ports: Ports, text: str, author: str) -> PolicyVersion:
 
 
 async def find_active(ports: Ports) -> PolicyVersion | None:
-    """Return the active version with its text."""
+    """Return the active version with its text, None before the first one."""
     async with ports.database.transaction() as stores:
         return await stores.policies.find_active()
+
+
+async def get_active(ports: Ports) -> PolicyVersion:
+    """Return the active version with its text.
+
+    Raises:
+        PolicyNotFoundError: Before the first one.
+    """
+    active = await find_active(ports)
+    if active is None:
+        raise PolicyNotFoundError
+    return active
 
 
 def development_document() -> str:

@@ -14,13 +14,23 @@ from stepup.usecases.account_guard import GENERATE_CODES, authenticators_of, eve
 _RANDOM_BYTES = 100
 
 
+async def prepare(ports: Ports, session: AccountSession) -> Authenticator | None:
+    """Return the present set, if there is one, before another is made.
+
+    Raises:
+        StepUpRequiredError: If the session must step up first.
+    """
+    await permit(ports, session, GENERATE_CODES)
+    return await _present(ports, session)
+
+
 async def generate(ports: Ports, session: AccountSession) -> tuple[str, ...]:
     """Make a new set of recovery codes and return them, this one time; the old set is dead.
 
     The new set answers nothing until one of its codes was burned to prove that they were kept.
 
     Raises:
-        ElevationNeededError: If the session must step up first.
+        StepUpRequiredError: If the session must step up first.
     """
     await permit(ports, session, GENERATE_CODES)
     codes = recovery_codes.generate(ports.entropy.bytes(_RANDOM_BYTES))
@@ -53,8 +63,7 @@ async def confirm(ports: Ports, session: AccountSession, code: str) -> None:
     """
     subject = session.identity.subject
     await ports.state.attempts.spend(subject.id, Method.RECOVERY_CODE, ports.clock.now())
-    enrolled = await authenticators_of(ports, session)
-    kept = next((a for a in enrolled if a.method is Method.RECOVERY_CODE), None)
+    kept = await _present(ports, session)
     if kept is None:
         raise AuthenticatorNotFoundError
     if not await burn(ports, kept, code):
@@ -78,3 +87,8 @@ async def burn(ports: Ports, planned: Authenticator, code: str) -> bool:
         return await stores.authenticators.replace_credential(
             current.id, expected=codes, credential=RecoveryCodes(digests=left, confirmed=True)
         )
+
+
+async def _present(ports: Ports, session: AccountSession) -> Authenticator | None:
+    enrolled = await authenticators_of(ports, session)
+    return next((a for a in enrolled if a.method is Method.RECOVERY_CODE), None)

@@ -8,12 +8,17 @@ from stepup.crypto import digests, tokens
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.challenge import Challenge, amr_of
 from stepup.domain.client import Client, Role
-from stepup.domain.errors import ClientNotAllowedError, InvalidGrantError, InvalidRequestError
+from stepup.domain.errors import (
+    ClientNotAllowedError,
+    CodeReplayedError,
+    InvalidGrantError,
+    InvalidRequestError,
+)
 from stepup.domain.ids import AttemptId, ChallengeId, Handle, TokenId
 from stepup.domain.keyring import Keyring
 from stepup.domain.requirement import MAX_TOKEN_LIFETIME
 from stepup.domain.token import ElevatedToken
-from stepup.ports import AuditRecorded, CodeReplayedError, Ports, PresentedCode, Redemption
+from stepup.ports import AuditRecorded, CodeTakenError, Ports, PresentedCode, Redemption
 from stepup.usecases.finish import code_digest
 
 
@@ -24,6 +29,7 @@ class Issued(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     key_id: str
     expires_in: int
+    repeated: bool
 
     def __repr__(self) -> str:
         return f"Issued({self.token.id})"
@@ -43,7 +49,8 @@ async def redeem(
     Raises:
         ClientNotAllowedError: If the caller may not redeem codes.
         InvalidRequestError: If the code verifier is malformed.
-        InvalidGrantError: If the code is unknown, expired, used, or bound to something else.
+        InvalidGrantError: If the code is unknown, expired, or bound to something else.
+        CodeReplayedError: If another attempt has redeemed it; what it gave is revoked by now.
     """
     if not caller.may(Role.RP):
         raise ClientNotAllowedError
@@ -62,7 +69,7 @@ async def redeem(
     )
     try:
         redemption = await ports.state.challenges.redeem_code(presented, attempt, now)
-    except CodeReplayedError as error:
+    except CodeTakenError as error:
         raise await _replayed(ports, caller, error.challenge_id) from error
     return await _issue(ports, redemption)
 
@@ -97,6 +104,7 @@ async def _issue(ports: Ports, redemption: Redemption) -> Issued:
         text=text,
         key_id=keyring.active.id,
         expires_in=max(0, int(left.total_seconds())),
+        repeated=redemption.repeated,
     )
 
 
@@ -122,7 +130,7 @@ def _token(keyring: Keyring, redemption: Redemption) -> ElevatedToken:
     )
 
 
-async def _replayed(ports: Ports, caller: Client, challenge_id: ChallengeId) -> InvalidGrantError:
+async def _replayed(ports: Ports, caller: Client, challenge_id: ChallengeId) -> CodeReplayedError:
     # RFC 6749 section 4.1.2: whoever has the code twice may be a thief, so what it gave ends.
     now = ports.clock.now()
     revoked = token_id(ports.snapshot.keyring, challenge_id)
@@ -135,4 +143,4 @@ async def _replayed(ports: Ports, caller: Client, challenge_id: ChallengeId) -> 
         details={"jti": revoked},
     )
     await ports.state.outbox.append(AuditRecorded(event=event))
-    return InvalidGrantError("The code was redeemed before; what it gave is revoked.")
+    return CodeReplayedError()

@@ -1,0 +1,202 @@
+"""The account pages: what a subject has, and renaming and removing it."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Request, Router, get, post
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath
+
+from stepup.domain.assurance import Method
+from stepup.domain.authenticator import Authenticator, RecoveryCodes, WebAuthnCredential
+from stepup.domain.errors import InvalidRequestError, SessionNotFoundError
+from stepup.domain.ids import AuthenticatorId
+from stepup.http.account_session import (
+    ACCOUNT,
+    PageResponse,
+    Visitor,
+    provide_visitor,
+    send_to_sign_in,
+)
+from stepup.http.challenge_pages import FormBody, see_other
+from stepup.http.form import read_query
+from stepup.pages.account import (
+    AccountPage,
+    AuthenticatorCard,
+    AuthenticatorKind,
+    Badge,
+    Notice,
+    RecoveryCard,
+    RemovePage,
+    RenameError,
+    RenamePage,
+)
+from stepup.usecases import account, look_after
+from stepup.usecases.account_guard import authenticators_of
+
+AnyRequest = Request[Any, Any, Any]
+
+_NOTICES = frozenset({"added", "renamed", "removed", "recovery_ready", "confirmed"})
+_UNPROCESSABLE = 422
+
+
+class RenameForm(msgspec.Struct, frozen=True):
+    """A new name."""
+
+    form_token: str
+    name: str = ""
+
+
+class RemoveForm(msgspec.Struct, frozen=True):
+    """The button under the page that names the consequence."""
+
+    form_token: str
+
+
+@get("/", tags=["account"])
+async def show_account(request: AnyRequest, visitor: NamedDependency[Visitor]) -> PageResponse:
+    """List the subject's authenticators."""
+    enrolled = await authenticators_of(visitor.ports, visitor.session)
+    query = read_query(request)
+    notice = query.get("notice")
+    page = AccountPage(
+        frame=visitor.frame,
+        authenticators=tuple(_card(a) for a in enrolled if a.method is not Method.RECOVERY_CODE),
+        recovery=_recovery_card(enrolled),
+        add_passkey_url=f"{ACCOUNT}/add/passkey",
+        add_app_url=f"{ACCOUNT}/add/app",
+        notice=cast("Notice", notice) if notice in _NOTICES else None,
+        notice_name=query.get("name"),
+        accepted_passkeys=account.accepted_passkeys(visitor.ports, visitor.session, enrolled),
+    )
+    return visitor.show(page)
+
+
+@get("/authenticators/{authenticator_id:str}/rename", tags=["account"])
+async def show_rename(
+    authenticator_id: FromPath[AuthenticatorId], visitor: NamedDependency[Visitor]
+) -> PageResponse:
+    """Ask for another name."""
+
+    async def work() -> PageResponse:
+        found = await look_after.prepare_rename(visitor.ports, visitor.session, authenticator_id)
+        page = RenamePage(frame=visitor.frame, action_url=visitor.path, name=found.name)
+        return visitor.show(page)
+
+    return await visitor.stepping_up(work())
+
+
+@post("/authenticators/{authenticator_id:str}/rename", tags=["account"], status_code=200)
+async def rename(
+    authenticator_id: FromPath[AuthenticatorId],
+    data: FormBody[RenameForm],
+    visitor: NamedDependency[Visitor],
+) -> PageResponse:
+    """Give an authenticator another name."""
+    account.check_form_token(visitor.session, data.form_token)
+
+    async def work() -> PageResponse:
+        try:
+            name = await look_after.rename(
+                visitor.ports, visitor.session, authenticator_id, data.name
+            )
+        except InvalidRequestError:
+            error: RenameError = "too_long" if data.name.strip() else "missing"
+            page = RenamePage(
+                frame=visitor.frame, action_url=visitor.path, name=data.name, error=error
+            )
+            return visitor.show(page, _UNPROCESSABLE)
+        return see_other(noticing("renamed", name))
+
+    return await visitor.stepping_up(work())
+
+
+@get("/authenticators/{authenticator_id:str}/remove", tags=["account"])
+async def show_removal(
+    authenticator_id: FromPath[AuthenticatorId], visitor: NamedDependency[Visitor]
+) -> PageResponse:
+    """Say what removing an authenticator means."""
+
+    async def work() -> PageResponse:
+        removal = await look_after.prepare_removal(visitor.ports, visitor.session, authenticator_id)
+        leaving = removal.authenticator
+        page = RemovePage(
+            frame=visitor.frame,
+            action_url=visitor.path,
+            name=leaving.name,
+            kind=_kind(leaving),
+            last=removal.is_last,
+        )
+        return visitor.show(page)
+
+    return await visitor.stepping_up(work())
+
+
+@post("/authenticators/{authenticator_id:str}/remove", tags=["account"], status_code=200)
+async def remove(
+    authenticator_id: FromPath[AuthenticatorId],
+    data: FormBody[RemoveForm],
+    visitor: NamedDependency[Visitor],
+) -> PageResponse:
+    """Remove an authenticator; the page before has named the consequence."""
+    account.check_form_token(visitor.session, data.form_token)
+
+    async def work() -> PageResponse:
+        name = await look_after.remove(
+            visitor.ports, visitor.session, authenticator_id, consequence_accepted=True
+        )
+        return see_other(noticing("removed", name))
+
+    return await visitor.stepping_up(work())
+
+
+def noticing(notice: Notice, name: str) -> str:
+    """Return the list's address with word of what was just done."""
+    return f"{ACCOUNT}?{urlencode({'notice': notice, 'name': name})}"
+
+
+def _card(authenticator: Authenticator) -> AuthenticatorCard:
+    path = f"{ACCOUNT}/authenticators/{authenticator.id}"
+    return AuthenticatorCard(
+        name=authenticator.name,
+        kind=_kind(authenticator),
+        created_at=authenticator.created_at,
+        last_used_at=authenticator.last_used_at,
+        badge=_badge(authenticator),
+        rename_url=f"{path}/rename",
+        remove_url=f"{path}/remove",
+    )
+
+
+def _kind(authenticator: Authenticator) -> AuthenticatorKind:
+    return "webauthn" if authenticator.method is Method.WEBAUTHN else "totp"
+
+
+def _badge(authenticator: Authenticator) -> Badge | None:
+    credential = authenticator.credential
+    if not isinstance(credential, WebAuthnCredential):
+        return None
+    if credential.backup_eligible:
+        return "synced"
+    return "device" if "internal" in credential.transports else "security_key"
+
+
+def _recovery_card(enrolled: Sequence[Authenticator]) -> RecoveryCard:
+    url = f"{ACCOUNT}/recovery-codes"
+    for authenticator in enrolled:
+        credential = authenticator.credential
+        if isinstance(credential, RecoveryCodes):
+            return RecoveryCard(
+                url=url, left=len(credential.digests), confirmed=credential.confirmed
+            )
+    return RecoveryCard(url=url)
+
+
+router = Router(
+    path=ACCOUNT,
+    route_handlers=[show_account, show_rename, rename, show_removal, remove],
+    dependencies={"visitor": Provide(provide_visitor)},
+    exception_handlers={SessionNotFoundError: send_to_sign_in},
+)

@@ -1,0 +1,171 @@
+"""Signing in to the account pages, stepping up in them, signing out.
+
+Who is signed in is known by a cookie; what changes anything asks for a step-up first, which is a
+challenge of our own that leads back to the page that asked.
+"""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Request, Response, Router, get, post
+from litestar.di import NamedDependency
+
+from stepup.domain.account import AccountSession
+from stepup.domain.errors import InvalidRequestError, SessionNotFoundError, StepUpRequiredError
+from stepup.domain.ids import AttemptId
+from stepup.http.challenge_pages import FormBody, see_other
+from stepup.http.cookies import cookie, expired_cookie, secret_in
+from stepup.http.form import read_query
+from stepup.http.request_log import request_log
+from stepup.pages.account import AccountFrame
+from stepup.pages.display import plain
+from stepup.pages.ends import SignedOutPage
+from stepup.pages.locales import negotiate
+from stepup.pages.rendering import Page, render
+from stepup.ports import Ports
+from stepup.usecases import account
+
+AnyRequest = Request[Any, Any, Any]
+PageResponse = Response[str]
+
+ACCOUNT = "/account"
+
+
+class SignOutForm(msgspec.Struct, frozen=True):
+    """A button."""
+
+    form_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A signed-in subject and the request it made."""
+
+    ports: Ports
+    secret: str
+    session: AccountSession
+    locale: str
+    path: str
+
+    @property
+    def frame(self) -> AccountFrame:
+        """Fill in what all account pages show."""
+        identity = self.session.identity
+        return AccountFrame(
+            name=plain(identity.name or identity.subject.sub),
+            home_url=ACCOUNT,
+            sign_out_url=f"{ACCOUNT}/sign-out",
+            form_token=self.session.form_token,
+            attempt=self.ports.entropy.token(12),
+        )
+
+    def show(self, page: Page, status: int = 200) -> PageResponse:
+        """Render a page."""
+        return Response(render(page, self.locale), status_code=status, media_type="text/html")
+
+    async def stepping_up(self, work: Awaitable[PageResponse]) -> PageResponse:
+        """Do some work; when it needs a step-up, send the browser there and back to this page."""
+        try:
+            return await work
+        except StepUpRequiredError as needed:
+            begun = await account.begin_elevation(
+                self.ports, self.secret, needed.requirement, needed.action, self.path
+            )
+            return see_other(begun.url)
+
+
+async def provide_visitor(request: AnyRequest, ports: NamedDependency[Ports]) -> Visitor:
+    """Find out who is signed in.
+
+    Raises:
+        SessionNotFoundError: If nobody is.
+    """
+    secret = secret_in(request, ports.site, "account")
+    session = await account.find_session(ports, secret)
+    request_log(request).subject = session.identity.subject.id
+    locale = negotiate(None, request.headers.get("accept-language"))
+    return Visitor(ports, secret or "", session, locale, request.url.path)
+
+
+def send_to_sign_in(request: AnyRequest, error: Exception) -> Response[Any]:
+    """Send a browser that asks for a page to base login, and back to that page."""
+    if request.method != "GET":
+        raise error
+    query = urlencode({"return_to": request.url.path})
+    return see_other(f"{ACCOUNT}/login?{query}")
+
+
+@get("/login", tags=["account"])
+async def sign_in(request: AnyRequest, ports: NamedDependency[Ports]) -> PageResponse:
+    """Begin base login at the upstream."""
+    begun = await account.begin_login(ports, read_query(request).get("return_to", ACCOUNT))
+    response = see_other(begun.url)
+    response.cookies.append(cookie(ports.site, "login", begun.state))
+    return response
+
+
+@get("/login/callback", tags=["account"])
+async def signed_in(request: AnyRequest, ports: NamedDependency[Ports]) -> PageResponse:
+    """Take the browser back from base login."""
+    query = read_query(request)
+    code, state = query.get("code"), query.get("state")
+    if code is None or state is None:
+        # The subject changed its mind at the upstream, or something failed there.
+        return see_other(f"{ACCOUNT}/signed-out")
+    secret, return_to = await account.finish_login(
+        ports, state=state, cookie=secret_in(request, ports.site, "login") or "", code=code
+    )
+    response = see_other(return_to)
+    response.cookies.append(cookie(ports.site, "account", secret))
+    response.cookies.append(expired_cookie(ports.site, "login"))
+    return response
+
+
+@get("/elevated", tags=["account"])
+async def elevated(request: AnyRequest, ports: NamedDependency[Ports]) -> PageResponse:
+    """Take the browser back from a challenge of our own; cancelled ones lead to the list."""
+    query = read_query(request)
+    if query.get("iss") != ports.site.issuer:
+        # RFC 9207 section 2.4: an answer of somebody else is no answer.
+        raise InvalidRequestError("This confirmation comes from another issuer.")
+    secret = secret_in(request, ports.site, "account")
+    if secret is None:
+        raise SessionNotFoundError
+    code = query.get("code")
+    return_to = await account.finish_elevation(
+        ports,
+        secret,
+        state=query.get("state", ""),
+        code=code,
+        attempt=AttemptId(ports.entropy.token(16)),
+    )
+    return see_other(return_to if code is not None else ACCOUNT)
+
+
+@post("/sign-out", tags=["account"], status_code=200)
+async def sign_out(
+    request: AnyRequest, data: FormBody[SignOutForm], ports: NamedDependency[Ports]
+) -> PageResponse:
+    """End the session."""
+    secret = secret_in(request, ports.site, "account")
+    if secret is not None:
+        session = await account.find_session(ports, secret)
+        account.check_form_token(session, data.form_token)
+        await account.sign_out(ports, secret)
+    response = see_other(f"{ACCOUNT}/signed-out")
+    response.cookies.append(expired_cookie(ports.site, "account"))
+    return response
+
+
+@get("/signed-out", tags=["account"])
+async def signed_out(request: AnyRequest) -> PageResponse:
+    """Say that nobody is signed in any more."""
+    locale = negotiate(None, request.headers.get("accept-language"))
+    page = SignedOutPage(sign_in_url=ACCOUNT)
+    return Response(render(page, locale), media_type="text/html")
+
+
+router = Router(path=ACCOUNT, route_handlers=[sign_in, signed_in, elevated, sign_out, signed_out])

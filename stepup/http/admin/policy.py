@@ -1,0 +1,86 @@
+"""`/v1/admin/policy`: read the active document, activate another one."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, Router, get, put
+from litestar.di import NamedDependency, Provide
+
+from stepup.domain import errors
+from stepup.domain.errors import InvalidRequestError
+from stepup.http.caller import require_admin
+from stepup.http.middleware import reads_up_to
+from stepup.http.openapi import ADMIN_SECURITY, problem_responses
+from stepup.ports import PolicyVersion, Ports
+from stepup.usecases import policies
+
+# The language refuses more than a mebibyte itself; here is room for its finding to say so.
+_DOCUMENT_LIMIT = 1024 * 1024 + 4096
+
+
+class PolicyDocument(msgspec.Struct, frozen=True):
+    """A version with its text."""
+
+    version: int
+    author: str
+    activated_at: datetime
+    document: str
+
+
+class ActivatedVersion(msgspec.Struct, frozen=True):
+    """A version that every instance decides by within two seconds."""
+
+    version: int
+    activated_at: datetime
+
+
+@get(
+    "/",
+    tags=["admin"],
+    security=ADMIN_SECURITY,
+    responses=problem_responses(errors.NotAuthorizedError, errors.PolicyNotFoundError),
+)
+async def show_policy(ports: NamedDependency[Ports]) -> Response[PolicyDocument]:
+    """Return the active policy document."""
+    active = await policies.get_active(ports)
+    document = PolicyDocument(
+        version=active.version,
+        author=active.author,
+        activated_at=active.activated_at,
+        document=active.document,
+    )
+    return Response(document, headers={"etag": _tag(active)})
+
+
+@put(
+    "/",
+    tags=["admin"],
+    security=ADMIN_SECURITY,
+    opt=reads_up_to(_DOCUMENT_LIMIT),
+    responses=problem_responses(
+        errors.NotAuthorizedError, errors.PolicyInvalidError, errors.BodyTooLargeError
+    ),
+)
+async def activate_policy(
+    request: Request[Any, Any, Any], ports: NamedDependency[Ports]
+) -> Response[ActivatedVersion]:
+    """Check the YAML or JSON document in the body and activate it at once."""
+    try:
+        text = (await request.body()).decode()
+    except UnicodeDecodeError:
+        raise InvalidRequestError("The document is not UTF-8.") from None
+    version = await policies.activate(ports, text, "administrator")
+    activated = ActivatedVersion(version=version.version, activated_at=version.activated_at)
+    return Response(activated, headers={"etag": _tag(version)})
+
+
+def _tag(version: PolicyVersion) -> str:
+    return f'"{version.version}"'
+
+
+router = Router(
+    path="/v1/admin/policy",
+    route_handlers=[show_policy, activate_policy],
+    dependencies={"administrator": Provide(require_admin)},
+)

@@ -1,0 +1,26 @@
+"""Attempt identifiers: what a caller repeats a request with, so that it is done once."""
+
+import re
+from typing import Any
+
+from litestar import Request
+
+from stepup.domain.errors import InvalidRequestError
+from stepup.domain.ids import AttemptId
+from stepup.ports import Ports
+
+_KEY = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+def attempt_of(request: Request[Any, Any, Any], ports: Ports) -> AttemptId:
+    """Return the caller's `Idempotency-Key`, or a random one that nobody will repeat.
+
+    Raises:
+        InvalidRequestError: If the key is not 1 to 128 visible ASCII characters.
+    """
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return AttemptId(ports.entropy.token(16))
+    if not _KEY.fullmatch(key):
+        raise InvalidRequestError("Idempotency-Key has 1 to 128 visible ASCII characters.")
+    return AttemptId(key)

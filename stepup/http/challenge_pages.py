@@ -1,0 +1,397 @@
+"""The pages on which a subject answers a challenge.
+
+Each form leads to one use case; what it raises is turned into the same page with an explanation,
+and success sends the browser back to the client. Codes work without JavaScript.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from litestar import Request, Response, Router, get, post
+from litestar.di import NamedDependency
+from litestar.enums import RequestEncodingType
+from litestar.params import Body, FromPath
+
+from stepup.domain.assurance import Method
+from stepup.domain.authenticator import RecoveryCodes, TotpSecret
+from stepup.domain.challenge import METHOD_PAUSE, Challenge, ChallengeState
+from stepup.domain.errors import (
+    CeremonyExpiredError,
+    ChallengeNotPendingError,
+    InvalidRequestError,
+    MethodNotUsableError,
+    TooManyAttemptsError,
+    VerificationFailedError,
+)
+from stepup.domain.ids import AttemptId, CeremonyId, ChallengeId
+from stepup.http.challenge_views import challenge_path, kind_of, no_method_page, view_of
+from stepup.http.cookies import browser_of
+from stepup.http.headers import page_policy
+from stepup.http.request_log import request_log
+from stepup.pages.challenge import (
+    ChallengeView,
+    CodeError,
+    CodePage,
+    LockedPage,
+    MethodsPage,
+    PasskeyError,
+    PasskeyPage,
+    RecoveryPage,
+)
+from stepup.pages.ends import AlreadyDonePage, CancelledPage, DonePage
+from stepup.pages.locales import negotiate
+from stepup.pages.rendering import Page, render
+from stepup.ports import Ports
+from stepup.usecases import answer, finish, holder
+
+AnyRequest = Request[Any, Any, Any]
+PageResponse = Response[str]
+
+_UNPROCESSABLE = 422
+_TOO_MANY = 429
+
+
+class CodeForm(msgspec.Struct, frozen=True):
+    """A typed code."""
+
+    form_token: str
+    attempt: AttemptId
+    code: str = ""
+
+
+class PasskeyForm(msgspec.Struct, frozen=True):
+    """What the browser's authenticator answered, as JSON text."""
+
+    form_token: str
+    attempt: AttemptId
+    ceremony_id: CeremonyId
+    credential: str = ""
+
+
+class PlainForm(msgspec.Struct, frozen=True):
+    """A button."""
+
+    form_token: str
+
+
+Form = TypeVar("Form")
+FormBody = Annotated[Form, Body(media_type=RequestEncodingType.URL_ENCODED)]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request to a challenge's pages: who holds it, how it stands, and in which language."""
+
+    ports: Ports
+    challenge: Challenge
+    browser: holder.Browser
+    locale: str
+
+    @property
+    def view(self) -> ChallengeView:
+        """Fill in what every page of the challenge shows."""
+        return view_of(self.ports, self.challenge, self.browser, self.locale)
+
+    def show(self, page: Page, status: int = 200) -> PageResponse:
+        """Render a page; its forms may end at the client's redirect URI."""
+        redirect_uri = self.challenge.authorization.redirect_uri
+        targets = () if redirect_uri is None else (redirect_uri,)
+        return Response(
+            render(page, self.locale),
+            status_code=status,
+            media_type="text/html",
+            headers={"content-security-policy": page_policy(*targets)},
+        )
+
+
+async def visit(request: AnyRequest, ports: Ports, challenge_id: ChallengeId) -> Visit:
+    """Find the challenge for the browser that holds it."""
+    browser = browser_of(request, ports.site)
+    challenge = await holder.find_held(ports, challenge_id, browser)
+    log = request_log(request)
+    log.client = challenge.authorization.client_id
+    log.subject = challenge.authorization.subject.id
+    locale = negotiate(challenge.authorization.ui_locales, request.headers.get("accept-language"))
+    return Visit(ports, challenge, browser, locale)
+
+
+@get("/", tags=["pages"])
+async def show_challenge(
+    request: AnyRequest, challenge_id: FromPath[ChallengeId], ports: NamedDependency[Ports]
+) -> PageResponse:
+    """Show the best way to answer, or how the challenge ended."""
+    visited = await visit(request, ports, challenge_id)
+    if visited.challenge.state is not ChallengeState.PENDING:
+        return await _show_end(visited)
+    methods = holder.answerable_methods(ports, visited.challenge)
+    if not methods:
+        return visited.show(no_method_page(visited.view))
+    return await _show_method(visited, methods[0])
+
+
+@get("/methods", tags=["pages"])
+async def show_methods(
+    request: AnyRequest, challenge_id: FromPath[ChallengeId], ports: NamedDependency[Ports]
+) -> PageResponse:
+    """Show every way to answer."""
+    visited = await visit(request, ports, challenge_id)
+    if visited.challenge.state is not ChallengeState.PENDING:
+        return await _show_end(visited)
+    return visited.show(MethodsPage(challenge=visited.view))
+
+
+@get(["/code", "/passkey", "/recovery"], tags=["pages"])
+async def show_method(
+    request: AnyRequest, challenge_id: FromPath[ChallengeId], ports: NamedDependency[Ports]
+) -> PageResponse:
+    """Show one way to answer."""
+    visited = await visit(request, ports, challenge_id)
+    if visited.challenge.state is not ChallengeState.PENDING:
+        return await _show_end(visited)
+    leaf = request.url.path.rpartition("/")[2]
+    method = {"code": Method.TOTP, "passkey": Method.WEBAUTHN}.get(leaf, Method.RECOVERY_CODE)
+    if method not in holder.answerable_methods(ports, visited.challenge):
+        return _show_unusable(visited, method)
+    return await _show_method(visited, method)
+
+
+@post("/code", tags=["pages"], status_code=200)
+async def answer_with_code(
+    request: AnyRequest,
+    challenge_id: FromPath[ChallengeId],
+    data: FormBody[CodeForm],
+    ports: NamedDependency[Ports],
+) -> PageResponse:
+    """Answer with a code of an authenticator app."""
+    visited = await visit(request, ports, challenge_id)
+    holder.check_form_token(ports, challenge_id, visited.browser, data.form_token)
+    if not data.code.strip():
+        return visited.show(_code_page(visited, error="missing"), _UNPROCESSABLE)
+    try:
+        answered = await answer.answer_with_code(
+            ports, challenge_id, visited.browser, data.code, data.attempt
+        )
+    except VerificationFailedError as error:
+        if error.tries_left == 0:
+            return _show_unusable(visited, Method.TOTP, used_up=True)
+        page = _code_page(visited, error="wrong", tries_left=error.tries_left)
+        return visited.show(page, _UNPROCESSABLE)
+    except TooManyAttemptsError as error:
+        return _show_paused(visited, Method.TOTP, error)
+    except (ChallengeNotPendingError, MethodNotUsableError):
+        return _back_to(challenge_id)
+    return await _go_on(visited, answered)
+
+
+@post("/passkey", tags=["pages"], status_code=200)
+async def answer_with_passkey(
+    request: AnyRequest,
+    challenge_id: FromPath[ChallengeId],
+    data: FormBody[PasskeyForm],
+    ports: NamedDependency[Ports],
+) -> PageResponse:
+    """Answer with a passkey."""
+    visited = await visit(request, ports, challenge_id)
+    holder.check_form_token(ports, challenge_id, visited.browser, data.form_token)
+    try:
+        answered = await answer.answer_with_passkey(
+            ports,
+            challenge_id,
+            visited.browser,
+            data.ceremony_id,
+            credential_of(data.credential),
+            data.attempt,
+        )
+    except CeremonyExpiredError:
+        return await _show_passkey(visited, error="expired")
+    except VerificationFailedError as error:
+        if error.tries_left == 0:
+            return _show_unusable(visited, Method.WEBAUTHN, used_up=True)
+        return await _show_passkey(visited, error="unknown")
+    except (ChallengeNotPendingError, MethodNotUsableError):
+        return _back_to(challenge_id)
+    return await _go_on(visited, answered)
+
+
+@post("/recovery", tags=["pages"], status_code=200)
+async def answer_with_recovery_code(
+    request: AnyRequest,
+    challenge_id: FromPath[ChallengeId],
+    data: FormBody[CodeForm],
+    ports: NamedDependency[Ports],
+) -> PageResponse:
+    """Answer with a recovery code, which is used up."""
+    visited = await visit(request, ports, challenge_id)
+    holder.check_form_token(ports, challenge_id, visited.browser, data.form_token)
+    if not data.code.strip():
+        return visited.show(_recovery_page(visited, error="missing"), _UNPROCESSABLE)
+    try:
+        answered = await answer.answer_with_recovery_code(
+            ports, challenge_id, visited.browser, data.code, data.attempt
+        )
+    except VerificationFailedError as error:
+        if error.tries_left == 0:
+            return _show_unusable(visited, Method.RECOVERY_CODE, used_up=True)
+        page = _recovery_page(visited, error="wrong", tries_left=error.tries_left)
+        return visited.show(page, _UNPROCESSABLE)
+    except TooManyAttemptsError as error:
+        return _show_paused(visited, Method.RECOVERY_CODE, error)
+    except (ChallengeNotPendingError, MethodNotUsableError):
+        return _back_to(challenge_id)
+    return await _go_on(visited, answered)
+
+
+@post(["/cancel", "/report"], tags=["pages"], status_code=200)
+async def cancel(
+    request: AnyRequest,
+    challenge_id: FromPath[ChallengeId],
+    data: FormBody[PlainForm],
+    ports: NamedDependency[Ports],
+) -> PageResponse:
+    """Leave without an answer: back to the client, or, when nobody asked for it, to a page."""
+    visited = await visit(request, ports, challenge_id)
+    holder.check_form_token(ports, challenge_id, visited.browser, data.form_token)
+    reported = request.url.path.endswith("/report")
+    try:
+        url = await finish.cancel(ports, challenge_id, visited.browser, reported=reported)
+    except ChallengeNotPendingError:
+        return _back_to(challenge_id)
+    if reported or url is None:
+        return visited.show(_cancelled_page(visited, url, reported=reported))
+    return see_other(url)
+
+
+def credential_of(text: str) -> dict[str, Any]:
+    """Read the credential that the page's script put into its form.
+
+    Raises:
+        InvalidRequestError: If it is no JSON object.
+    """
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise InvalidRequestError("credential is not a JSON object.") from error
+
+
+def see_other(url: str) -> PageResponse:
+    """Send the browser on with a GET: 303, since 307 would repeat what the form posted."""
+    return Response("", status_code=303, headers={"location": url}, media_type="text/html")
+
+
+def _back_to(challenge_id: ChallengeId) -> PageResponse:
+    return see_other(challenge_path(challenge_id))
+
+
+async def _go_on(visited: Visit, answered: Challenge) -> PageResponse:
+    if answered.state is ChallengeState.PENDING:
+        return _back_to(answered.id)
+    passed = await finish.issue_code(visited.ports, answered.id, visited.browser)
+    return see_other(passed.redirect_url or challenge_path(answered.id))
+
+
+async def _show_method(visited: Visit, method: Method) -> PageResponse:
+    if method is Method.WEBAUTHN:
+        return await _show_passkey(visited)
+    if method is Method.RECOVERY_CODE:
+        return visited.show(_recovery_page(visited))
+    return visited.show(_code_page(visited))
+
+
+async def _show_passkey(visited: Visit, error: PasskeyError | None = None) -> PageResponse:
+    challenge_id = visited.challenge.id
+    ceremony = await answer.begin_passkey(visited.ports, challenge_id, visited.browser)
+    page = PasskeyPage(
+        challenge=visited.view,
+        action_url=challenge_path(challenge_id, "passkey"),
+        ceremony_id=ceremony.ceremony_id,
+        options=ceremony.options,
+        error=error,
+    )
+    return visited.show(page, 200 if error is None else _UNPROCESSABLE)
+
+
+def _code_page(
+    visited: Visit, *, error: CodeError | None = None, tries_left: int | None = None
+) -> CodePage:
+    apps = visited.challenge.authenticators_for(Method.TOTP)
+    digits = {a.credential.digits for a in apps if isinstance(a.credential, TotpSecret)}
+    return CodePage(
+        challenge=visited.view,
+        action_url=challenge_path(visited.challenge.id, "code"),
+        target=apps[0].name if len(apps) == 1 else None,
+        digits=max(digits, default=6),
+        tries_left=tries_left,
+        error=error,
+    )
+
+
+def _recovery_page(
+    visited: Visit, *, error: CodeError | None = None, tries_left: int | None = None
+) -> RecoveryPage:
+    sets = visited.challenge.authenticators_for(Method.RECOVERY_CODE)
+    left = sum(len(a.credential.digests) for a in sets if isinstance(a.credential, RecoveryCodes))
+    return RecoveryPage(
+        challenge=visited.view,
+        action_url=challenge_path(visited.challenge.id, "recovery"),
+        codes_left=left,
+        tries_left=tries_left,
+        error=error,
+    )
+
+
+def _show_paused(visited: Visit, method: Method, error: TooManyAttemptsError) -> PageResponse:
+    page = LockedPage(challenge=visited.view, kind=kind_of(method), opens_in=error.retry_after)
+    return visited.show(page, _TOO_MANY)
+
+
+def _show_unusable(visited: Visit, method: Method, *, used_up: bool = False) -> PageResponse:
+    """Say why a method cannot be used, and offer the others where there are any."""
+    if used_up or (
+        method in visited.challenge.methods and not visited.challenge.tries_left(method)
+    ):
+        page = LockedPage(challenge=visited.view, kind=kind_of(method), opens_in=METHOD_PAUSE)
+        return visited.show(page, _TOO_MANY)
+    if not holder.answerable_methods(visited.ports, visited.challenge):
+        return visited.show(no_method_page(visited.view), _UNPROCESSABLE)
+    return _back_to(visited.challenge.id)
+
+
+async def _show_end(visited: Visit) -> PageResponse:
+    challenge = visited.challenge
+    app_name = challenge.authorization.client_name
+    match challenge.state:
+        case ChallengeState.VERIFIED:
+            passed = await finish.issue_code(visited.ports, challenge.id, visited.browser)
+            url = passed.redirect_url
+            if url is not None:
+                return visited.show(DonePage(app_name=app_name, continue_url=url))
+            return visited.show(AlreadyDonePage(app_name=app_name))
+        case ChallengeState.DENIED:
+            url = await finish.cancel(visited.ports, challenge.id, visited.browser)
+            return visited.show(_cancelled_page(visited, url))
+        case _:
+            return visited.show(AlreadyDonePage(app_name=app_name))
+
+
+def _cancelled_page(visited: Visit, url: str | None, *, reported: bool = False) -> CancelledPage:
+    return CancelledPage(
+        app_name=visited.challenge.authorization.client_name,
+        return_url=url,
+        reported=reported,
+        account_url="/account",
+    )
+
+
+router = Router(
+    path="/c/{challenge_id:str}",
+    route_handlers=[
+        show_challenge,
+        show_methods,
+        show_method,
+        answer_with_code,
+        answer_with_passkey,
+        answer_with_recovery_code,
+        cancel,
+    ],
+)

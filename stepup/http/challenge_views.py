@@ -1,0 +1,94 @@
+"""What a challenge's pages show, taken from the challenge: names, ways to answer, times."""
+
+from datetime import timedelta
+
+from stepup.domain.assurance import Method
+from stepup.domain.challenge import Challenge
+from stepup.domain.ids import ChallengeId
+from stepup.pages.challenge import ChallengeView, MethodChoice, MethodKind, NoMethodPage
+from stepup.pages.display import display_items, localized, mask
+from stepup.ports import Ports
+from stepup.usecases import holder
+
+_PATHS: dict[Method, str] = {
+    Method.WEBAUTHN: "passkey",
+    Method.TOTP: "code",
+    Method.RECOVERY_CODE: "recovery",
+}
+_KINDS: dict[Method, MethodKind] = {
+    Method.WEBAUTHN: "webauthn",
+    Method.TOTP: "totp",
+    Method.RECOVERY_CODE: "recovery_code",
+}
+
+
+def challenge_path(challenge_id: ChallengeId, leaf: str = "") -> str:
+    """Return the path of one of a challenge's pages."""
+    return f"/c/{challenge_id}/{leaf}".rstrip("/")
+
+
+def view_of(
+    ports: Ports, challenge: Challenge, browser: holder.Browser, locale: str
+) -> ChallengeView:
+    """Fill in what every page of a challenge shows."""
+    authorization = challenge.authorization
+    purpose = authorization.purpose
+    now = ports.clock.now()
+    return ChallengeView(
+        app_name=authorization.client_name,
+        subject=mask(authorization.subject.sub),
+        methods=tuple(_choices(ports, challenge)),
+        methods_url=challenge_path(challenge.id, "methods"),
+        cancel_url=challenge_path(challenge.id, "cancel"),
+        report_url=challenge_path(challenge.id, "report"),
+        form_token=holder.form_token(ports, challenge.id, browser),
+        attempt=ports.entropy.token(12),
+        expires_in=max(timedelta(0), challenge.expires_at - now),
+        action_title=localized(purpose.title, locale) if purpose else None,
+        display=display_items(purpose.displayed) if purpose else (),
+        progress=_progress(challenge),
+        valid_for=_valid_for(challenge),
+    )
+
+
+def no_method_page(view: ChallengeView) -> NoMethodPage:
+    """Explain that nothing the subject has reaches the level."""
+    return NoMethodPage(challenge=view, enroll_url="/account")
+
+
+def kind_of(method: Method) -> MethodKind:
+    """Name a method in the pages' words."""
+    return _KINDS[method]
+
+
+def _choices(ports: Ports, challenge: Challenge) -> list[MethodChoice]:
+    return [
+        MethodChoice(
+            kind=_KINDS[method],
+            url=challenge_path(challenge.id, _PATHS[method]),
+            target=_target(challenge, method),
+        )
+        for method in holder.answerable_methods(ports, challenge)
+        if method in _PATHS
+    ]
+
+
+def _target(challenge: Challenge, method: Method) -> str | None:
+    # One authenticator is named; of several, any may answer.
+    authenticators = challenge.authenticators_for(method)
+    if len(authenticators) != 1 or method is Method.RECOVERY_CODE:
+        return None
+    return authenticators[0].name
+
+
+def _progress(challenge: Challenge) -> tuple[int, int] | None:
+    if not challenge.passed:
+        return None
+    return (len(challenge.passed) + 1, len(challenge.passed) + 1)
+
+
+def _valid_for(challenge: Challenge) -> timedelta | None:
+    requirement = challenge.authorization.requirement
+    if requirement.once or requirement.bind or not requirement.max_age:
+        return None
+    return requirement.max_age

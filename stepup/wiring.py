@@ -1,0 +1,144 @@
+"""Settings become adapters, adapters become ports, ports become the application.
+
+The only importer of the adapters that serve requests; the CLI reaches them through here.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+from litestar import Litestar
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from stepup.adapters.postgres.database import PostgresDatabase
+from stepup.adapters.redis.state import RedisState
+from stepup.adapters.system import SystemClock, SystemEntropy
+from stepup.adapters.upstream.provider import Provider
+from stepup.adapters.upstream.upstreams import HttpUpstreams
+from stepup.config import Settings, UpstreamSettings
+from stepup.crypto.sealing import Sealer
+from stepup.domain.site import Site
+from stepup.http.app import create_app
+from stepup.http.health import Readiness
+from stepup.http.page_errors import PageErrorRenderer
+from stepup.ports import Ports
+from stepup.usecases.account import account_client
+from stepup.usecases.drain import drain
+from stepup.usecases.snapshot import LiveSnapshot, follow, refresh
+
+
+class Application:
+    """The service over one set of settings, as an ASGI application that can be drained."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._parts = _Parts(settings)
+        self._readiness = Readiness(
+            {"postgres": self._parts.database.check, "redis": self._parts.state.check}
+        )
+        self._app: ASGIApp = create_app(
+            self._parts.ports,
+            readiness=self._readiness,
+            page_errors=PageErrorRenderer(self._parts.ports),
+            lifespan=[self._run],
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, or start and stop."""
+        await self._app(scope, receive, send)
+
+    def drain(self) -> None:
+        """Ask load balancers for no more requests."""
+        self._readiness.drain()
+
+    def close_connections(self) -> None:
+        """End kept-alive connections with their next answer."""
+        self._readiness.close_connections()
+
+    @asynccontextmanager
+    async def _run(self, _app: Litestar) -> AsyncIterator[None]:
+        parts = self._parts
+        async with parts.opened():
+            await refresh(parts.ports, parts.snapshot, parts.sealer)
+            running = [
+                asyncio.create_task(follow(parts.ports, parts.snapshot, parts.sealer)),
+                asyncio.create_task(drain(parts.ports)),
+            ]
+            try:
+                yield
+            finally:
+                for task in running:
+                    task.cancel()
+                for task in running:
+                    with suppress(asyncio.CancelledError):
+                        await task
+
+
+def create_application(settings: Settings) -> Application:
+    """Make the application; its lifespan opens and closes everything."""
+    return Application(settings)
+
+
+@asynccontextmanager
+async def open_ports(settings: Settings) -> AsyncIterator[tuple[Ports, Sealer]]:
+    """Open the ports for one task of an operator; the snapshot in them is empty."""
+    parts = _Parts(settings)
+    async with parts.opened():
+        yield parts.ports, parts.sealer
+
+
+class _Parts:
+    """Everything that is made of the settings, before it is opened."""
+
+    def __init__(self, settings: Settings) -> None:
+        clock, entropy = SystemClock(), SystemEntropy()
+        site = _site(settings)
+        self.sealer = Sealer(settings.key_encryption_ring, entropy.bytes)
+        self.database = PostgresDatabase(settings.postgres_url.reveal(), self.sealer)
+        self.state = RedisState(settings.redis_url.reveal(), self.sealer, clock)
+        self.upstreams = HttpUpstreams(tuple(map(_provider, settings.upstreams)), clock)
+        self.snapshot = LiveSnapshot(built_in_clients=(account_client(site),))
+        self.ports = Ports(
+            clock=clock,
+            entropy=entropy,
+            site=site,
+            snapshot=self.snapshot,
+            state=self.state.stores,
+            database=self.database,
+            upstreams=self.upstreams,
+        )
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Open what must be opened in the event loop that uses it, and close it again."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.database.close)
+            stack.push_async_callback(self.upstreams.close)
+            await stack.enter_async_context(self.state)
+            yield
+
+
+def _site(settings: Settings) -> Site:
+    token = settings.admin_token
+    return Site(
+        issuer=settings.issuer,
+        region=settings.region,
+        rp_id=settings.rp_id,
+        rp_name=settings.rp_name,
+        origins=settings.webauthn_origins,
+        subject_issuer=settings.subject_issuer,
+        development=settings.development,
+        admin_token_digest=hashlib.sha256(token.reveal().encode()).digest() if token else None,
+    )
+
+
+def _provider(upstream: UpstreamSettings) -> Provider:
+    secret = upstream.client_secret
+    return Provider(
+        issuer=upstream.issuer,
+        audiences=frozenset(upstream.audiences),
+        jwks_uri=upstream.jwks_uri,
+        client_id=upstream.client_id,
+        client_secret=None if secret is None else secret.reveal(),
+        algorithms=frozenset(upstream.algorithms),
+    )
