@@ -1,0 +1,59 @@
+"""The configured identity providers as the port that use cases see."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from typing_extensions import override
+
+from stepup.adapters.upstream.fetching import Fetcher
+from stepup.adapters.upstream.issuer import Issuer
+from stepup.adapters.upstream.provider import Provider
+from stepup.crypto.upstream import peek_issuer_and_kid
+from stepup.domain.account import BaseIdentity, PendingLogin
+from stepup.domain.errors import InvalidSubjectTokenError
+from stepup.ports import Clock, Upstreams
+
+
+class HttpUpstreams(Upstreams):
+    """Providers by their issuer; a token of any other is refused without asking anybody.
+
+    `close` it in the event loop that used it.
+    """
+
+    def __init__(self, providers: Sequence[Provider], clock: Clock) -> None:
+        self._fetcher = Fetcher()
+        self._issuers = {p.issuer: Issuer(p, self._fetcher, clock) for p in providers}
+
+    @override
+    async def verify(self, token: str, now: datetime) -> BaseIdentity:
+        issuer = self._issuer(peek_issuer_and_kid(token)[0])
+        return await issuer.verify(token, now)
+
+    @override
+    async def login_url(
+        self, login: PendingLogin, *, state: str, redirect_uri: str, code_challenge: str
+    ) -> str:
+        return await self._issuer(login.issuer).login_url(
+            login, state=state, redirect_uri=redirect_uri, code_challenge=code_challenge
+        )
+
+    @override
+    async def finish_login(
+        self, login: PendingLogin, *, code: str, redirect_uri: str, now: datetime
+    ) -> BaseIdentity:
+        return await self._issuer(login.issuer).finish_login(
+            login, code=code, redirect_uri=redirect_uri, now=now
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for issuer in self._issuers.values():
+            await issuer.close()
+        await self._fetcher.close()
+
+    def _issuer(self, name: str) -> Issuer:
+        # Looked up, never built from the token: an address in it would be asked by us.
+        issuer = self._issuers.get(name)
+        if issuer is None:
+            raise InvalidSubjectTokenError("the issuer is not known here")
+        return issuer
