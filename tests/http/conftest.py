@@ -1,0 +1,45 @@
+"""The frame of the application with a few routes of the tests' own."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx2
+import pytest
+import structlog
+from litestar import Litestar
+from structlog.testing import capture_logs
+
+from stepup.http.app import create_app
+from stepup.http.health import Readiness
+from stepup.ports import Ports
+from tests.http.probe_routes import FRAME, draw_error_page
+from tests.support.application import calling, memory_ports
+
+
+@pytest.fixture
+def ports() -> Ports:
+    return memory_ports()
+
+
+@pytest.fixture
+def readiness() -> Readiness:
+    return Readiness({})
+
+
+@pytest.fixture
+def framed(ports: Ports, readiness: Readiness) -> Litestar:
+    """The frame alone, with the routes of `probe_routes`."""
+    return create_app(ports, readiness=readiness, routers=FRAME, page_errors=draw_error_page)
+
+
+@pytest.fixture
+async def frame(framed: Litestar) -> AsyncIterator[httpx2.AsyncClient]:
+    async with calling(framed) as client:
+        yield client
+
+
+@pytest.fixture
+def log_lines() -> Iterator[list[dict]]:
+    """What is logged while the test runs."""
+    structlog.reset_defaults()
+    with capture_logs() as lines:
+        yield lines

@@ -1,0 +1,133 @@
+"""Metadata and keys: what we promise, to whom, and for how long it may be kept."""
+
+import pytest
+
+from stepup.domain.assurance import DEFAULT_LADDER
+from stepup.http.app import create_app
+from stepup.http.health import Readiness
+from tests.http.probe_routes import FRAME
+from tests.support.application import (
+    ISSUER,
+    HeldSnapshot,
+    a_keyring,
+    a_policy,
+    a_site,
+    calling,
+    memory_ports,
+)
+
+OAUTH = "/.well-known/oauth-authorization-server"
+OIDC = "/.well-known/openid-configuration"
+AUTHZEN = "/.well-known/authzen-configuration"
+JWKS = "/.well-known/jwks.json"
+
+
+async def test_the_authorization_server_describes_itself(frame):
+    metadata = (await frame.get(OAUTH)).json()
+
+    assert metadata["issuer"] == ISSUER
+    assert metadata["response_types_supported"] == ["code"]
+    assert metadata["code_challenge_methods_supported"] == ["S256"]
+    assert metadata["require_pushed_authorization_requests"] is True
+    assert metadata["authorization_response_iss_parameter_supported"] is True
+    assert metadata["acr_values_supported"] == list(DEFAULT_LADDER.acrs)
+    assert metadata["jwks_uri"] == f"{ISSUER}{JWKS}"
+
+
+async def test_every_promised_endpoint_is_ours(frame):
+    metadata = (await frame.get(OAUTH)).json()
+
+    endpoints = {name: url for name, url in metadata.items() if name.endswith("_endpoint")}
+    assert endpoints
+    assert all(url.startswith(f"{ISSUER}/") for url in endpoints.values())
+
+
+async def test_no_list_is_empty(frame):
+    for path in (OAUTH, AUTHZEN):
+        metadata = (await frame.get(path)).json()
+        assert all(value not in ([], "", None) for value in metadata.values())
+
+
+async def test_both_names_lead_to_the_same_document(frame):
+    assert (await frame.get(OAUTH)).content == (await frame.get(OIDC)).content
+
+
+async def test_no_id_token_is_promised(frame):
+    metadata = (await frame.get(OIDC)).json()
+
+    assert "id_token_signing_alg_values_supported" not in metadata
+    assert "userinfo_endpoint" not in metadata
+
+
+async def test_the_decision_point_describes_itself(frame):
+    assert (await frame.get(AUTHZEN)).json() == {
+        "policy_decision_point": ISSUER,
+        "access_evaluation_endpoint": f"{ISSUER}/access/v1/evaluation",
+        "supported_obligations": ["step-up"],
+    }
+
+
+@pytest.mark.parametrize("document", [OAUTH, AUTHZEN])
+async def test_the_path_of_an_issuer_follows_the_well_known_name(document):
+    ports = memory_ports(site=a_site(issuer=f"{ISSUER}/auth/eu"))
+    async with calling(create_app(ports, readiness=Readiness({}), routers=FRAME)) as client:
+        ours = await client.get(f"{document}/auth/eu")
+        ours_slash = await client.get(f"{document}/auth/eu/")
+        another = await client.get(f"{document}/auth")
+
+    assert ours.status_code == ours_slash.status_code == 200
+    assert another.status_code == 404
+
+
+async def test_another_issuer_s_metadata_is_not_here(frame):
+    response = await frame.get(f"{OAUTH}/tenant")
+
+    assert (response.status_code, response.json()["code"]) == (404, "not_found")
+
+
+async def test_the_keys_are_public_and_cacheable(frame):
+    response = await frame.get(JWKS)
+
+    (key,) = response.json()["keys"]
+    assert {"kid", "use", "alg", "kty"} <= key.keys()
+    assert "d" not in key
+    assert response.headers["cache-control"] == (
+        "public, max-age=300, stale-while-revalidate=600, stale-if-error=86400"
+    )
+
+
+@pytest.mark.parametrize("form", ["{}", "W/{}", '"other", {}', "*"])
+async def test_a_caller_that_has_the_keys_is_told_so(frame, form):
+    tag = (await frame.get(JWKS)).headers["etag"]
+
+    response = await frame.get(JWKS, headers={"if-none-match": form.format(tag)})
+
+    assert (response.status_code, response.content) == (304, b"")
+    assert response.headers["etag"] == tag
+    assert response.headers["cache-control"].startswith("public")
+
+
+async def test_a_caller_that_has_other_keys_gets_ours(frame):
+    response = await frame.get(JWKS, headers={"if-none-match": '"other"'})
+
+    assert response.status_code == 200
+
+
+async def test_a_new_key_is_published_at_once():
+    snapshot = HeldSnapshot(a_policy(), a_keyring())
+    app = create_app(memory_ports(snapshot=snapshot), readiness=Readiness({}), routers=FRAME)
+    async with calling(app) as client:
+        before = await client.get(JWKS)
+        snapshot.held_keyring = a_keyring()
+        after = await client.get(JWKS)
+
+    assert before.json() != after.json()
+    assert before.headers["etag"] != after.headers["etag"]
+
+
+async def test_keys_that_were_never_loaded_are_503():
+    app = create_app(memory_ports(snapshot=HeldSnapshot()), readiness=Readiness({}), routers=FRAME)
+    async with calling(app) as client:
+        response = await client.get(JWKS)
+
+    assert (response.status_code, response.headers["cache-control"]) == (503, "no-store")
