@@ -51,7 +51,7 @@ def matching_step(secret: TotpSecret, code: str, now: datetime, *, window: int =
     One step either way allows for a slow reader and a clock that is a little off (RFC 6238
     section 5.2). Should two steps share a code, the later one is returned, which spends both.
     """
-    presented = normalize_code(code).encode()
+    presented = normalize_code(code).encode(errors="replace")
     current = int(now.timestamp()) // secret.period
     generator = _generator(secret)
     matched = None
