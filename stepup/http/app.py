@@ -85,7 +85,8 @@ def create_app(
             "form_caller": Provide(provide_form_caller),
         },
         exception_handlers={Exception: ErrorForms(page_errors)},
-        lifespan=[readiness.watch, *lifespan],
+        # The stores are open before they are asked how they are.
+        lifespan=[*lifespan, readiness.watch],
         openapi_config=openapi.openapi_config(ports.site),
         # Ours is smaller, can be raised by a route, and answers in the right form.
         request_max_body_size=None,
