@@ -9,7 +9,7 @@ from stepup.domain.authorization import CODE_LIFETIME
 from stepup.domain.challenge import Challenge, ChallengeState
 from stepup.domain.errors import ChallengeNotPendingError, InvalidGrantError
 from stepup.domain.ids import ChallengeId, ClientId
-from stepup.ports import ChallengeStore, CodeReplayedError, Redemption, State
+from stepup.ports import ChallengeStore, CodeTakenError, Redemption, State
 from tests.contracts.challenges import answer
 from tests.support.builders import a_challenge, a_presented_code, an_attempt, an_authorization
 from tests.support.determinism import StillClock
@@ -55,7 +55,7 @@ class CodeContract:
         )
 
         assert sum(isinstance(r, Redemption) for r in results) == 1
-        replayed = [r for r in results if isinstance(r, CodeReplayedError)]
+        replayed = [r for r in results if isinstance(r, CodeTakenError)]
         assert len(replayed) == 63
         assert {r.challenge_id for r in replayed} == {challenge.id}
 
@@ -74,7 +74,7 @@ class CodeContract:
         await store.redeem_code(code, an_attempt(), clock.now())
         clock.advance(timedelta(minutes=9))
 
-        with pytest.raises(CodeReplayedError):
+        with pytest.raises(CodeTakenError):
             await store.redeem_code(code, an_attempt(), clock.now())
 
     @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from stepup.domain.ids import AttemptId, CeremonyId, ChallengeId
 from stepup.ports import (
     ChallengeStore,
     Clock,
-    CodeReplayedError,
+    CodeTakenError,
     Permit,
     PresentedCode,
     Redemption,
@@ -228,7 +228,7 @@ class MemoryChallengeStore(ChallengeStore):
             raise InvalidGrantError
         kept = record.code
         if kept.by not in {None, attempt}:
-            raise CodeReplayedError(code.challenge_id)
+            raise CodeTakenError(code.challenge_id)
         if kept.by is None and kept.expires_at <= now:
             raise InvalidGrantError
         repeated = kept.by is not None

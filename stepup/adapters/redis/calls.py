@@ -1,0 +1,80 @@
+"""Commands that wait for a connection, in the order in which they came."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from stepup.adapters.redis.replies import UnsentError
+from stepup.adapters.redis.scripts import Command
+
+# A second of full load; whoever comes later is better told at once.
+QUEUE_LIMIT = 10_000
+
+
+@dataclass(slots=True)
+class Call:
+    """A command, who waits for its reply, and until when it may still be written."""
+
+    command: Command
+    reply: asyncio.Future[Any]
+    deadline: float
+
+
+class CallQueue:
+    """A bounded queue; a call whose caller left or whose time is over is never written."""
+
+    def __init__(self, limit: int = QUEUE_LIMIT) -> None:
+        self._limit = limit
+        self._calls: deque[Call] = deque()
+        self._filled = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def add(self, command: Command, deadline: float) -> asyncio.Future[Any]:
+        """Queue a command and return the future of its reply."""
+        reply = self._loop.create_future()
+        if len(self._calls) >= self._limit:
+            reply.set_exception(UnsentError("the queue is full"))
+            return reply
+        self._calls.append(Call(command, reply, deadline))
+        self._filled.set()
+        return reply
+
+    async def filled(self) -> None:
+        """Wait until something is queued."""
+        await self._filled.wait()
+
+    def take(self, limit: int) -> list[Call]:
+        """Take the oldest calls that are still wanted."""
+        now = self._loop.time()
+        taken: list[Call] = []
+        while self._calls and len(taken) < limit:
+            call = self._calls.popleft()
+            if not call.reply.done() and not _expire(call, now):
+                taken.append(call)
+        if not self._calls:
+            self._filled.clear()
+        return taken
+
+    def expire(self) -> None:
+        """Refuse what has waited too long; the oldest come first."""
+        now = self._loop.time()
+        while self._calls and (self._calls[0].reply.done() or _expire(self._calls[0], now)):
+            self._calls.popleft()
+
+    def refuse_all(self, why: str) -> None:
+        """Refuse everything, because nobody will ever write it."""
+        while self._calls:
+            reply = self._calls.popleft().reply
+            if not reply.done():
+                reply.set_exception(UnsentError(why))
+
+
+def _expire(call: Call, now: float) -> bool:
+    if now < call.deadline:
+        return False
+    call.reply.set_exception(UnsentError("no connection in time"))
+    return True

@@ -1,0 +1,151 @@
+"""What the stores talk to: scripts and commands, repeated where that is harmless.
+
+Repeats happen within one budget. When the outcome of a spend is unknown at its end the caller is
+told so and may come again with the same attempt; a read is merely unavailable.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from stepup.adapters.redis.endpoint import Resolver
+from stepup.adapters.redis.line import Line
+from stepup.adapters.redis.plain import PlainConnection
+from stepup.adapters.redis.replies import (
+    CommandTrouble,
+    ScriptMissingError,
+    UnsentError,
+    may_repeat,
+)
+from stepup.adapters.redis.scripts import Argument, Command, Script
+from stepup.adapters.redis.spending import SpendingConnection
+from stepup.domain.errors import (
+    DependencyUnavailableError,
+    NewerFormatError,
+    OutcomeUnknownError,
+)
+
+# What a person does not notice yet, and a proxy does not give up on (RELIABILITY section 2.2).
+BUDGET = 1.5
+FIRST_REPEAT = 0.01
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A script's answer: one word, and what the script's header says comes with it."""
+
+    status: str
+    values: list[Any]
+
+
+class _Connection(Protocol):
+    line: Line
+
+    def send(self, command: Command, deadline: float) -> asyncio.Future[Any]: ...
+
+
+class RedisClient:
+    """The two connections of a worker: plain for reads, spending for what is spent."""
+
+    def __init__(self, resolver: Resolver, *, name: str, replicas: int) -> None:
+        self.plain = PlainConnection(resolver, f"{name}-plain")
+        self.spending = SpendingConnection(resolver, f"{name}-spending", replicas)
+
+    async def spend(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        args: Sequence[Argument] = (),
+        *,
+        same_attempt: bool = False,
+    ) -> Reply:
+        """Run a script that spends; `same_attempt` when the server knows a repetition as such.
+
+        Raises:
+            OutcomeUnknownError: If it was sent and its fate is not known.
+            DependencyUnavailableError: If it was certainly not executed.
+            NewerFormatError: If a newer release wrote what it works on.
+        """
+        try:
+            return _read(await _send(self.spending, script, keys, args, same_attempt=same_attempt))
+        except CommandTrouble as trouble:
+            error = OutcomeUnknownError if trouble.unknown else DependencyUnavailableError
+            raise error from trouble
+
+    async def run(
+        self, script: Script, keys: Sequence[str], args: Sequence[Argument] = ()
+    ) -> Reply:
+        """Run a script that nothing depends on, and that may run twice."""
+        try:
+            return _read(await _send(self.plain, script, keys, args, same_attempt=True))
+        except CommandTrouble as trouble:
+            raise DependencyUnavailableError from trouble
+
+    async def call(self, *command: Argument) -> Any:
+        """Send one command that may be executed twice."""
+        try:
+            return await _deliver(self.plain, command, command, same_attempt=True)
+        except CommandTrouble as trouble:
+            raise DependencyUnavailableError from trouble
+
+    async def check(self) -> None:
+        """Return when both connections answer."""
+        await asyncio.gather(self.call("PING"), self._check_spending())
+
+    async def _check_spending(self) -> None:
+        try:
+            await _deliver(self.spending, ("PING",), ("PING",), same_attempt=True)
+        except CommandTrouble as trouble:
+            raise DependencyUnavailableError from trouble
+
+    def drop(self, why: str) -> None:
+        """Give up both connections; new ones are made at once."""
+        self.plain.line.drop(why)
+        self.spending.line.drop(why)
+
+    async def close(self) -> None:
+        """Close both connections."""
+        await asyncio.gather(self.plain.close(), self.spending.close())
+
+
+async def _send(
+    connection: _Connection,
+    script: Script,
+    keys: Sequence[str],
+    args: Sequence[Argument],
+    *,
+    same_attempt: bool,
+) -> Any:
+    by_sha, by_source = script.by_sha(keys, args), script.by_source(keys, args)
+    return await _deliver(connection, by_sha, by_source, same_attempt=same_attempt)
+
+
+async def _deliver(
+    connection: _Connection, command: Command, by_source: Command, *, same_attempt: bool
+) -> Any:
+    """Send until there is a reply, the budget is used up, or a repetition could do harm."""
+    loop = asyncio.get_running_loop()
+    deadline, pause = loop.time() + BUDGET, FIRST_REPEAT
+    if connection.line.down_for() > BUDGET:
+        raise UnsentError(f"Redis is away: {connection.line.trouble}")
+    lost: CommandTrouble | None = None
+    while True:
+        try:
+            return await connection.send(command, deadline)
+        except CommandTrouble as trouble:
+            # Once lost it stays unknown, whatever the repetitions say.
+            lost = lost or (trouble if trouble.unknown else None)
+            if not may_repeat(trouble, same_attempt=same_attempt) or loop.time() > deadline:
+                raise (lost or trouble) from trouble
+            if isinstance(trouble, ScriptMissingError):
+                command = by_source
+        await asyncio.sleep(pause)
+        pause *= 2
+
+
+def _read(reply: Any) -> Reply:
+    status = reply[0].decode()
+    if status == "newer":
+        raise NewerFormatError
+    return Reply(status, reply[1:])

@@ -1,0 +1,120 @@
+"""Every key, with what it holds and how long it is kept; keys are built nowhere else.
+
+What one script touches shares a hash tag. Every value carries its format: a hash in its field
+`v`, a sealed string inside its seal. Times in values say what is valid and come from our clock;
+how long a key is kept is the server's own clock and always longer.
+"""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from datetime import timedelta
+
+from stepup.domain.assurance import Method
+from stepup.domain.ids import AuthenticatorId, ChallengeId, SubjectId, TokenId
+from stepup.domain.requirement import MAX_TOKEN_LIFETIME
+
+FORMAT = 1
+
+# A late replay is told from an unknown challenge for as long as any token can live.
+TOMBSTONE = timedelta(minutes=10)
+# Far longer than the window of a code; a signature count falls back to PostgreSQL's after that.
+STEP_KEPT = timedelta(hours=24)
+# Twice the longest token, so that an instance that was away for one token's life misses nothing.
+FEED_KEPT = 2 * MAX_TOKEN_LIFETIME
+CHANGES_KEPT = timedelta(hours=1)
+# Announcements carry nothing; an instance that missed this many polls anyway.
+CHANGES_LENGTH = 1000
+
+
+def challenge(challenge_id: ChallengeId) -> str:
+    """Hash: the challenge. Its lifetime, or its code's if that is later, and the tombstone."""
+    return f"su:{{c.{challenge_id}}}:h"
+
+
+def ceremonies(challenge_id: ChallengeId) -> str:
+    """Hash: the WebAuthn challenges that are outstanding. As long as the challenge."""
+    return f"su:{{c.{challenge_id}}}:wa"
+
+
+def permits(challenge_id: ChallengeId) -> str:
+    """Hash: the attempts that were counted, and those recorded. As long as the challenge."""
+    return f"su:{{c.{challenge_id}}}:permit"
+
+
+def code(challenge_id: ChallengeId) -> str:
+    """Hash: digest of the code, who redeemed it and when. Its 60 s and the tombstone."""
+    return f"su:{{c.{challenge_id}}}:code"
+
+
+def once(challenge_id: ChallengeId) -> str:
+    """Hash: leave to consume a once-only token, who did and when. The token's life + tombstone."""
+    return f"su:{{c.{challenge_id}}}:once"
+
+
+def step(subject_id: SubjectId, authenticator_id: AuthenticatorId) -> str:
+    """Hash: last accepted time step or signature count. `STEP_KEPT` after the last one."""
+    return f"su:{{s.{subject_id}}}:otp:{authenticator_id}"
+
+
+def attempts(subject_id: SubjectId, method: Method) -> str:
+    """Hash: GCRA bucket of a subject's attempts with a method. Until it is full again."""
+    return f"su:{{s.{subject_id}}}:fail:{method.value}"
+
+
+def replay(scope: str, identifier: str) -> str:
+    """Hash: an identifier that was seen, and the attempt. As long as it would be accepted."""
+    return f"su:{{j.{scope}.{_digest(identifier)}}}"
+
+
+def revoked(token_id: TokenId) -> str:
+    """Hash: a revoked token. Until the token has expired, and the tombstone."""
+    return f"su:{{rev}}:jti:{token_id}"
+
+
+def revocations() -> str:
+    """Stream: revocations for every instance, trimmed by time. `FEED_KEPT` after the last one."""
+    return "su:{rev}:stream"
+
+
+def revocation_number() -> str:
+    """Integer: number of the last revocation, so that a gap shows. As long as the stream."""
+    return "su:{rev}:seq"
+
+
+def session(digest: str) -> str:
+    """String: a sealed session of the account pages. Until it expires."""
+    return f"su:{{a.{digest}}}:session"
+
+
+def login(digest: str) -> str:
+    """String: a sealed login that was sent to an upstream. Ten minutes."""
+    return f"su:{{a.{digest}}}:login"
+
+
+def elevation(digest: str) -> str:
+    """String: a sealed step-up of the account pages' own. As long as its code can be redeemed."""
+    return f"su:{{a.{digest}}}:elevation"
+
+
+def enrollment(enrollment_id: str) -> str:
+    """String: a sealed authenticator that is not confirmed yet. Ten minutes."""
+    return f"su:{{a.{_digest(enrollment_id)}}}:enrollment"
+
+
+def outbox() -> str:
+    """Stream: rows that wait for PostgreSQL.
+
+    The one key without an expiry: an entry goes when it was written, never by itself. Its length
+    is watched instead.
+    """
+    return "su:{out}:stream"
+
+
+def changes() -> str:
+    """Stream: announcements that configuration changed. `CHANGES_KEPT` after the last one."""
+    return "su:{ev}:stream"
+
+
+def _digest(text: str) -> str:
+    """Make any text, of any length and from anybody, fit between braces."""
+    return urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:18]).decode()

@@ -1,0 +1,82 @@
+"""A wire to the primary that is made again whenever it breaks."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from redis.exceptions import RedisError
+
+from stepup.adapters.redis.endpoint import Resolver
+from stepup.adapters.redis.wire import Wire
+
+FIRST_PAUSE = 0.025
+LONGEST_PAUSE = 0.25
+# A connection that lived shorter than this does not prove that the next one will.
+SOUND_AFTER = 1.0
+LOOK_EVERY = 0.1
+
+
+class Line:
+    """Keeps one wire open, without being asked, so that a request finds it ready.
+
+    Each wire has a generation number: what was written to an older one is answered by it or never.
+    """
+
+    def __init__(self, resolver: Resolver, client_name: str) -> None:
+        self._resolver = resolver
+        self._client_name = client_name
+        self._loop = asyncio.get_running_loop()
+        self._up = asyncio.Event()
+        self._wire: Wire | None = None
+        self._down_since = self._loop.time()
+        self._generation = 0
+        self.trouble = "not connected yet"
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def wire(self, while_down: Callable[[], None]) -> Wire:
+        """Return the live wire; call `while_down` from time to time until there is one."""
+        while self._wire is None or not self._wire.usable:
+            while_down()
+            self._up.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY):
+                    await self._up.wait()
+        return self._wire
+
+    def down_for(self) -> float:
+        """Return for how many seconds there has been no wire."""
+        if self._wire is not None and self._wire.usable:
+            return 0.0
+        return self._loop.time() - self._down_since
+
+    def drop(self, why: str) -> None:
+        """Give up the wire; what is in flight on it is lost."""
+        if self._wire is not None:
+            self._wire.drop(why)
+
+    async def close(self) -> None:
+        """Stop connecting, and close."""
+        self._keeper.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._keeper
+        if self._wire is not None:
+            await self._wire.close()
+
+    async def _keep(self) -> None:
+        pause = 0.0
+        while True:
+            await asyncio.sleep(pause)
+            pause = min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
+            self._generation += 1
+            try:
+                endpoint = await self._resolver.primary()
+                self._wire = await Wire.open(endpoint, self._client_name, self._generation)
+            except (RedisError, OSError) as error:
+                self.trouble = str(error) or type(error).__name__
+                continue
+            opened_at = self._loop.time()
+            self._up.set()
+            await self._wire.until_broken()
+            self._down_since = self._loop.time()
+            if self._down_since - opened_at > SOUND_AFTER:
+                pause = 0.0

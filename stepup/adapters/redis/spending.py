@@ -1,0 +1,103 @@
+"""The connection for what is spent: rounds of scripts, each acknowledged by one WAIT.
+
+`WAIT` speaks of the writes of its own connection only and blocks it, so it cannot live among
+reads; the replication stream is linear, so one WAIT acknowledges every script before it
+(RELIABILITY section 2.3). All spends that arrive while a round is under way are the next round.
+"""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from stepup.adapters.redis.calls import Call, CallQueue
+from stepup.adapters.redis.endpoint import Resolver
+from stepup.adapters.redis.line import Line
+from stepup.adapters.redis.replies import LostReplyError
+from stepup.adapters.redis.scripts import Command
+from stepup.adapters.redis.wire import Wire
+
+MOST_PER_ROUND = 256
+WAIT_MS = 150
+
+
+class SpendingConnection:
+    """Scripts in rounds; `replicas` must hold each one before anybody hears of it."""
+
+    def __init__(self, resolver: Resolver, client_name: str, replicas: int) -> None:
+        self.line = Line(resolver, client_name)
+        self.queue = CallQueue()
+        self._replicas = replicas
+        self._loop = asyncio.get_running_loop()
+        self._pump = asyncio.create_task(self._run())
+
+    def send(self, command: Command, deadline: float) -> asyncio.Future[Any]:
+        """Queue a script that must be written before the deadline."""
+        return self.queue.add(command, deadline)
+
+    async def close(self) -> None:
+        """Close; what is queued is refused."""
+        self._pump.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._pump
+        await self.line.close()
+        self.queue.refuse_all("closed")
+
+    async def _run(self) -> None:
+        while True:
+            await self.queue.filled()
+            wire = await self.line.wire(self.queue.expire)
+            calls = self.queue.take(MOST_PER_ROUND)
+            if calls:
+                await self._round(wire, calls)
+
+    async def _round(self, wire: Wire, calls: Sequence[Call]) -> None:
+        """Write the scripts and their WAIT, and return when the last reply is there."""
+        sent = [Call(call.command, self._loop.create_future(), call.deadline) for call in calls]
+        for call, copy in zip(calls, sent, strict=True):
+            copy.reply.add_done_callback(partial(self._hand_out, call.reply))
+        if self._replicas:
+            wait = ("WAIT", self._replicas, WAIT_MS)
+            sent.append(Call(wait, self._loop.create_future(), math.inf))
+        await wire.write(sent)
+        await asyncio.wait([sent[-1].reply])
+        if self._replicas:
+            self._acknowledge(calls, sent)
+
+    def _hand_out(self, waiting: asyncio.Future[Any], reply: asyncio.Future[Any]) -> None:
+        """Pass on what needs no acknowledgement: every refusal, and all of it without replicas."""
+        if waiting.done() and not reply.cancelled():
+            # Nobody waits any more; look at the exception all the same, so that it is not logged.
+            reply.exception()
+        elif reply.cancelled():
+            waiting.cancel()
+        elif (trouble := reply.exception()) is not None:
+            waiting.set_exception(trouble)
+        elif not self._replicas or not _says_ok(reply.result()):
+            waiting.set_result(reply.result())
+
+    def _acknowledge(self, calls: Sequence[Call], sent: Sequence[Call]) -> None:
+        trouble = self._missing(sent[-1].reply)
+        for call, copy in zip(calls, sent, strict=False):
+            if call.reply.done() or copy.reply.exception() is not None:
+                continue
+            if trouble is None or not _says_ok(copy.reply.result()):
+                call.reply.set_result(copy.reply.result())
+            else:
+                call.reply.set_exception(trouble)
+
+    def _missing(self, wait: asyncio.Future[Any]) -> LostReplyError | None:
+        """Return why the round is not acknowledged, None when enough replicas hold it."""
+        trouble = wait.exception()
+        if trouble is not None:
+            timed_out = isinstance(trouble, LostReplyError) and trouble.timed_out
+            return LostReplyError(f"not acknowledged: {trouble}", timed_out=timed_out)
+        if wait.result() < self._replicas:
+            return LostReplyError(f"held by {wait.result()} of {self._replicas} replicas")
+        return None
+
+
+def _says_ok(reply: Any) -> bool:
+    return isinstance(reply, list) and bool(reply) and reply[0] == b"ok"

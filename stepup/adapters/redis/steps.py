@@ -1,0 +1,32 @@
+"""The last accepted step of each authenticator."""
+
+from typing_extensions import override
+
+from stepup.adapters.redis import keys, scripts
+from stepup.adapters.redis.client import RedisClient
+from stepup.adapters.redis.times import span_ms
+from stepup.domain.ids import AttemptId, AuthenticatorId, SubjectId
+from stepup.ports import StepStore
+
+
+class RedisStepStore(StepStore):
+    """One hash per authenticator."""
+
+    def __init__(self, client: RedisClient) -> None:
+        self._client = client
+
+    @override
+    async def accept(
+        self,
+        subject_id: SubjectId,
+        authenticator_id: AuthenticatorId,
+        step: int,
+        attempt: AttemptId | None = None,
+    ) -> bool:
+        reply = await self._client.spend(
+            scripts.ACCEPT_STEP,
+            [keys.step(subject_id, authenticator_id)],
+            [step, attempt or "", span_ms(keys.STEP_KEPT)],
+            same_attempt=bool(attempt),
+        )
+        return reply.status == "ok"

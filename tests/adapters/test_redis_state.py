@@ -1,0 +1,73 @@
+"""The state in Redis keeps every promise of the ports, seen through two clients."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from stepup.adapters.redis.state import RedisState, open_state
+from stepup.crypto.sealing import Sealer
+from stepup.ports import State
+from tests.contracts.accounts import AccountStoreContract
+from tests.contracts.challenges import ChallengeStoreContract
+from tests.contracts.codes import CodeContract
+from tests.contracts.spending import (
+    AttemptStoreContract,
+    ReplayStoreContract,
+    StepStoreContract,
+    TokenStoreContract,
+)
+from tests.contracts.streams import ChangesContract, OutboxContract
+from tests.support.determinism import CountingEntropy, StillClock
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture
+async def opened(redis_url: str, clock: StillClock) -> AsyncIterator[tuple[RedisState, RedisState]]:
+    sealer = Sealer({1: bytes(32)}, CountingEntropy().bytes)
+    async with (
+        open_state(redis_url, sealer, clock) as one,
+        open_state(redis_url, sealer, clock) as other,
+    ):
+        yield one, other
+
+
+@pytest.fixture
+def states(opened: tuple[RedisState, RedisState]) -> tuple[State, State]:
+    return opened[0].state, opened[1].state
+
+
+class TestChallenges(ChallengeStoreContract):
+    pass
+
+
+class TestCodes(CodeContract):
+    pass
+
+
+class TestSteps(StepStoreContract):
+    pass
+
+
+class TestAttempts(AttemptStoreContract):
+    pass
+
+
+class TestTokens(TokenStoreContract):
+    pass
+
+
+class TestReplays(ReplayStoreContract):
+    pass
+
+
+class TestAccounts(AccountStoreContract):
+    pass
+
+
+class TestOutbox(OutboxContract):
+    pass
+
+
+class TestChanges(ChangesContract):
+    pass
