@@ -3,7 +3,14 @@
 import secrets
 from datetime import datetime, timedelta
 
-from stepup.domain.assurance import Acr, CeremonyFacts, Method
+from stepup.domain.assurance import (
+    DEFAULT_LADDER,
+    Acr,
+    Approval,
+    AuthnContext,
+    CeremonyFacts,
+    Method,
+)
 from stepup.domain.authenticator import Authenticator, Credential, TotpSecret, WebAuthnCredential
 from stepup.domain.authorization import Authorization, Purpose
 from stepup.domain.binding import bound_digest
@@ -15,6 +22,19 @@ from stepup.domain.ids import (
     ChallengeId,
     ClientId,
     Subject,
+)
+from stepup.domain.policy import (
+    Action,
+    Attribute,
+    AttributeSchema,
+    AttributeType,
+    Condition,
+    DecisionRequest,
+    EvaluationError,
+    Guardrail,
+    Inputs,
+    Policy,
+    Rule,
 )
 from stepup.domain.requirement import Requirement
 from stepup.ports import PresentedCode
@@ -99,3 +119,93 @@ def a_presented_code(challenge: Challenge, digest: bytes, **changes: object) -> 
         "code_challenge": challenge.authorization.code_challenge,
     }
     return PresentedCode(**fields | changes)
+
+
+class AnyInputs(Inputs):
+    """What `AnySchema` reads."""
+
+
+class AnySchema(AttributeSchema):
+    """Reads every request, or none."""
+
+    def __init__(self, error: str | None = None) -> None:
+        self.error = error
+
+    def read(
+        self, request: DecisionRequest, context: AuthnContext | None, now: datetime
+    ) -> Inputs | EvaluationError:
+        return AnyInputs() if self.error is None else EvaluationError(self.error)
+
+
+class Answers(Condition):
+    """A condition that always gives the same answer."""
+
+    def __init__(self, answer: bool | EvaluationError) -> None:
+        self.answer = answer
+
+    def holds(self, inputs: Inputs) -> bool | EvaluationError:
+        return self.answer
+
+
+def an_attribute(name: str = "amount", **changes: object) -> Attribute:
+    fields: dict = {"name": name, "type": AttributeType.STRING}
+    return Attribute(**fields | changes)
+
+
+def a_rule(rule_id: str = "rule-1", **changes: object) -> Rule:
+    fields: dict = {"id": rule_id, "when": Answers(True), "then": a_requirement()}
+    return Rule(**fields | changes)
+
+
+def a_guardrail(**changes: object) -> Guardrail:
+    fields: dict = {
+        "id": "guardrail-1",
+        "require": Requirement(acr=Acr("urn:stepup:acr:1")),
+        "actions": ("payments.*",),
+    }
+    return Guardrail(**fields | changes)
+
+
+def an_action(**changes: object) -> Action:
+    fields: dict = {
+        "name": ActionName("payments.transfer"),
+        "schema": AnySchema(),
+        "attributes": (an_attribute("amount"), an_attribute("payee")),
+        "default": Requirement(acr=Acr("urn:stepup:acr:2"), max_age=timedelta(minutes=15)),
+    }
+    return Action(**fields | changes)
+
+
+def a_policy(*actions: Action, **changes: object) -> Policy:
+    catalog = actions or (an_action(),)
+    fields: dict = {
+        "version": 3,
+        "ladder": DEFAULT_LADDER,
+        "actions": {action.name: action for action in catalog},
+    }
+    return Policy(**fields | changes)
+
+
+def a_decision_request(**changes: object) -> DecisionRequest:
+    fields: dict = {
+        "subject_type": "user",
+        "subject_id": "alice",
+        "action": ActionName("payments.transfer"),
+        "resource_type": "account",
+        "resource_id": "account-1",
+        "action_properties": TRANSFER,
+    }
+    return DecisionRequest(**fields | changes)
+
+
+def an_approval(
+    acr: str = "urn:stepup:acr:2", *, age: timedelta = timedelta(0), **changes: object
+) -> Approval:
+    fields: dict = {"context": AuthnContext(acr=Acr(acr), auth_time=NOON - age)}
+    return Approval(**fields | changes)
+
+
+def an_approval_of(action: str, bound: dict, acr: str = "phr", **changes: object) -> Approval:
+    """An approval made for one action and its bound values."""
+    made_for = {"action": action, "bound_digest": bound_digest(action, bound)}
+    return an_approval(acr, **made_for | changes)

@@ -1,0 +1,108 @@
+"""Hypothesis strategies for domain values; small alphabets, so that things meet."""
+
+from datetime import timedelta
+
+from hypothesis import strategies as st
+
+from stepup.domain.assurance import DEFAULT_LADDER, Acr, Approval, AuthnContext, Method
+from stepup.domain.binding import bound_digest
+from stepup.domain.ids import ActionName
+from stepup.domain.policy import Effect, EvaluationError, Guardrail, Policy, Rule
+from stepup.domain.requirement import MAX_TOKEN_LIFETIME, OnUnenrolled, Requirement
+from tests.support.builders import (
+    TRANSFER,
+    Answers,
+    AnySchema,
+    a_decision_request,
+    a_policy,
+    an_action,
+)
+from tests.support.determinism import NOON
+
+ATTRIBUTES = ["amount", "payee"]
+ACTIONS = ["payments.transfer", "payments.cancel", "balance.read"]
+acrs = st.sampled_from([*DEFAULT_LADDER.acrs])
+
+
+def ages(
+    minimum: timedelta = timedelta(0), maximum: timedelta = timedelta(hours=2)
+) -> st.SearchStrategy[timedelta]:
+    return st.timedeltas(min_value=minimum, max_value=maximum)
+
+
+def requirements() -> st.SearchStrategy[Requirement]:
+    return st.builds(
+        Requirement,
+        acr=acrs,
+        max_age=st.none() | st.just(timedelta(0)) | ages(),
+        methods=st.none() | st.frozensets(st.sampled_from(Method), max_size=3),
+        once=st.booleans(),
+        bind=st.frozensets(st.sampled_from(ATTRIBUTES)),
+        display=st.lists(st.sampled_from(ATTRIBUTES), unique=True).map(tuple),
+        token_lifetime=ages(timedelta(seconds=1), MAX_TOKEN_LIFETIME),
+        audience=st.none() | st.sampled_from(["bank-api", "other-api"]),
+        on_unenrolled=st.sampled_from(OnUnenrolled),
+    )
+
+
+outcomes = st.sampled_from(Effect) | requirements()
+answers = st.booleans() | st.just(EvaluationError("broken"))
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> tuple[Rule, ...]:
+    drawn = draw(st.lists(st.tuples(answers, outcomes), max_size=4))
+    return tuple(
+        Rule(id=f"rule-{i}", when=Answers(answer), then=then)
+        for i, (answer, then) in enumerate(drawn)
+    )
+
+
+@st.composite
+def guardrails(draw: st.DrawFn) -> Guardrail:
+    return Guardrail(
+        id=f"guardrail-{draw(st.integers(0, 99))}",
+        require=draw(requirements()),
+        tags=draw(st.frozensets(st.sampled_from(["money", "other"]))),
+        actions=draw(st.sampled_from([(), ("*",), ("payments.*",), ("balance.read",)])),
+    )
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    actions = [
+        an_action(
+            name=ActionName(name),
+            tags=draw(st.frozensets(st.just("money"))),
+            schema=AnySchema(draw(st.none() | st.just("unreadable"))),
+            rules=draw(rules()),
+            default=draw(outcomes),
+            shared=draw(st.none() | requirements()),
+        )
+        for name in ACTIONS[:2]
+    ]
+    return a_policy(
+        *actions,
+        guardrails=tuple(draw(st.lists(guardrails(), max_size=3))),
+        unknown_action=draw(st.sampled_from(Effect)),
+    )
+
+
+@st.composite
+def approvals(draw: st.DrawFn) -> Approval:
+    context = AuthnContext(
+        acr=draw(acrs | st.just(Acr("elsewhere"))),
+        auth_time=NOON - draw(ages(timedelta(seconds=-30))),
+    )
+    action = draw(st.none() | st.sampled_from(ACTIONS))
+    bound = draw(st.sampled_from([{}, TRANSFER, {"amount": 5000}]))
+    digest = None if action is None else bound_digest(action, bound)
+    return Approval(context=context, action=action, bound_digest=digest)
+
+
+def decision_requests() -> st.SearchStrategy:
+    return st.builds(
+        a_decision_request,
+        action=st.sampled_from(ACTIONS).map(ActionName),
+        action_properties=st.sampled_from([TRANSFER, {}, {"amount": 5000}]),
+    )
