@@ -73,6 +73,15 @@ def require_schema(url: str) -> None:
         migrate.check_schema(url)
 
 
+def schema_finding(url: str) -> str | None:
+    """Return what is wrong with the schema, None when nothing is."""
+    try:
+        migrate.check_schema(url)
+    except (migrate.SchemaError, DependencyUnavailableError) as error:
+        return str(error)
+    return None
+
+
 def _url(postgres: str | None, config_file: Path | None) -> str:
     if postgres is not None:
         return postgres

@@ -17,7 +17,6 @@ from stepup.cli.db import apply_migrations
 from stepup.cli.dev_content import (
     ClientEntry,
     demo_client,
-    explain_findings,
     load_policy_and_clients,
     read_clients,
     with_secrets,
@@ -33,6 +32,7 @@ from stepup.cli.dev_plan import (
 from stepup.cli.dev_ready import print_table, ready_document, wait_until_answers, write_ready_file
 from stepup.cli.dev_secrets import DevelopmentSecrets
 from stepup.cli.engines import Engines
+from stepup.cli.findings import explain_findings
 from stepup.cli.listening import listen_or_explain, port_of
 from stepup.cli.settings import parse_sets
 from stepup.cli.stopping import stoppable

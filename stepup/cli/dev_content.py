@@ -10,7 +10,6 @@ import yaml
 from stepup import wiring
 from stepup.config import Settings
 from stepup.domain.client import Client, Role
-from stepup.domain.errors import PolicyInvalidError
 from stepup.domain.ids import ClientId
 from stepup.usecases import clients, keys, policies
 
@@ -89,11 +88,6 @@ async def load_policy_and_clients(
         text = policy if policy is not None else policies.development_document()
         if active is None or (policy is not None and policy != active.document):
             await policies.activate(ports, text, _AUTHOR)
-
-
-def explain_findings(error: PolicyInvalidError) -> str:
-    """Write what is wrong with a policy document, a line for each finding."""
-    return "\n".join([str(error), *(f"  {finding}" for finding in error.findings)])
 
 
 def _client(entry: ClientEntry, digest: bytes) -> Client:

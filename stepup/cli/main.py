@@ -1,6 +1,7 @@
 """The command line: which commands there are; each is imported when it is called for."""
 
 from importlib import import_module
+from importlib.util import find_spec
 
 import rich_click as click
 from typing_extensions import override
@@ -23,11 +24,11 @@ _COMMANDS = {
 class _LazyGroup(click.RichGroup):
     @override
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return [name for name, at in _COMMANDS.items() if find_spec(at.partition(":")[0])]
 
     @override
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in self.list_commands(ctx):
             return None
         module, _, attribute = _COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(import_module(module), attribute)

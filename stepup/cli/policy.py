@@ -5,12 +5,9 @@ from pathlib import Path
 
 import rich_click as click
 
-from stepup.cli.dev_content import explain_findings
+from stepup.cli.findings import FINDINGS, explain_findings
 from stepup.domain.errors import PolicyInvalidError
 from stepup.policy_language import document
-
-_FINDINGS = 3
-"""Exit code for "there are findings", as every command uses it."""
 
 
 @click.group()
@@ -34,4 +31,4 @@ def lint(file: Path, as_json: bool) -> None:
     else:
         click.echo(f"{file}: {explain_findings(error) if error else 'no findings'}")
     if error is not None:
-        raise SystemExit(_FINDINGS)
+        raise SystemExit(FINDINGS)

@@ -1,0 +1,96 @@
+"""`stepup doctor`: does everything that the service stands on stand?"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import rich_click as click
+
+from stepup import wiring
+from stepup.cli.db import schema_finding
+from stepup.cli.findings import FINDINGS
+from stepup.cli.settings import load_settings, settings_options
+from stepup.config import Settings
+from stepup.crypto.sealing import Sealer
+from stepup.domain.errors import StepUpError
+from stepup.domain.ids import ChallengeId, TokenId
+from stepup.ports import Ports
+from stepup.usecases import keys as keyrings
+
+_PATIENCE = timedelta(seconds=5)
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    text: str
+
+
+@click.command()
+@settings_options
+@click.option("--json", "as_json", is_flag=True, help="As one JSON array.")
+def doctor(config_file: Path | None, sets: Sequence[str], as_json: bool) -> None:
+    """Look at settings, database, schema, Redis, keys and policy; exit with 3 on a finding."""
+    settings = load_settings(config_file, sets)
+    schema = schema_finding(settings.postgres_url.reveal())
+    findings = [
+        Finding("settings", True, f"the issuer is {settings.issuer}"),
+        Finding("schema", schema is None, schema or "up to date"),
+        *asyncio.run(_look(settings)),
+    ]
+    if as_json:
+        click.echo(json.dumps([finding._asdict() for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name}: {finding.text}")
+    if not all(finding.ok for finding in findings):
+        raise SystemExit(FINDINGS)
+
+
+async def _look(settings: Settings) -> list[Finding]:
+    async with wiring.open_ports(settings) as (ports, sealer):
+        return [
+            await _finding("postgres", lambda: _postgres(ports)),
+            await _finding("redis", lambda: _redis(ports)),
+            await _finding("keys", lambda: _keys(ports, sealer)),
+            await _finding("policy", lambda: _policy(ports)),
+        ]
+
+
+async def _finding(name: str, look: Callable[[], Awaitable[str]]) -> Finding:
+    try:
+        async with asyncio.timeout(_PATIENCE.total_seconds()):
+            return Finding(name, True, await look())
+    except (StepUpError, LookupError, ValueError) as error:
+        return Finding(name, False, str(error))
+    except TimeoutError:
+        return Finding(name, False, f"no answer in {_PATIENCE.total_seconds():.0f} s")
+
+
+async def _postgres(ports: Ports) -> str:
+    await ports.database.check()
+    return "answers"
+
+
+async def _redis(ports: Ports) -> str:
+    await ports.state.tokens.is_spent(ChallengeId("doctor.0"), TokenId("doctor"))
+    return "answers"
+
+
+async def _keys(ports: Ports, sealer: Sealer) -> str:
+    async with ports.database.transaction() as stores:
+        keyring = await keyrings.read_keyring(stores, sealer)
+    return f"{len(keyring.keys)} open; {keyring.active.id} signs"
+
+
+async def _policy(ports: Ports) -> str:
+    async with ports.database.transaction() as stores:
+        active = await stores.policies.find_active()
+    if active is None:
+        raise LookupError("none is active; PUT /v1/admin/policy activates one")
+    return f"version {active.version} is active"

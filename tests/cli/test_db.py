@@ -1,0 +1,41 @@
+import pytest
+from click.testing import CliRunner
+
+from stepup.cli.main import stepup
+from tests.support.engines import fresh_database
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def run(postgres_url):
+    with fresh_database(postgres_url) as url:
+        yield lambda *arguments: CliRunner().invoke(
+            stepup, ["db", *arguments], env={"STEPUP_POSTGRES_URL": url}, prog_name="stepup"
+        )
+
+
+def test_upgrades_an_empty_database_and_does_so_again_without_harm(run):
+    assert run("current").output == "empty\n"
+    upgraded = run("upgrade")
+    assert upgraded.exit_code == 0, upgraded.output
+    assert run("upgrade").output == upgraded.output
+    assert run("check").exit_code == 0
+    assert run("current").output == upgraded.output
+
+
+def test_check_says_what_to_run_when_the_schema_is_missing(run):
+    result = run("check")
+    assert result.exit_code == 1
+    assert "run `stepup db upgrade`" in " ".join(result.output.split())
+
+
+def test_downgrade_to_base_leaves_nothing(run):
+    run("upgrade")
+    assert run("downgrade", "base").output == "empty\n"
+
+
+def test_asks_for_a_database_when_none_is_named():
+    result = CliRunner().invoke(stepup, ["db", "current"], env={"STEPUP_POSTGRES_URL": None})
+    assert result.exit_code == 2
+    assert "STEPUP_POSTGRES_URL" in result.output
