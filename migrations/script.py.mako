@@ -19,9 +19,13 @@ depends_on = ${quoted(depends_on)}
 
 def upgrade() -> None:
     """Go to this revision."""
-    ${upgrades if upgrades else ""}
+% if upgrades:
+    ${upgrades}
+% endif
 
 
 def downgrade() -> None:
     """Go back to the one before."""
-    ${downgrades if downgrades else ""}
+% if downgrades:
+    ${downgrades}
+% endif

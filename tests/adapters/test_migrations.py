@@ -1,17 +1,25 @@
 """The schema: up, down and up again, the same as the metadata; refused when it is another one."""
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
 
+import stepup
 from stepup.adapters.postgres import migrate
 from stepup.adapters.postgres.migrate import SchemaError
 from stepup.domain.errors import DependencyUnavailableError
 from tests.adapters.conftest import libpq_url
 from tests.support.engines import fresh_database
+
+MIGRATIONS = Path(stepup.__file__).parent.parent / "migrations"
+RUFF = (sys.executable, "-m", "ruff")
+PYPROJECT = str(MIGRATIONS.parent / "pyproject.toml")
 
 pytestmark = pytest.mark.postgres
 
@@ -20,6 +28,12 @@ pytestmark = pytest.mark.postgres
 def empty_url(postgres_url):
     with fresh_database(postgres_url) as url:
         yield url
+
+
+def tidy(path: str) -> None:
+    """Do what a developer does with a generated file: `ruff check --fix` and `ruff format`."""
+    for task in (["check", "--fix-only", "--quiet"], ["format", "--quiet"]):
+        subprocess.run([*RUFF, *task, "--config", PYPROJECT, path], check=True)
 
 
 def tables_of(url: str) -> set[str]:
@@ -66,6 +80,25 @@ def test_the_tables_are_those_of_the_metadata(empty_url):
     migrate.upgrade(empty_url)
     # Raises when a migration was forgotten.
     command.check(migrate.configuration(empty_url))
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["empty", "with-an-operation"])
+def test_the_template_writes_what_the_linter_accepts(empty_url, tmp_path, changed):
+    migrate.upgrade(empty_url)
+    if changed:
+        with psycopg.connect(libpq_url(empty_url)) as connection:
+            connection.execute("ALTER TABLE client DROP COLUMN updated_at")
+    config = migrate.configuration(empty_url)
+    config.set_main_option("version_locations", f"{MIGRATIONS / 'versions'}:{tmp_path}")
+    config.set_main_option("path_separator", ":")
+    script = command.revision(
+        config, "add a column", autogenerate=changed, rev_id="9999", version_path=str(tmp_path)
+    )
+    tidy(script.path)
+
+    lint = [*RUFF, "check", "--config", PYPROJECT, "--ignore", "INP001", script.path]
+    subprocess.run(lint, check=True)
+    assert ("add_column" in Path(script.path).read_text()) is changed
 
 
 def test_an_upgrade_twice_is_harmless(empty_url):

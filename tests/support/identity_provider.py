@@ -99,35 +99,39 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    @property
+    def provider(self) -> IdentityProvider:
+        return self.server.provider
+
     def do_GET(self) -> None:
-        self._answer(self.server.provider.status)
+        self._answer(self.provider.status)
 
     def do_POST(self) -> None:
         form = parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
-        self.server.provider.forms.append({name: values[0] for name, values in form.items()})
-        self.server.provider.authorizations.append(self.headers["authorization"])
-        self._answer(self.server.provider.token_status)
+        self.provider.forms.append({name: values[0] for name, values in form.items()})
+        self.provider.authorizations.append(self.headers["authorization"])
+        self._answer(self.provider.token_status)
 
     def _answer(self, status: int) -> None:
         path = urlsplit(self.path).path
-        self.server.provider.requests[path] = self.server.provider.requests.get(path, 0) + 1
-        body = self.server.provider.body
+        self.provider.requests[path] = self.provider.requests.get(path, 0) + 1
+        body = self.provider.body
         if body is None:
-            body = json.dumps(self.server.provider.answer_to(path)).encode()
+            body = json.dumps(self.provider.answer_to(path)).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
-        if self.server.provider.location is not None:
-            self.send_header("location", self.server.provider.location)
+        if self.provider.location is not None:
+            self.send_header("location", self.provider.location)
         self.end_headers()
         self._write(body)
 
     def _write(self, body: bytes) -> None:
         try:
-            for byte in body if self.server.provider.drip_seconds else ():
-                time.sleep(self.server.provider.drip_seconds)
+            for byte in body if self.provider.drip_seconds else ():
+                time.sleep(self.provider.drip_seconds)
                 self.wfile.write(bytes([byte]))
-            if not self.server.provider.drip_seconds:
+            if not self.provider.drip_seconds:
                 self.wfile.write(body)
         except (BrokenPipeError, ConnectionResetError):
             pass
