@@ -24,7 +24,7 @@ from stepup.domain.errors import (
     TooManyAttemptsError,
     VerificationFailedError,
 )
-from stepup.domain.ids import AttemptId, CeremonyId, ChallengeId
+from stepup.domain.ids import AttemptId, ChallengeId
 from stepup.http.challenge_views import challenge_path, kind_of, no_method_page, view_of
 from stepup.http.cookies import browser_of
 from stepup.http.headers import page_policy
@@ -65,7 +65,6 @@ class PasskeyForm(msgspec.Struct, frozen=True):
 
     form_token: str
     attempt: AttemptId
-    ceremony_id: CeremonyId
     credential: str = ""
 
 
@@ -199,7 +198,6 @@ async def answer_with_passkey(
             ports,
             challenge_id,
             visited.browser,
-            data.ceremony_id,
             credential_of(data.credential),
             data.attempt,
         )

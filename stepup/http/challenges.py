@@ -92,13 +92,10 @@ class OtpAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WebAuthnAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `PublicKeyCredential.toJSON()` returned.
-
-    `ceremony_id` came with the options; without it the answer belongs to the newest ceremony.
-    """
+    """What `PublicKeyCredential.toJSON()` returned; it names the ceremony it answers by itself."""
 
     credential: dict[str, Any]
-    ceremony_id: CeremonyId
+    ceremony_id: CeremonyId | None = None
 
 
 class WebAuthnOptions(msgspec.Struct, frozen=True):
@@ -236,7 +233,7 @@ async def answer_with_passkey(
     data = await read_json(request, WebAuthnAnswer)
     holding = holder.ApiClient(caller.client_id)
     answered = await answer.answer_with_passkey(
-        ports, challenge_id, holding, data.ceremony_id, data.credential, attempt_of(request, ports)
+        ports, challenge_id, holding, data.credential, attempt_of(request, ports)
     )
     return await _answered(ports, answered, holding)
 

@@ -9,8 +9,8 @@ from datetime import datetime
 
 import msgspec
 
-from stepup.ceremonies import otp, webauthn
-from stepup.domain.assurance import CeremonyFacts, Method
+from stepup.ceremonies import naming, otp, webauthn
+from stepup.domain.assurance import CeremonyFacts, Factor, Method
 from stepup.domain.audit import AuditKind
 from stepup.domain.authenticator import TotpSecret
 from stepup.domain.challenge import Challenge, ChallengeState
@@ -63,17 +63,21 @@ async def begin_passkey(ports: Ports, challenge_id: ChallengeId, holder: Holder)
     challenge = await find_pending(ports, challenge_id, holder)
     if Method.WEBAUTHN not in answerable_methods(ports, challenge):
         raise MethodNotUsableError
+    fresh = ports.entropy.bytes(_WEBAUTHN_CHALLENGE_BYTES)
     ceremony_id, webauthn_challenge = await ports.state.challenges.begin_ceremony(
         challenge_id,
-        CeremonyId(ports.entropy.token(16)),
-        ports.entropy.bytes(_WEBAUTHN_CHALLENGE_BYTES),
+        naming.ceremony_of(fresh),
+        fresh,
     )
     options = webauthn.request_options(
         rp_id=ports.site.rp_id,
         webauthn_challenge=webauthn_challenge,
         authenticators=challenge.authenticators_for(Method.WEBAUTHN),
         user_verification="required" if _needs_verification(ports, challenge) else "preferred",
-        hints=(),
+        hints=webauthn.hints_for(
+            challenge.authenticators_for(Method.WEBAUTHN),
+            device_bound=all(factor.device_bound for factor in _passkey_factors(ports, challenge)),
+        ),
     )
     return PasskeyRequest(ceremony_id=ceremony_id, options=options)
 
@@ -82,11 +86,12 @@ async def answer_with_passkey(
     ports: Ports,
     challenge_id: ChallengeId,
     holder: Holder,
-    ceremony_id: CeremonyId,
     credential: Mapping[str, object],
     attempt: AttemptId,
 ) -> Challenge:
     """Verify an assertion; its facts, not its name, decide how far it reaches.
+
+    Which ceremony it answers is read from what was signed.
 
     Raises:
         MethodNotUsableError: If no passkey can answer this challenge.
@@ -94,6 +99,7 @@ async def answer_with_passkey(
         VerificationFailedError: If the assertion does not hold.
         ChallengeNotPendingError: If another answer was first.
     """
+    ceremony_id = naming.answered_ceremony(credential)
     permit = await _begin(ports, challenge_id, holder, Method.WEBAUTHN, attempt, ceremony_id)
     if _is_answered(permit):
         return permit.challenge
@@ -115,7 +121,7 @@ async def answer_with_passkey(
     subject_id = challenge.authorization.subject.id
     # Zero means that the authenticator does not count (WebAuthn Level 3 section 7.2).
     if verified.sign_count and not await ports.state.steps.accept(
-        subject_id, verified.authenticator.id, verified.sign_count
+        subject_id, verified.authenticator.id, verified.sign_count, attempt
     ):
         raise await _clone_suspected(ports, permit, verified.authenticator.id)
     used = AuthenticatorUsed(
@@ -196,20 +202,25 @@ async def _accepted_step(ports: Ports, permit: Permit, code: str) -> Authenticat
             continue
         step = otp.matching_step(authenticator.credential, code, now)
         # Refused when this step or a later one was accepted before (RFC 6238 section 5.2).
-        if step is not None and await ports.state.steps.accept(subject_id, authenticator.id, step):
+        if step is not None and await ports.state.steps.accept(
+            subject_id, authenticator.id, step, permit.attempt
+        ):
             return AuthenticatorUsed(authenticator_id=authenticator.id, at=now)
     return None
 
 
 def _needs_verification(ports: Ports, challenge: Challenge) -> bool:
     """Ask for user verification unless some combination of the level does without."""
-    factors = [
+    return all(factor.user_verified for factor in _passkey_factors(ports, challenge))
+
+
+def _passkey_factors(ports: Ports, challenge: Challenge) -> list[Factor]:
+    return [
         factor
         for combination in level_of(ports, challenge.authorization).any_of
         for factor in combination
         if factor.method is Method.WEBAUTHN
     ]
-    return all(factor.user_verified for factor in factors)
 
 
 async def _finish(

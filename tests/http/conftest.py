@@ -10,9 +10,12 @@ from structlog.testing import capture_logs
 
 from stepup.http.app import create_app
 from stepup.http.health import Readiness
+from stepup.http.page_errors import PageErrorRenderer
 from stepup.ports import Ports
+from tests.http.flow import Flow
 from tests.http.probe_routes import FRAME, draw_error_page
 from tests.support.application import calling, memory_ports
+from tests.support.world import World
 
 
 @pytest.fixture
@@ -43,3 +46,28 @@ def log_lines() -> Iterator[list[dict]]:
     structlog.reset_defaults()
     with capture_logs() as lines:
         yield lines
+
+
+@pytest.fixture
+def world() -> World:
+    """The demo bank in memory."""
+    return World()
+
+
+@pytest.fixture
+async def http(world: World) -> AsyncIterator[httpx2.AsyncClient]:
+    """The whole service over the world's ports, as one browser or client sees it."""
+    async with app_over(world.ports) as client:
+        yield client
+
+
+@pytest.fixture
+async def flow(http: httpx2.AsyncClient, world: World) -> Flow:
+    """Steps of the main job for alice, who has an authenticator app."""
+    await world.enroll_app()
+    return Flow(http, world)
+
+
+def app_over(ports: Ports) -> httpx2.AsyncClient:
+    """The whole service over some ports."""
+    return calling(create_app(ports, readiness=Readiness({}), page_errors=PageErrorRenderer(ports)))
