@@ -21,10 +21,31 @@ from stepup.policy_language.schema import BUILT_IN, PACKAGE, CheckedInputs, Requ
 # Far above every condition a person can review; the engine itself would take 100,000.
 MAX_SOURCE_BYTES = 2048
 
+_NEEDS_NETWORK = "inCidr needs a network, like 10.0.0.0/8"
+_NEEDS_ADDRESS = "inCidr needs an address, like 10.0.0.1"
+_NEEDS_ZONE = "timeOfDay needs a time zone, like Europe/Berlin"
+
 _ENGINE_ERROR = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
 _UNDEFINED_FIELD = re.compile(rf"undefined field '(\w+)' not found in struct '{PACKAGE}\.(\w+)'")
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
 _NO_OVERLOAD = re.compile(r"found no matching overload for '([^']+)' applied to '\(?(.*?)\)?'$")
+_TYPE_NAMES = re.compile(
+    rf"google\.protobuf\.(Timestamp|Duration)|wrapper\((\w+)\)|{re.escape(PACKAGE)}\.(\w+)"
+)
+_LAST_NAME = re.compile(r"[\w.]*\Z")
+# What the engine says on failing, as far as it repeats nothing of what it was given.
+_FAILURES = {
+    text: text.strip(" :").lower()
+    for text in (
+        "divide by zero",
+        "modulus by zero",
+        "integer overflow",
+        "Index error",
+        "Key not found",
+        "Iteration budget exceeded",
+        "No matching overloads found",
+    )
+}
 
 
 class Compiled(Condition):
@@ -84,7 +105,7 @@ class Environment:
         try:
             expression = self._env.compile(source)
         except RuntimeError as error:
-            return list(self._explain(str(error)))
+            return list(self._explain(source, str(error)))
         if expression.return_type() != cel.Type.BOOL:
             kind = expression.return_type().name().lower()
             message = f"a condition must be true or false, this is of type {kind}"
@@ -92,8 +113,9 @@ class Environment:
         compiled = Compiled(source, expression, self._env)
         return list(_wrong_constants(compiled.references)) or compiled
 
-    def _explain(self, text: str) -> Iterable[Finding]:
+    def _explain(self, source: str, text: str) -> Iterable[Finding]:
         errors = [(int(m[1]), int(m[2]), m[3]) for m in _ENGINE_ERROR.finditer(text)]
+        lines = source.split("\n")
         if not errors:
             yield _finding(Code.CONDITION_LIMIT, "the condition is nested too deeply")
         seen: set[str] = set()
@@ -101,7 +123,10 @@ class Environment:
             code, explained = self._explained(message)
             if explained not in seen:
                 seen.add(explained)
-                yield _finding(code, explained, max(line, 1), max(column, 1))
+                text_of_line = lines[line - 1] if 0 < line <= len(lines) else ""
+                unknown = _UNDECLARED.search(message) is not None
+                column_of_name = _name_at(text_of_line, max(column, 1), unknown=unknown)
+                yield _finding(code, explained, max(line, 1), column_of_name)
 
     def _explained(self, message: str) -> tuple[Code, str]:
         if match := _UNDEFINED_FIELD.search(message):
@@ -116,15 +141,27 @@ class Environment:
             return Code.CONDITION, _explain_overload(match[1], match[2])
         if "recursion" in message:
             return Code.CONDITION_LIMIT, "the condition is nested too deeply"
-        return Code.CONDITION, message.replace(f"{PACKAGE}.", "")
+        return Code.CONDITION, _TYPE_NAMES.sub(_type_name, message)
+
+
+def _name_at(line: str, column: int, *, unknown: bool) -> int:
+    """Move from the dot or parenthesis that the engine points at to the name it speaks about."""
+    before, here = line[: column - 1], line[column - 1 : column]
+    if here == "(" or (here == "." and unknown):
+        return len(_LAST_NAME.sub("", before)) + 1
+    return column + 1 if here == "." else column
 
 
 def _explain_overload(operator: str, types: str) -> str:
     shown = operator.replace("_", "").strip("[]") or operator
-    message = f"`{shown}` cannot be applied to {types.replace(f'{PACKAGE}.', '')}"
+    message = f"`{shown}` cannot be applied to {_TYPE_NAMES.sub(_type_name, types)}"
     if "int" in types and "double" in types:
         message += "; write 1000.0 beside a double, 1000 beside an int, minor units for a decimal"
     return message
+
+
+def _type_name(match: re.Match[str]) -> str:
+    return (match[1] or match[2] or match[3]).lower()
 
 
 def _finding(code: Code, message: str, line: int = 1, column: int = 1) -> Finding:
@@ -150,29 +187,36 @@ def _wrong_constant(call: Call) -> str | None:
 
 
 def _reason(text: str) -> str:
-    # What stands behind the first line repeats the source; values never stand before it.
-    return text.split("\n", 1)[0][:200]
+    # The engine's own words may hold a value of the request, which nobody should read in a log.
+    for ours in (_NEEDS_NETWORK, _NEEDS_ADDRESS, _NEEDS_ZONE):
+        if ours in text:
+            return ours
+    for theirs, reason in _FAILURES.items():
+        if theirs in text:
+            return reason
+    code = text.partition(":")[0]
+    return f"the evaluation failed ({code if code.isupper() else 'UNKNOWN'})"
 
 
 def _network(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
         return ipaddress.ip_network(cidr)
     except ValueError:
-        raise ValueError("inCidr needs a network, like 10.0.0.0/8") from None
+        raise ValueError(_NEEDS_NETWORK) from None
 
 
 def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise ValueError("timeOfDay needs a time zone, like Europe/Berlin") from None
+        raise ValueError(_NEEDS_ZONE) from None
 
 
 def _in_cidr(ip: str, cidr: str) -> bool:
     try:
         address = ipaddress.ip_address(ip)
     except ValueError:
-        raise ValueError("inCidr needs an address, like 10.0.0.1") from None
+        raise ValueError(_NEEDS_ADDRESS) from None
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
     return address in _network(cidr)

@@ -122,9 +122,11 @@ class Findings:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Suggest the nearest known name; failing that, list them all when they are few."""
     names = sorted(known)
-    near = get_close_matches(name, names, n=1, cutoff=0.6)
+    folded = {known_name.casefold(): known_name for known_name in names}
+    # Whoever writes a name of a thousand characters did not mean one of ours.
+    near = get_close_matches(name[:100].casefold(), folded, n=1, cutoff=0.6)
     if near:
-        return f"; did you mean `{near[0]}`?"
+        return f"; did you mean `{folded[near[0]]}`?"
     if 0 < len(names) <= 20:
         return "; known here: " + ", ".join(names)
     return ""

@@ -109,8 +109,8 @@ class RequestSchema(AttributeSchema):
             "action": {"name": request.action},
             "context": {},
         }
-        if max(map(len, (*values["subject"].values(), *values["resource"].values()))) > (
-            MAX_TEXT_BYTES
+        if any(
+            _is_too_long(text) for name in ("subject", "resource") for text in values[name].values()
         ):
             return EvaluationError("an identifier is too long")
         absent: set[str] = set()
@@ -159,6 +159,11 @@ class RequestSchema(AttributeSchema):
         if age >= -CLOCK_LEEWAY:
             auth["age_seconds"] = {"value": max(0, age // timedelta(seconds=1))}
         return auth
+
+
+def _is_too_long(text: str) -> bool:
+    # Four bytes a character at most.
+    return len(text) * 4 > MAX_TEXT_BYTES and len(text.encode("utf-8", "replace")) > MAX_TEXT_BYTES
 
 
 def _column(attribute: Attribute) -> _Column:
