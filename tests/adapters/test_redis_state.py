@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from stepup.adapters.redis.state import RedisState, open_state
+from stepup.adapters.redis.state import RedisState
 from stepup.crypto.sealing import Sealer
 from stepup.ports import State
 from tests.contracts.accounts import AccountStoreContract
@@ -26,15 +26,15 @@ pytestmark = pytest.mark.redis
 async def opened(redis_url: str, clock: StillClock) -> AsyncIterator[tuple[RedisState, RedisState]]:
     sealer = Sealer({1: bytes(32)}, CountingEntropy().bytes)
     async with (
-        open_state(redis_url, sealer, clock) as one,
-        open_state(redis_url, sealer, clock) as other,
+        RedisState(redis_url, sealer, clock) as one,
+        RedisState(redis_url, sealer, clock) as other,
     ):
         yield one, other
 
 
 @pytest.fixture
 def states(opened: tuple[RedisState, RedisState]) -> tuple[State, State]:
-    return opened[0].state, opened[1].state
+    return opened[0].stores, opened[1].stores
 
 
 class TestChallenges(ChallengeStoreContract):

@@ -284,6 +284,14 @@ class ChallengeStoreContract:
 
         assert again == Permit(challenge=answered, method=Method.TOTP, attempt=attempt)
 
+    async def test_a_wrong_answer_stays_wrong_when_another_was_right(self, store, clock, challenge):
+        wrong = an_attempt()
+        await store.begin_answer(challenge.id, Method.TOTP, wrong, clock.now())
+        await answer(store, challenge, clock)
+
+        with pytest.raises(ChallengeNotPendingError):
+            await store.begin_answer(challenge.id, Method.TOTP, wrong, clock.now())
+
     # --- finish an answer ---
 
     async def test_records_what_was_proved_and_when(self, store, clock, challenge):

@@ -152,6 +152,9 @@ class MemoryChallengeStore(ChallengeStore):
     ) -> Permit:
         await asyncio.sleep(0)
         record = self._get(challenge_id)
+        pending = record.challenge.state is ChallengeState.PENDING
+        if not pending and attempt not in record.finished:
+            raise ChallengeNotPendingError
         if attempt not in record.permits:
             record = self._get_live(challenge_id, now)
             signed = self._count_try(record, method, ceremony_id, now)
@@ -165,8 +168,6 @@ class MemoryChallengeStore(ChallengeStore):
         self, record: _Record, method: Method, ceremony_id: CeremonyId | None, now: datetime
     ) -> bytes | None:
         challenge = record.challenge
-        if challenge.state is not ChallengeState.PENDING:
-            raise ChallengeNotPendingError
         if not challenge.tries_left(method):
             raise VerificationFailedError(tries_left=0)
         signed = None

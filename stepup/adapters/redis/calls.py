@@ -28,14 +28,13 @@ class CallQueue:
         self._limit = limit
         self._calls: deque[Call] = deque()
         self._filled = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
 
     def __len__(self) -> int:
         return len(self._calls)
 
     def add(self, command: Command, deadline: float) -> asyncio.Future[Any]:
         """Queue a command and return the future of its reply."""
-        reply = self._loop.create_future()
+        reply = asyncio.get_running_loop().create_future()
         if len(self._calls) >= self._limit:
             reply.set_exception(UnsentError("the queue is full"))
             return reply
@@ -49,7 +48,7 @@ class CallQueue:
 
     def take(self, limit: int) -> list[Call]:
         """Take the oldest calls that are still wanted."""
-        now = self._loop.time()
+        now = asyncio.get_running_loop().time()
         taken: list[Call] = []
         while self._calls and len(taken) < limit:
             call = self._calls.popleft()
@@ -61,7 +60,7 @@ class CallQueue:
 
     def expire(self) -> None:
         """Refuse what has waited too long; the oldest come first."""
-        now = self._loop.time()
+        now = asyncio.get_running_loop().time()
         while self._calls and (self._calls[0].reply.done() or _expire(self._calls[0], now)):
             self._calls.popleft()
 

@@ -52,6 +52,11 @@ class RedisClient:
         self.plain = PlainConnection(resolver, f"{name}-plain")
         self.spending = SpendingConnection(resolver, f"{name}-spending", replicas)
 
+    def start(self) -> None:
+        """Begin to connect, in the event loop that will use the client."""
+        self.plain.start()
+        self.spending.start()
+
     async def spend(
         self,
         script: Script,

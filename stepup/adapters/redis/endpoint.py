@@ -38,13 +38,17 @@ class Endpoint(msgspec.Struct, frozen=True):
         Raises:
             NotSupportedYetError: If the URL means Sentinel or Cluster.
             ValueError: If it is no Redis URL.
+            TypeError: If it has an option that redis-py does not know.
         """
         scheme = urlsplit(url).scheme
         if any(word in scheme for word in _LATER) or "," in urlsplit(url).netloc:
             raise NotSupportedYetError("Redis behind Sentinel or in a Cluster is not supported yet")
         if scheme not in _SCHEMES:
             raise ValueError(f"a Redis URL begins with one of {', '.join(_SCHEMES)}")
-        return cls(url.removeprefix("redis+"))
+        endpoint = cls(url.removeprefix("redis+"))
+        # A wrong option in the URL must stop the start, not every connection later.
+        endpoint.new_connection("stepup")
+        return endpoint
 
     def new_connection(self, client_name: str) -> AbstractConnection:
         """Return redis-py's own connection; `connect` opens it."""

@@ -25,12 +25,16 @@ class Line:
     def __init__(self, resolver: Resolver, client_name: str) -> None:
         self._resolver = resolver
         self._client_name = client_name
-        self._loop = asyncio.get_running_loop()
         self._up = asyncio.Event()
         self._wire: Wire | None = None
-        self._down_since = self._loop.time()
+        self._down_since = 0.0
         self._generation = 0
+        self._keeper: asyncio.Task[None] | None = None
         self.trouble = "not connected yet"
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._down_since = asyncio.get_running_loop().time()
         self._keeper = asyncio.create_task(self._keep())
 
     async def wire(self, while_down: Callable[[], None]) -> Wire:
@@ -47,7 +51,7 @@ class Line:
         """Return for how many seconds there has been no wire."""
         if self._wire is not None and self._wire.usable:
             return 0.0
-        return self._loop.time() - self._down_since
+        return asyncio.get_running_loop().time() - self._down_since
 
     def drop(self, why: str) -> None:
         """Give up the wire; what is in flight on it is lost."""
@@ -56,14 +60,12 @@ class Line:
 
     async def close(self) -> None:
         """Stop connecting, and close."""
-        self._keeper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._keeper
+        await stop(self._keeper)
         if self._wire is not None:
             await self._wire.close()
 
     async def _keep(self) -> None:
-        pause = 0.0
+        pause, clock = 0.0, asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(pause)
             pause = min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
@@ -74,9 +76,18 @@ class Line:
             except (RedisError, OSError) as error:
                 self.trouble = str(error) or type(error).__name__
                 continue
-            opened_at = self._loop.time()
+            opened_at = clock()
             self._up.set()
             await self._wire.until_broken()
-            self._down_since = self._loop.time()
+            self._down_since = clock()
             if self._down_since - opened_at > SOUND_AFTER:
                 pause = 0.0
+
+
+async def stop(task: asyncio.Task[None] | None) -> None:
+    """Cancel a task of ours and wait until it has ended."""
+    if task is None:
+        return
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -4,12 +4,11 @@ All commands of one turn of the event loop leave in one write. Nothing here may 
 """
 
 import asyncio
-import contextlib
 from typing import Any
 
 from stepup.adapters.redis.calls import CallQueue
 from stepup.adapters.redis.endpoint import Resolver
-from stepup.adapters.redis.line import Line
+from stepup.adapters.redis.line import Line, stop
 from stepup.adapters.redis.scripts import Command
 
 MOST_AT_ONCE = 1024
@@ -21,6 +20,11 @@ class PlainConnection:
     def __init__(self, resolver: Resolver, client_name: str) -> None:
         self.line = Line(resolver, client_name)
         self.queue = CallQueue()
+        self._pump: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to connect and to write."""
+        self.line.start()
         self._pump = asyncio.create_task(self._run())
 
     def send(self, command: Command, deadline: float) -> asyncio.Future[Any]:
@@ -37,8 +41,6 @@ class PlainConnection:
 
     async def close(self) -> None:
         """Close; what is queued is refused."""
-        self._pump.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._pump
+        await stop(self._pump)
         await self.line.close()
         self.queue.refuse_all("closed")

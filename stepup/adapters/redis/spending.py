@@ -6,7 +6,6 @@ reads; the replication stream is linear, so one WAIT acknowledges every script b
 """
 
 import asyncio
-import contextlib
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -14,7 +13,7 @@ from typing import Any
 
 from stepup.adapters.redis.calls import Call, CallQueue
 from stepup.adapters.redis.endpoint import Resolver
-from stepup.adapters.redis.line import Line
+from stepup.adapters.redis.line import Line, stop
 from stepup.adapters.redis.replies import LostReplyError
 from stepup.adapters.redis.scripts import Command
 from stepup.adapters.redis.wire import Wire
@@ -30,7 +29,11 @@ class SpendingConnection:
         self.line = Line(resolver, client_name)
         self.queue = CallQueue()
         self._replicas = replicas
-        self._loop = asyncio.get_running_loop()
+        self._pump: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to connect and to write."""
+        self.line.start()
         self._pump = asyncio.create_task(self._run())
 
     def send(self, command: Command, deadline: float) -> asyncio.Future[Any]:
@@ -39,9 +42,7 @@ class SpendingConnection:
 
     async def close(self) -> None:
         """Close; what is queued is refused."""
-        self._pump.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._pump
+        await stop(self._pump)
         await self.line.close()
         self.queue.refuse_all("closed")
 
@@ -55,12 +56,13 @@ class SpendingConnection:
 
     async def _round(self, wire: Wire, calls: Sequence[Call]) -> None:
         """Write the scripts and their WAIT, and return when the last reply is there."""
-        sent = [Call(call.command, self._loop.create_future(), call.deadline) for call in calls]
+        create_future = asyncio.get_running_loop().create_future
+        sent = [Call(call.command, create_future(), call.deadline) for call in calls]
         for call, copy in zip(calls, sent, strict=True):
             copy.reply.add_done_callback(partial(self._hand_out, call.reply))
         if self._replicas:
             wait = ("WAIT", self._replicas, WAIT_MS)
-            sent.append(Call(wait, self._loop.create_future(), math.inf))
+            sent.append(Call(wait, create_future(), math.inf))
         await wire.write(sent)
         await asyncio.wait([sent[-1].reply])
         if self._replicas:

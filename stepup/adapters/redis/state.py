@@ -1,7 +1,6 @@
 """All of the state in Redis, opened and closed as one."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from typing import Self
 
 import stepup
 from stepup.adapters.redis.accounts import RedisAccountStore
@@ -19,11 +18,30 @@ from stepup.ports import Clock, State
 
 
 class RedisState:
-    """The stores, and the client under them."""
+    """The stores over one client; usable inside `async with`.
 
-    def __init__(self, client: RedisClient, state: State) -> None:
-        self.client = client
-        self.state = state
+    It connects by itself, so an instance can start while Redis is away. `replicas` is how many
+    must hold a spend before it counts; 0 for a single node.
+
+    Raises:
+        NotSupportedYetError: If the URL means Sentinel or Cluster.
+        ValueError: If it is no Redis URL.
+    """
+
+    def __init__(self, url: str, sealer: Sealer, clock: Clock, replicas: int = 0) -> None:
+        resolver = OneNode(Endpoint.parse(url))
+        name = f"stepup/{stepup.__version__}"
+        self.client = RedisClient(resolver, name=name, replicas=replicas)
+        self.stores = State(
+            challenges=RedisChallengeStore(self.client, sealer, clock),
+            steps=RedisStepStore(self.client),
+            attempts=RedisAttemptStore(self.client),
+            tokens=RedisTokenStore(self.client, clock),
+            replays=RedisReplayStore(self.client, clock),
+            accounts=RedisAccountStore(self.client, sealer, clock),
+            outbox=RedisOutbox(self.client),
+            changes=RedisChanges(self.client, resolver, f"{name}-changes"),
+        )
 
     async def check(self) -> None:
         """Return when Redis answers; for readiness.
@@ -33,33 +51,9 @@ class RedisState:
         """
         await self.client.check()
 
+    async def __aenter__(self) -> Self:
+        self.client.start()
+        return self
 
-@asynccontextmanager
-async def open_state(
-    url: str, sealer: Sealer, clock: Clock, replicas: int = 0
-) -> AsyncIterator[RedisState]:
-    """Open the state; it connects by itself, so an instance can start while Redis is away.
-
-    `replicas` is how many must hold a spend before it counts; 0 for a single node.
-
-    Raises:
-        NotSupportedYetError: If the URL means Sentinel or Cluster.
-        ValueError: If it is no Redis URL.
-    """
-    resolver = OneNode(Endpoint.parse(url))
-    name = f"stepup/{stepup.__version__}"
-    client = RedisClient(resolver, name=name, replicas=replicas)
-    state = State(
-        challenges=RedisChallengeStore(client, sealer, clock),
-        steps=RedisStepStore(client),
-        attempts=RedisAttemptStore(client),
-        tokens=RedisTokenStore(client, clock),
-        replays=RedisReplayStore(client, clock),
-        accounts=RedisAccountStore(client, sealer, clock),
-        outbox=RedisOutbox(client),
-        changes=RedisChanges(client, resolver, f"{name}-changes"),
-    )
-    try:
-        yield RedisState(client, state)
-    finally:
-        await client.close()
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.client.close()

@@ -3,7 +3,8 @@
 --
 -- KEYS[1]  challenge: hash
 -- KEYS[2]  ceremonies: hash of 'c:<id>' to '<number>|<expires at, in ms>|<bytes>'
--- KEYS[3]  permits: hash of 'p:<attempt>' to '<method>|', with '=<bytes>' behind it after a ceremony
+-- KEYS[3]  permits: hash of 'p:<attempt>' to '<method>|', with '=<bytes>' behind it after a ceremony;
+--          'd:<attempt>' says that the attempt is recorded
 -- ARGV[1]  now, in ms
 -- ARGV[2]  method
 -- ARGV[3]  attempt
@@ -14,8 +15,9 @@
 local h = redis.call('HMGET', KEYS[1], 'v', 'state', 'expires_at', 't:' .. ARGV[2])
 if not h[1] then return {'gone'} elseif tonumber(h[1]) > 1 then return {'newer'} end
 local permit = redis.call('HGET', KEYS[3], 'p:' .. ARGV[3])
+-- Of all attempts only the one that answered may come again: a wrong answer stays wrong.
+if h[2] ~= 'pending' and redis.call('HEXISTS', KEYS[3], 'd:' .. ARGV[3]) == 0 then return {'ended'} end
 if not permit then
-  if h[2] ~= 'pending' then return {'ended'} end
   if tonumber(h[3]) <= tonumber(ARGV[1]) then return {'gone'} end
   if tonumber(h[4] or 0) >= tonumber(ARGV[4]) then return {'denied'} end
   permit = ARGV[2] .. '|'
