@@ -25,7 +25,6 @@ from stepup.cli.dev_plan import (
     Demo,
     Engine,
     default_data_dir,
-    demo_addresses,
     listening_address,
     plan_settings,
 )
@@ -92,12 +91,12 @@ def _run(options: _Options, stack: ExitStack) -> None:
     for each in sockets:
         stack.enter_context(each)
     port = port_of(sockets)
-    demo = demo_addresses(port) if options.demo else None
+    demo = Demo.on_free_ports(port) if options.demo else None
     engine, secrets = _engines(options, stack)
     flags = {"host": host, "port": port, "workers": options.workers}
     settings = plan_settings(engine, secrets, demo, flags, sets)
     telemetry.configure_logging(settings.log_level, settings.log_format)
-    clients = with_secrets(_clients(options, demo), secrets.client_secret)
+    clients = with_secrets(_clients(options, demo, port), secrets.client_secret)
     _prepare(settings, options.policy, clients)
     running = _serve(settings, sockets, stack)
     bank = _serve_demo(settings, demo, clients, stack) if demo else None
@@ -124,10 +123,12 @@ def _engines(options: _Options, stack: ExitStack) -> tuple[Engine, DevelopmentSe
     return Engine(postgres, options.redis or engines.redis()), secrets
 
 
-def _clients(options: _Options, demo: Demo | None) -> list[ClientEntry]:
+def _clients(options: _Options, demo: Demo | None, port: int) -> list[ClientEntry]:
     entries = list(read_clients(options.clients)) if options.clients else []
-    if demo is not None and all(entry.client_id != "bank" for entry in entries):
-        entries.append(demo_client(demo.bank))
+    # Without the demo and without a file there is still somebody to call as.
+    if demo is not None or options.clients is None:
+        bank = demo_client((demo or Demo.beside(port)).bank)
+        entries += [] if any(entry.client_id == bank.client_id for entry in entries) else [bank]
     return entries
 
 

@@ -23,6 +23,16 @@ class Demo(NamedTuple):
     idp_port: int
     bank_port: int
 
+    @classmethod
+    def beside(cls, port: int) -> "Demo":
+        """Return the ports next to the service's."""
+        return cls(port + 1, port + 2)
+
+    @classmethod
+    def on_free_ports(cls, port: int) -> "Demo":
+        """Return the ports next to the service's, or others where somebody listens there."""
+        return cls(free_port(port + 1), free_port(port + 2))
+
     @property
     def idp(self) -> str:
         """The identity provider's issuer."""
@@ -60,13 +70,6 @@ def listening_address(flags: Mapping[str, Any], sets: Mapping[str, str]) -> tupl
     return chosen.get("host", "127.0.0.1"), chosen.get("port", _DEFAULT_PORT)
 
 
-def demo_addresses(port: int) -> Demo:
-    """Choose ports next to the service's."""
-    idp = free_port(port + 1)
-    bank = free_port(port + 2)
-    return Demo(idp, bank)
-
-
 def plan_settings(
     engine: Engine,
     secrets: DevelopmentSecrets,
@@ -88,7 +91,7 @@ def plan_settings(
         "rp_name": "stepup (development)",
         "webauthn_origins": [issuer, f"http://127.0.0.1:{port}"],
         # With or without the demo, a bare subject is one of its people.
-        "subject_issuer": demo.idp if demo else f"http://127.0.0.1:{port + 1}",
+        "subject_issuer": (demo or Demo.beside(port)).idp,
         "upstreams": [_upstream(demo)] if demo else [],
         "drain_delay": "0s",
         "stop_timeout": "5s",
