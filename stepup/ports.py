@@ -375,6 +375,10 @@ class Outbox(Protocol):
         """Forget entries after they were written."""
         ...
 
+    async def size(self) -> int:
+        """Count the entries that wait."""
+        ...
+
 
 class Changes(Protocol):
     """The quick way to tell every instance that policies, clients or keys changed.

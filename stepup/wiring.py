@@ -11,6 +11,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from litestar import Litestar
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from stepup import telemetry
+from stepup.adapters.observed import ObservedOutbox
 from stepup.adapters.postgres.database import PostgresDatabase
 from stepup.adapters.redis.state import RedisState
 from stepup.adapters.system import SystemClock, SystemEntropy
@@ -97,13 +99,16 @@ class _Parts:
         self.database = PostgresDatabase(settings.postgres_url.reveal(), self.sealer)
         self.state = RedisState(settings.redis_url.reveal(), self.sealer, clock)
         self.upstreams = HttpUpstreams(tuple(map(_provider, settings.upstreams)), clock)
-        self.snapshot = LiveSnapshot(built_in_clients=(account_client(site),))
+        self.snapshot = LiveSnapshot(
+            built_in_clients=(account_client(site),),
+            on_swap=lambda policy: telemetry.policy_version.set(policy.version),
+        )
         self.ports = Ports(
             clock=clock,
             entropy=entropy,
             site=site,
             snapshot=self.snapshot,
-            state=self.state.stores,
+            state=self.state.stores._replace(outbox=ObservedOutbox(self.state.stores.outbox)),
             database=self.database,
             upstreams=self.upstreams,
         )

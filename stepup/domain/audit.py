@@ -12,6 +12,7 @@ class AuditKind(StrEnum):
     """What happened."""
 
     CHALLENGE_OPENED = "challenge.opened"
+    CHALLENGE_ADVANCED = "challenge.advanced"
     CHALLENGE_VERIFIED = "challenge.verified"
     CHALLENGE_FAILED = "challenge.failed"
     CHALLENGE_CANCELLED = "challenge.cancelled"

@@ -5,7 +5,6 @@ last the ceremony's facts decide whether the level is reached.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 
 import msgspec
 
@@ -19,7 +18,7 @@ from stepup.domain.ids import AttemptId, AuthenticatorId, CeremonyId, ChallengeI
 from stepup.ports import AuthenticatorUsed, Permit, Ports
 from stepup.usecases import recovery
 from stepup.usecases.holder import Holder, answerable_methods, find_held, find_pending
-from stepup.usecases.open_challenge import level_of, record
+from stepup.usecases.open_challenge import level_of, recorded
 
 # A WebAuthn challenge has at least 16 bytes (WebAuthn Level 3 section 13.4.3).
 _WEBAUTHN_CHALLENGE_BYTES = 32
@@ -232,29 +231,23 @@ async def _finish(
     challenge = await ports.state.challenges.finish_answer(
         permit, facts, verified=verified, now=now
     )
-    await ports.state.outbox.append(used)
-    await record(
-        ports,
+    entry = recorded(
         challenge,
-        AuditKind.CHALLENGE_VERIFIED,
+        AuditKind.CHALLENGE_VERIFIED if verified else AuditKind.CHALLENGE_ADVANCED,
         now,
         method=permit.method,
-        complete=verified,
         authenticator=used.authenticator_id,
+        seconds=int((now - challenge.opened_at).total_seconds()),
     )
+    await ports.state.outbox.append(used, entry)
     return challenge
 
 
 async def _failure(ports: Ports, permit: Permit, reason: str) -> VerificationFailedError:
-    now: datetime = ports.clock.now()
-    await record(
-        ports,
-        permit.challenge,
-        AuditKind.CHALLENGE_FAILED,
-        now,
-        method=permit.method,
-        reason=reason,
-    )
+    now = ports.clock.now()
+    kind = AuditKind.CHALLENGE_FAILED
+    entry = recorded(permit.challenge, kind, now, method=permit.method, reason=reason)
+    await ports.state.outbox.append(entry)
     # One message for wrong, expired and used codes: which it was would help who guesses.
     return VerificationFailedError(tries_left=permit.challenge.tries_left(permit.method))
 
@@ -263,11 +256,7 @@ async def _clone_suspected(
     ports: Ports, permit: Permit, authenticator_id: AuthenticatorId
 ) -> VerificationFailedError:
     now = ports.clock.now()
-    await record(
-        ports,
-        permit.challenge,
-        AuditKind.SIGN_COUNT_REGRESSED,
-        now,
-        authenticator=authenticator_id,
-    )
+    kind = AuditKind.SIGN_COUNT_REGRESSED
+    entry = recorded(permit.challenge, kind, now, authenticator=authenticator_id)
+    await ports.state.outbox.append(entry)
     return await _failure(ports, permit, "sign_count_regressed")

@@ -12,7 +12,7 @@ from stepup.domain.ids import ChallengeId, Handle
 from stepup.domain.keyring import Keyring
 from stepup.ports import Ports
 from stepup.usecases.holder import Holder, answerable_methods, find_held
-from stepup.usecases.open_challenge import record
+from stepup.usecases.open_challenge import recorded
 
 
 class Passed(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +66,8 @@ async def cancel(
     cancelled = await ports.state.challenges.cancel(challenge_id)
     if challenge.state is ChallengeState.PENDING:
         now = ports.clock.now()
-        await record(ports, challenge, AuditKind.CHALLENGE_CANCELLED, now, reported=reported)
+        entry = recorded(challenge, AuditKind.CHALLENGE_CANCELLED, now, reported=reported)
+        await ports.state.outbox.append(entry)
     error = "access_denied" if could_answer else "unmet_authentication_requirements"
     text = (
         "The subject cancelled."

@@ -34,7 +34,9 @@ async def open_challenge(
         expires_at=now + CHALLENGE_LIFETIME,
     )
     await ports.state.challenges.open(challenge, request_uri_digest)
-    await record(ports, challenge, AuditKind.CHALLENGE_OPENED, now, acr=challenge.acr_wanted)
+    await ports.state.outbox.append(
+        recorded(challenge, AuditKind.CHALLENGE_OPENED, now, acr=challenge.acr_wanted)
+    )
     return challenge
 
 
@@ -55,10 +57,10 @@ def new_challenge_id(ports: Ports) -> ChallengeId:
     return ChallengeId(f"{ports.site.region}.{ports.entropy.token(16)}")
 
 
-async def record(
-    ports: Ports, challenge: Challenge, kind: AuditKind, now: datetime, **details: str | int | bool
-) -> None:
-    """Send an audit event about a challenge on its way."""
+def recorded(
+    challenge: Challenge, kind: AuditKind, now: datetime, **details: str | int | bool
+) -> AuditRecorded:
+    """Make the entry of an audit event about a challenge."""
     authorization = challenge.authorization
     event = AuditEvent(
         kind=kind,
@@ -69,4 +71,4 @@ async def record(
         challenge_id=challenge.id,
         details=dict(details),
     )
-    await ports.state.outbox.append(AuditRecorded(event=event))
+    return AuditRecorded(event=event)

@@ -6,7 +6,7 @@ an announcement, and found by asking every second when the announcement was lost
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import msgspec
@@ -38,9 +38,15 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 class LiveSnapshot(Snapshot):
     """The snapshot of one process; a change swaps one reference."""
 
-    def __init__(self, *, built_in_clients: tuple[Client, ...] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        built_in_clients: tuple[Client, ...] = (),
+        on_swap: Callable[[Policy], object] = lambda _policy: None,
+    ) -> None:
         self._loaded: Loaded | None = None
         self._built_in = {client.client_id: client for client in built_in_clients}
+        self._on_swap = on_swap
         self.refused_policy: str | None = None
 
     @property
@@ -65,6 +71,7 @@ class LiveSnapshot(Snapshot):
     def swap(self, loaded: Loaded) -> None:
         """Make newly loaded configuration the one that requests see."""
         self._loaded = loaded
+        self._on_swap(loaded.policy)
 
     def _require(self) -> Loaded:
         if self._loaded is None:

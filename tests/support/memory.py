@@ -273,6 +273,11 @@ class MemoryOutbox(Outbox):
         for entry_id in entry_ids:
             self._entries.pop(entry_id, None)
 
+    @override
+    async def size(self) -> int:
+        await asyncio.sleep(0)
+        return len(self._entries)
+
 
 class MemoryChanges(Changes):
     """Announcements to everybody who listens in this process."""

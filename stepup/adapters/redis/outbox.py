@@ -38,6 +38,11 @@ class RedisOutbox(Outbox):
         if entry_ids:
             await self._client.call("XDEL", keys.outbox(), *entry_ids)
 
+    @override
+    async def size(self) -> int:
+        waiting: int = await self._client.call("XLEN", keys.outbox())
+        return waiting
+
 
 def _read(values: Sequence[bytes]) -> OutboxEntry:
     held = dict(zip(values[::2], values[1::2], strict=True))
