@@ -7,7 +7,7 @@ Without the handlers a refusal still has its status and its `WWW-Authenticate` f
 is a problem document too.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from litestar.connection import ASGIConnection, Request
@@ -18,11 +18,12 @@ from litestar.types import ExceptionHandlersMap, Guard
 
 from stepup.sdk.bodies import fields_of
 from stepup.sdk.client import StepUp, bearer_token
-from stepup.sdk.errors import BindingError, SdkError
+from stepup.sdk.errors import BindingError, MissingToken, SdkError
 from stepup.sdk.requirement import Requirement
 from stepup.sdk.tokens import VerifiedToken
 
 Connection = ASGIConnection[Any, Any, Any, Any]
+Choose = Callable[[Mapping[str, object]], Requirement | None]
 ReadValues = Callable[[Connection], Awaitable[Mapping[str, object]]]
 
 
@@ -35,20 +36,34 @@ class RefusedException(HTTPException):
         self.error = error
 
 
-def step_up(su: StepUp, requirement: Requirement, values: ReadValues | None = None) -> Guard:
+def step_up(
+    su: StepUp,
+    requirement: Requirement | Choose,
+    values: ReadValues | None = None,
+    *,
+    among: Iterable[Requirement] = (),
+) -> Guard:
     """Make a guard that lets a request through when its bearer token meets `requirement`.
 
     Bound values are read from the path and the body, or by `values`. The verified token is then at
-    `request.state.stepup`; a once-only token is used up.
+    `request.state.stepup`; a once-only token is used up. Instead of one requirement there may be a
+    function that chooses one by those values, `among` those that are checked at the start; where
+    it returns None, no elevated token is needed and the route authenticates the caller itself.
     """
-    su.check(requirement)
+    choose = requirement if callable(requirement) else None
+    fixed = None if callable(requirement) else requirement
+    su.check(*among, *([fixed] if fixed else []))
     read = values or read_values
 
     async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
         try:
             raw = bearer_token(connection.headers.get("authorization"))
-            bound = await read(connection) if requirement.bind and raw else {}
-            connection.state.stepup = await su.admit(raw, requirement, bound)
+            if raw is None:
+                raise MissingToken("there is no bearer token")
+            bound = await read(connection) if choose or (fixed and fixed.bind) else {}
+            wanted = choose(bound) if choose else fixed
+            if wanted is not None:
+                connection.state.stepup = await su.admit(raw, wanted, bound)
         except SdkError as error:
             raise RefusedException(error) from error
 
