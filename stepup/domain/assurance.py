@@ -51,7 +51,10 @@ class CeremonyFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Factor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One member of a combination: a method, and the facts its ceremony must show."""
+    """One member of a combination: a method, and the facts its ceremony must show.
+
+    A list of `aaguids` asks for attestation too: without it a model number is only a claim.
+    """
 
     method: Method
     user_verified: bool = False
@@ -65,7 +68,7 @@ class Factor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             facts.method is self.method
             and (facts.user_verified or not self.user_verified)
             and (facts.device_bound or not self.device_bound)
-            and (facts.attested or not self.attested)
+            and (facts.attested or not (self.attested or self.aaguids))
             and (not self.aaguids or facts.aaguid in self.aaguids)
         )
 
