@@ -15,6 +15,7 @@ from stepup.domain.assurance import (
 )
 
 YUBIKEY = "cb69481e-8ff7-4039-93ec-0a2729a154a8"
+OTHER_MODEL = "00000000-0000-0000-0000-000000000000"
 TOTP = CeremonyFacts(method=Method.TOTP)
 
 
@@ -60,8 +61,9 @@ def test_computes_the_level_from_the_facts(passed, acr):
 @pytest.mark.parametrize(
     ("facts", "meets"),
     [
-        pytest.param(a_passkey(aaguid=YUBIKEY), True, id="listed model"),
-        pytest.param(a_passkey(aaguid="00000000-0000-0000-0000-000000000000"), False, id="other"),
+        pytest.param(a_passkey(aaguid=YUBIKEY, attested=True), True, id="listed model"),
+        pytest.param(a_passkey(aaguid=YUBIKEY), False, id="listed model, only claimed"),
+        pytest.param(a_passkey(aaguid=OTHER_MODEL, attested=True), False, id="other"),
         pytest.param(a_passkey(), False, id="model not known"),
         pytest.param(TOTP, False, id="other method"),
     ],
