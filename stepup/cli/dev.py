@@ -158,6 +158,7 @@ def _serve_demo(
     bank = next(entry for entry in clients if entry.client_id == "bank")
     arguments = ["--idp-port", str(demo.idp_port), "--bank-port", str(demo.bank_port)]
     arguments += ["--issuer", settings.issuer, "--client-id", bank.client_id]
+    arguments += ["--audience", *bank.audiences[:1]]
     process = start_demo(arguments, bank.client_secret)
     stack.callback(process.stop, signal.SIGTERM)
     for url in (f"{demo.idp}/.well-known/openid-configuration", f"{demo.bank}/"):

@@ -8,12 +8,14 @@ import rich_click as click
 import yaml
 
 from stepup import wiring
+from stepup.cli.demo import DEFAULT_AUDIENCE
 from stepup.config import Settings
 from stepup.domain.client import Client, Role
 from stepup.domain.ids import ClientId
 from stepup.usecases import clients, keys, policies
 
-_AUTHOR = "stepup dev"
+_AUTHOR = "stepup dev --policy"
+_DEFAULT = "stepup dev"
 
 
 class ClientEntry(
@@ -39,7 +41,7 @@ def demo_client(bank: str) -> ClientEntry:
         name="Demo bank",
         redirect_uris=(f"{bank}/callback",),
         roles=(Role.PEP, Role.RP, Role.RS),
-        audiences=(bank,),
+        audiences=(DEFAULT_AUDIENCE,),
         asserts_subject=True,
         asserts_authentication=True,
     )
@@ -72,7 +74,7 @@ async def load_policy_and_clients(
 ) -> None:
     """Make keys at the first start, put the clients, activate the policy if it is new.
 
-    Without a policy the active one stays, and the first one is the development document.
+    Without a policy what somebody activated stays; only our own default gives way to a newer one.
     """
     async with wiring.open_ports(settings) as (ports, sealer):
         await keys.ensure_keys(ports, sealer)
@@ -84,10 +86,12 @@ async def load_policy_and_clients(
             client = _client(entry, digest)
             if client not in known:
                 await clients.put(ports, client)
+        author = _DEFAULT if policy is None else _AUTHOR
+        text = policies.development_document() if policy is None else policy
         active = await policies.find_active(ports)
-        text = policy if policy is not None else policies.development_document()
-        if active is None or (policy is not None and policy != active.document):
-            await policies.activate(ports, text, _AUTHOR)
+        stays = active is not None and policy is None and active.author != _DEFAULT
+        if not stays and (active is None or active.document != text):
+            await policies.activate(ports, text, author)
 
 
 def _client(entry: ClientEntry, digest: bytes) -> Client:

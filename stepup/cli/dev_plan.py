@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import rich_click as click
 
+from stepup.cli.demo import DEFAULT_AUDIENCE
 from stepup.cli.dev_secrets import DevelopmentSecrets
 from stepup.cli.listening import free_port
 from stepup.config import Settings, SettingsError, load, read
@@ -111,7 +112,8 @@ def plan_settings(
 def _upstream(demo: Demo) -> dict[str, Any]:
     return {
         "issuer": demo.idp,
-        "audiences": ["bank", "stepup"],
+        # Of ID tokens for the bank and for our account pages, and of access tokens.
+        "audiences": ["bank", "stepup", DEFAULT_AUDIENCE],
         "client_id": "stepup",
         "algorithms": ["ES256", "RS256"],
     }
