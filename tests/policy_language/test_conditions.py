@@ -149,7 +149,7 @@ class TestMistyped:
             ("action.amount > '1000'", "SU030", 1, 15, "`>` cannot be applied to int, string"),
             ("action.payee > 5", "SU030", 1, 14, "`>` cannot be applied to string, int"),
             ("!action.payee", "SU030", 1, 1, "`!` cannot be applied to string"),
-            ("action.amount && action.known", "SU030", 1, 15, "expected type 'bool' but found 'int'"),
+            ("action.amount && action.known", "SU030", 1, 15, "`&&` cannot be applied to int, bool"),
             ("'x' in action.payee", "SU030", 1, 5, "`@in` cannot be applied to string, string"),
             ("action.payee.size() == '1'", "SU030", 1, 21, "`==` cannot be applied to int, string"),
             ("now > '2026-01-01'", "SU030", 1, 5, "`>` cannot be applied to timestamp, string"),
