@@ -1,11 +1,18 @@
 """What every test may ask for: engines, a clock and chance."""
 
+import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from tests.support.determinism import CountingEntropy, StillClock
 from tests.support.engines import fresh_database, running_postgres, running_redis
+
+# On a busy machine an example may take long; that is no finding.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("long", deadline=None, max_examples=2_000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,84 @@
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stepup.cli.dev_secrets import DevelopmentSecrets
+from tests.support.engines import fresh_database
+from tests.support.service import running_service, wait_until_gone
+
+pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.redis]
+
+
+def environment(postgres_url: str, redis_url: str, **more: str) -> dict[str, str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    secrets = DevelopmentSecrets.shared_by("postgresql://stepup:pw@db/stepup")
+    return os.environ | {
+        "STEPUP_ISSUER": f"http://localhost:{port}",
+        "STEPUP_PORT": str(port),
+        "STEPUP_POSTGRES_URL": postgres_url,
+        "STEPUP_REDIS_URL": redis_url,
+        "STEPUP_KEY_ENCRYPTION_KEYS": secrets.key_encryption_keys,
+        "STEPUP_UPSTREAMS": '[{"issuer": "https://id.example", "audience": "stepup"}]',
+        "STEPUP_DRAIN_DELAY": "0s",
+        "STEPUP_WORKERS": "1",
+        **more,
+    }
+
+
+def serve(environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "stepup", "serve"]
+    return subprocess.run(
+        command, env=environ, capture_output=True, text=True, check=False, timeout=90
+    )
+
+
+def test_refuses_to_start_without_a_schema_and_says_what_to_run(postgres_url, redis_url):
+    with fresh_database(postgres_url) as url:
+        refused = serve(environment(url, redis_url))
+    assert refused.returncode == 1
+    assert "run `stepup db upgrade`" in " ".join(refused.stderr.split())
+    assert "Traceback" not in refused.stderr
+
+
+def test_refuses_to_start_on_a_misspelt_setting(postgres_url, redis_url):
+    refused = serve(environment(postgres_url, redis_url, STEPUP_PROT="1"))
+    assert refused.returncode == 1
+    assert "STEPUP_PROT is not a setting; did you mean port?" in refused.stderr
+
+
+def test_says_that_a_database_does_not_answer(redis_url):
+    refused = serve(environment("postgresql://stepup@127.0.0.1:1/stepup", redis_url))
+    assert refused.returncode == 1
+    assert "does not answer" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_two_services_on_the_same_engines_serve_the_same_clients(postgres_url, redis_url, tmp_path):
+    with fresh_database(postgres_url) as url:
+        engines = ("--postgres", url, "--redis", redis_url, "--no-demo")
+        with (
+            running_service(folder_in(tmp_path, "one"), *engines) as one,
+            running_service(folder_in(tmp_path, "other"), *engines) as other,
+        ):
+            assert one.ready["clients"] != []
+            assert one.client() == other.client()
+            assert one.get("/.well-known/jwks.json").json() == (
+                other.get("/.well-known/jwks.json").json()
+            )
+            started = [*one.descendants(), *other.descendants()]
+            assert len(started) == 2
+            assert one.stop() == 0
+            assert other.get("/readyz").status_code == 200
+        assert wait_until_gone(started) == []
+
+
+def folder_in(parent: Path, name: str) -> Path:
+    folder = parent / name
+    folder.mkdir()
+    return folder
