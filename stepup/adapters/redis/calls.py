@@ -28,6 +28,7 @@ class CallQueue:
         self._limit = limit
         self._calls: deque[Call] = deque()
         self._filled = asyncio.Event()
+        self._closed: str | None = None
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -35,8 +36,8 @@ class CallQueue:
     def add(self, command: Command, deadline: float) -> asyncio.Future[Any]:
         """Queue a command and return the future of its reply."""
         reply = asyncio.get_running_loop().create_future()
-        if len(self._calls) >= self._limit:
-            reply.set_exception(UnsentError("the queue is full"))
+        if self._closed is not None or len(self._calls) >= self._limit:
+            reply.set_exception(UnsentError(self._closed or "the queue is full"))
             return reply
         self._calls.append(Call(command, reply, deadline))
         self._filled.set()
@@ -64,8 +65,9 @@ class CallQueue:
         while self._calls and (self._calls[0].reply.done() or _expire(self._calls[0], now)):
             self._calls.popleft()
 
-    def refuse_all(self, why: str) -> None:
-        """Refuse everything, because nobody will ever write it."""
+    def close(self, why: str) -> None:
+        """Refuse everything from now on, because nobody will ever write it."""
+        self._closed = why
         while self._calls:
             reply = self._calls.popleft().reply
             if not reply.done():

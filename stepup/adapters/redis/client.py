@@ -30,6 +30,7 @@ from stepup.domain.errors import (
 # What a person does not notice yet, and a proxy does not give up on (RELIABILITY section 2.2).
 BUDGET = 1.5
 FIRST_REPEAT = 0.01
+LONGEST_REPEAT = 0.2
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -141,12 +142,13 @@ async def _deliver(
         except CommandTrouble as trouble:
             # Once lost it stays unknown, whatever the repetitions say.
             lost = lost or (trouble if trouble.unknown else None)
-            if not may_repeat(trouble, same_attempt=same_attempt) or loop.time() > deadline:
+            late = loop.time() + pause > deadline
+            if late or not may_repeat(trouble, same_attempt=same_attempt):
                 raise (lost or trouble) from trouble
             if isinstance(trouble, ScriptMissingError):
                 command = by_source
         await asyncio.sleep(pause)
-        pause *= 2
+        pause = min(2 * pause, LONGEST_REPEAT)
 
 
 def _read(reply: Any) -> Reply:

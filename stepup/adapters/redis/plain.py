@@ -41,6 +41,6 @@ class PlainConnection:
 
     async def close(self) -> None:
         """Close; what is queued is refused."""
+        self.queue.close("closed")
         await stop(self._pump)
         await self.line.close()
-        self.queue.refuse_all("closed")

@@ -16,7 +16,7 @@ from stepup.adapters.redis.endpoint import Resolver
 from stepup.adapters.redis.line import Line, stop
 from stepup.adapters.redis.replies import LostReplyError
 from stepup.adapters.redis.scripts import Command
-from stepup.adapters.redis.wire import Wire
+from stepup.adapters.redis.wire import Wire, fail
 
 MOST_PER_ROUND = 256
 WAIT_MS = 150
@@ -42,9 +42,9 @@ class SpendingConnection:
 
     async def close(self) -> None:
         """Close; what is queued is refused."""
+        self.queue.close("closed")
         await stop(self._pump)
         await self.line.close()
-        self.queue.refuse_all("closed")
 
     async def _run(self) -> None:
         while True:
@@ -63,8 +63,12 @@ class SpendingConnection:
         if self._replicas:
             wait = ("WAIT", self._replicas, WAIT_MS)
             sent.append(Call(wait, create_future(), math.inf))
-        await wire.write(sent)
-        await asyncio.wait([sent[-1].reply])
+        try:
+            await wire.write(sent)
+            await asyncio.wait([sent[-1].reply])
+        except asyncio.CancelledError:
+            fail((call.reply for call in calls), LostReplyError("closed"))
+            raise
         if self._replicas:
             self._acknowledge(calls, sent)
 

@@ -78,7 +78,7 @@ class Wire:
     async def write(self, calls: Sequence[Call]) -> None:
         """Write all commands at once; their futures learn the rest, failure included."""
         if not self.usable:
-            _fail((call.reply for call in calls), NotExecutedError("the connection was lost"))
+            fail((call.reply for call in calls), NotExecutedError("the connection was lost"))
             return
         deadline = self._loop.time() + COMMAND_TIMEOUT
         self._in_flight.extend((call.reply, deadline) for call in calls)
@@ -98,7 +98,7 @@ class Wire:
         if self._watch is not None:
             self._watch.cancel()
         lost = LostReplyError(why, timed_out=timed_out)
-        _fail((reply for reply, _ in self._in_flight), lost)
+        fail((reply for reply, _ in self._in_flight), lost)
         self._in_flight.clear()
         self._reader.cancel()
         self._closing = self._loop.create_task(self._connection.disconnect(nowait=True))
@@ -161,7 +161,8 @@ def _settle(waiting: asyncio.Future[Any], reply: object) -> None:
         waiting.set_result(reply)
 
 
-def _fail(replies: Iterable[asyncio.Future[Any]], trouble: CommandTrouble) -> None:
+def fail(replies: Iterable[asyncio.Future[Any]], trouble: CommandTrouble) -> None:
+    """Tell every caller who still waits."""
     for reply in replies:
         if not reply.done():
             reply.set_exception(trouble)
