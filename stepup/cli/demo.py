@@ -1,19 +1,45 @@
 """`stepup demo`: the demo sites, and one whole step-up without a browser."""
 
 import asyncio
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Literal
 
 import rich_click as click
 
+# What the development policy names as the audience of the bank's actions.
 DEFAULT_AUDIENCE = "bank-api"
 
 
 @click.group(invoke_without_command=True)
-@click.option("--headless", is_flag=True, help="Run one whole step-up over HTTP, and check it.")
+@click.option("--headless", is_flag=True, help="Run a whole step-up over HTTP, and check it.")
+@click.option(
+    "--method", type=click.Choice(["totp", "passkey"]), help="How to confirm.  [default: both]"
+)
+@click.option("--ready-file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--issuer", envvar="STEPUP_DEMO_ISSUER", help="A running service.")
+@click.option("--admin-token", envvar="STEPUP_DEMO_ADMIN_TOKEN", show_envvar=True)
+@click.option("--client-id", envvar="STEPUP_DEMO_CLIENT_ID")
+@click.option("--client-secret", envvar="STEPUP_DEMO_CLIENT_SECRET", show_envvar=True)
+@click.option("--redirect-uri", envvar="STEPUP_DEMO_REDIRECT_URI")
+@click.option("--token-endpoint", envvar="STEPUP_DEMO_TOKEN_ENDPOINT", help="Of the demo IdP.")
+@click.option("--audience", default=DEFAULT_AUDIENCE, show_default=True, help="The bank's API.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--repeat", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--concurrency", type=click.IntRange(1, 1000), default=1, show_default=True)
 @click.pass_context
-def demo(context: click.RichContext, /, **options: object) -> None:
-    """See it work: two demo sites, or one checked run without a browser."""
-    if context.invoked_subcommand is None and not options["headless"]:
+def demo(context: click.RichContext, /, **options: Any) -> None:
+    """See it work: the demo sites, or one checked run without a browser.
+
+    Without a service given, `--headless` starts one of its own and removes it afterwards.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if not options["headless"]:
         click.echo(context.get_help())
+        return
+    context.exit(0 if _run_headless(options) else 1)
 
 
 @demo.command()
@@ -29,16 +55,90 @@ def demo(context: click.RichContext, /, **options: object) -> None:
     help="Better given by the environment, where no list of processes shows it.",
 )
 @click.option("--audience", default=DEFAULT_AUDIENCE, show_default=True, help="The bank's API.")
-def serve(**options: object) -> None:
+def serve(**options: Any) -> None:
     """Serve the demo identity provider and the demo bank."""
-    from stepup.demo.serve import DemoSettings, serve  # noqa: PLC0415  Litestar is slow to import
+    from stepup.demo import serve as sites  # noqa: PLC0415  Litestar is slow to import
 
-    settings = DemoSettings(
-        issuer=str(options["issuer"]),
-        idp_port=int(str(options["idp_port"])),
-        bank_port=int(str(options["bank_port"])),
-        client_id=str(options["client_id"]),
-        client_secret=str(options["client_secret"]),
-        api_audience=str(options["audience"]),
+    options["api_audience"] = options.pop("audience")
+    asyncio.run(sites.serve(sites.DemoSettings(**options)))
+
+
+def _run_headless(options: dict[str, Any]) -> bool:
+    from stepup.demo import load, target  # noqa: PLC0415  as above
+
+    with ExitStack() as stack:
+        try:
+            given = {name: options[name] for name in _TARGET_OPTIONS if options[name]}
+            if options["ready_file"] is not None:
+                given = target.read_ready_file(options["ready_file"]) | given
+            elif not given:
+                if not options["as_json"]:
+                    click.echo("Starting a service of its own ...")
+                given = stack.enter_context(target.own_service())
+            chosen = target.target_of(given, options["audience"])
+        except target.TargetError as error:
+            raise click.ClickException(str(error)) from error
+        methods: list[Literal["totp", "passkey"]] = ["totp", "passkey"]
+        if options["method"]:
+            methods = [options["method"]]
+        many = load.run_many(chosen, methods, options["repeat"], options["concurrency"])
+        runs, seconds = asyncio.run(many)
+    if options["repeat"] > 1:
+        return _show_load(load.report(runs, seconds), as_json=options["as_json"])
+    return _show_runs(runs, as_json=options["as_json"])
+
+
+_TARGET_OPTIONS = (
+    "issuer",
+    "admin_token",
+    "client_id",
+    "client_secret",
+    "redirect_uri",
+    "token_endpoint",
+)
+
+
+def _show_runs(runs: list[Any], *, as_json: bool) -> bool:
+    ok = all(run.failure is None for run in runs)
+    if as_json:
+        documents = [
+            {
+                "method": run.method,
+                "ok": run.failure is None,
+                "failure": run.failure,
+                "steps": [
+                    {"name": name, "ms": round(ms, 2), "detail": detail}
+                    for name, ms, detail in run.steps
+                ],
+            }
+            for run in runs
+        ]
+        click.echo(json.dumps({"ok": ok, "runs": documents}, indent=2))
+        return ok
+    for run in runs:
+        click.echo(f"\n{run.method}")
+        for name, ms, detail in run.steps:
+            click.echo(f"  ok  {name:<28} {ms:8.1f} ms  {detail}")
+        if run.failure is not None:
+            click.echo(f"  NOT ok  {run.failure}")
+    click.echo("\nEvery check held." if ok else "\nNot every check held.")
+    return ok
+
+
+def _show_load(report: dict[str, Any], *, as_json: bool) -> bool:
+    if as_json:
+        click.echo(json.dumps(report, indent=2))
+        return bool(report["ok"])
+    good = report["runs"] - report["failed"]
+    click.echo(
+        f"{good} of {report['runs']} step-ups in {report['seconds']:.2f} s:"
+        f" {report['step_ups_per_second']} per second"
     )
-    asyncio.run(serve(settings))
+    rows = {**report["steps_ms"], "whole step-up": report["step_up_ms"]}
+    click.echo(f"  {'ms':<28} {'p50':>9} {'p90':>9} {'p99':>9} {'max':>9}")
+    for name, figures in rows.items():
+        numbers = " ".join(f"{value:9.2f}" for value in figures.values())
+        click.echo(f"  {name:<28} {numbers}")
+    for failure, count in report["failures"].items():
+        click.echo(f"  {count} times: {failure}")
+    return bool(report["ok"])
