@@ -36,10 +36,11 @@ class CircuitBreaker:
         """Note that a call came back, with whatever answer."""
         self._timeouts = 0
 
-    def timed_out(self) -> None:
-        """Note that a call did not come back in time."""
+    def timed_out(self) -> bool:
+        """Note that a call did not come back in time; True for the one that opens the breaker."""
         self._timeouts += 1
         self._plan_probe()
+        return self._timeouts == _TIMEOUTS_TO_OPEN
 
     def _plan_probe(self) -> None:
         now = self._monotonic()

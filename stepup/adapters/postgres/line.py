@@ -106,15 +106,22 @@ class Line:
             raise DependencyUnavailableError
         engine = self._engine
         connection = await self.bounded(
-            _connect(engine, read_only=read_only), engine, grace=_CONNECT_GRACE, discard=_drop
+            _connect(engine, read_only=read_only),
+            engine,
+            grace=_CONNECT_GRACE,
+            # Nobody waits for it any more, but the next one need not wait: it goes to the pool.
+            discard=lambda late: self._give_back(late, engine),
         )
         transaction = Transaction(self, engine, connection)
         try:
             yield transaction
             await transaction.run(connection.commit)
-        finally:
+        except BaseException:
             # Nobody waits for it: a rollback can be as silent as the statement before it.
             self._calls.spawn(self._release(transaction))
+            raise
+        # At once, and without a word to the server: the next request finds it in the pool.
+        await self._give_back(connection, engine)
 
     async def bounded(
         self,
@@ -147,20 +154,25 @@ class Line:
         await self._engine.dispose()
 
     def _timed_out(self, engine: AsyncEngine) -> None:
-        self._breaker.timed_out()
-        if self._breaker.is_open and engine is self._engine:
-            # Calls left behind hold their places in the pool, on a frozen host for a long time.
-            # A new engine has an empty pool, and tries the hosts from the first one.
+        if self._breaker.timed_out() and engine is self._engine:
+            # Calls left behind hold their places in the pool, on a frozen host for a long time:
+            # the probes start with an empty one. They leave fewer behind than it has places.
             self._engine = self._make_engine()
             self._calls.spawn(engine.dispose())
 
     async def _release(self, transaction: Transaction) -> None:
         # The driver must not lose its socket under a call that still waits on it.
         await transaction.idle.wait()
-        if transaction.lost or transaction.engine is not self._engine:
+        if transaction.lost:
             await _drop(transaction.connection)
         else:
-            await self._calls.call(transaction.connection.close(), _PATIENCE)
+            await self._give_back(transaction.connection, transaction.engine)
+
+    async def _give_back(self, connection: AsyncConnection, engine: AsyncEngine) -> None:
+        if engine is self._engine:
+            await self._calls.call(connection.close(), _PATIENCE)
+        else:
+            await _drop(connection)
 
 
 async def _connect(engine: AsyncEngine, *, read_only: bool) -> AsyncConnection:
