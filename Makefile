@@ -26,11 +26,12 @@ test-long: lint
 	@.ci/system-packages
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -m "long or not long"
 
-lint: .venv/.installed frontend-check
+lint: .venv/.installed
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy --no-error-summary
 	@report=$$($(BIN)/lint-imports --no-logo) || { echo "$$report"; exit 1; }
+	@$(MAKE) --no-print-directory frontend-check
 
 frontend-check: frontend/node_modules/.installed
 	cd frontend && ../.ci/npm run --silent check
