@@ -148,14 +148,17 @@ class TestCancellation:
             if reply != b"%d" % i:
                 wrong.append((i, reply))
 
-        begun = time.monotonic()
+        loop, begun = asyncio.get_running_loop(), time.monotonic()
         for batch in range(50):
             tasks = [asyncio.create_task(echo(batch * 100 + i)) for i in range(100)]
+            await asyncio.sleep(0)
             for task in tasks:
-                if chance.random() < 0.3:
-                    for _ in range(chance.randrange(4)):
-                        await asyncio.sleep(0)
+                # Some leave while they are queued, some while they are in flight, some too late.
+                fate = chance.random()
+                if fate < 0.2:
                     task.cancel()
+                elif fate < 0.5:
+                    loop.call_later(chance.random() / 500, task.cancel)
             results = await asyncio.gather(*tasks, return_exceptions=True)
             cancelled += sum(isinstance(r, asyncio.CancelledError) for r in results)
             done += sum(r is None for r in results)
