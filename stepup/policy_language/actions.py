@@ -23,6 +23,8 @@ from stepup.policy_language.schema import RequestSchema
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}\Z", re.ASCII)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z", re.ASCII)
+# Above what people can oversee; the checks that compare everything with everything stay quick.
+MAX_ACTIONS, MAX_RULES, MAX_TESTS = 5000, 200, 500
 _OUTCOMES = ("require", "allow", "deny")
 
 
@@ -56,7 +58,7 @@ class Scope(msgspec.Struct, frozen=True):
 def read_actions(document: Fields, ladder: Ladder) -> tuple[WrittenAction, ...]:
     """Read every action."""
     actions: dict[str, WrittenAction] = {}
-    for name, at, fields in document.named("actions", "name"):
+    for name, at, fields in document.named("actions", "name", most=MAX_ACTIONS):
         if name in actions:
             document.findings.error(Code.DUPLICATE_ID, f"the action `{name}` is there twice", at)
         elif not _NAME.match(name):
@@ -89,7 +91,7 @@ def _action(name: str, at: Place, fields: Fields, ladder: Ladder) -> WrittenActi
         rules=rules,
         attributes_at=fields.place("attributes"),
         default_at=fields.place("default"),
-        tests=fields.listing("tests"),
+        tests=fields.listing("tests", most=MAX_TESTS),
     )
     fields.finish()
     return written
@@ -98,7 +100,7 @@ def _action(name: str, at: Place, fields: Fields, ladder: Ladder) -> WrittenActi
 def _rules(action: Fields, scope: Scope) -> tuple[WrittenRule, ...]:
     environment = Environment(scope.schema)
     rules: list[WrittenRule] = []
-    for fields in action.listing("rules"):
+    for fields in action.listing("rules", most=MAX_RULES):
         written = _rule(fields, scope, environment)
         if written is None:
             continue

@@ -17,12 +17,13 @@ _RESERVED = frozenset(
 )
 _ENUM_TYPES = frozenset({AttributeType.STRING, AttributeType.LIST})
 MAX_SCALE = 9
+MAX_ATTRIBUTES = 100
 
 
 def read_attributes(action: Fields) -> tuple[Attribute, ...]:
     """Read an action's declared attributes."""
     attributes: dict[str, Attribute] = {}
-    for name, at, fields in action.named("attributes", "name"):
+    for name, at, fields in action.named("attributes", "name", most=MAX_ATTRIBUTES):
         attribute = _attribute(name, at, fields)
         if attribute is None:
             continue

@@ -5,6 +5,7 @@ from functools import cache
 import msgspec
 
 from stepup.domain.assurance import DEFAULT_LADDER, Acr, Ladder
+from stepup.domain.errors import PolicyInvalidError
 from stepup.domain.ids import ActionName
 from stepup.domain.policy import Action, Guardrail
 from stepup.domain.requirement import Requirement
@@ -49,10 +50,12 @@ def _is_ours(name: str) -> bool:
 
 def _on(ladder: Ladder, action: Action) -> Action:
     # Built-in actions have no rules: what they ask must be readable at a glance.
-    default = action.default
-    if isinstance(default, Requirement):
-        default = _placed(default, ladder)
-    return msgspec.structs.replace(action, default=default)
+    default, shared = action.default, action.shared
+    return msgspec.structs.replace(
+        action,
+        default=_placed(default, ladder) if isinstance(default, Requirement) else default,
+        shared=None if shared is None else _placed(shared, ladder),
+    )
 
 
 def _placed(requirement: Requirement, ladder: Ladder) -> Requirement:
@@ -71,12 +74,12 @@ def _read() -> tuple[tuple[Action, ...], tuple[Guardrail, ...]]:
     findings = Findings()
     node = read(defaults.builtin(), findings)
     if node is None:
-        raise AssertionError(findings.all())
+        raise PolicyInvalidError("Our own actions cannot be read.", tuple(findings.all()))
     document = Fields(node, findings)
     actions = read_actions(document, DEFAULT_LADDER)
     guardrails = read_guardrails(document, DEFAULT_LADDER)
     if findings.all():
-        raise AssertionError(findings.all())
+        raise PolicyInvalidError("Our own actions have findings.", tuple(findings.all()))
     return (
         tuple(written.action for written in actions),
         tuple(written.guardrail for written in guardrails),

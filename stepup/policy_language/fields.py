@@ -121,10 +121,10 @@ class Fields:
         self.wrong(name, "must be a mapping")
         return None
 
-    def listing(self, name: str) -> tuple["Fields", ...]:
-        """Return a list of mappings."""
+    def listing(self, name: str, *, most: int) -> tuple["Fields", ...]:
+        """Return a list of at most so many mappings."""
         node = self.peek(name)
-        if node is None:
+        if node is None or self._is_crowded(name, node, most):
             return ()
         items = node.items if isinstance(node, Listing) else []
         mappings = tuple(
@@ -134,10 +134,13 @@ class Fields:
             self.wrong(name, "must be a list of mappings")
         return mappings
 
-    def named(self, name: str, key: str) -> Iterator[tuple[str, Place, "Fields"]]:
+    def named(self, name: str, key: str, *, most: int) -> Iterator[tuple[str, Place, "Fields"]]:
         """Yield named mappings, written as `name: {...}` or as a list of `{key: name, ...}`."""
-        if isinstance(node := self.peek(name), Listing):
-            for fields in self.listing(name):
+        node = self.peek(name)
+        if node is None or self._is_crowded(name, node, most):
+            return
+        if isinstance(node, Listing):
+            for fields in self.listing(name, most=most):
                 own = fields.text(key)
                 if own is None:
                     fields.missing(key)
@@ -145,7 +148,7 @@ class Fields:
                     yield own, fields.place(key), fields
         elif isinstance(node, Fieldset):
             yield from self._entries(node, key)
-        elif node is not None:
+        else:
             self.wrong(name, "must be a mapping from names, or a list")
 
     def wrong(self, name: str, message: str, code: Code = Code.WRONG_VALUE) -> None:
@@ -168,9 +171,21 @@ class Fields:
     def finish(self) -> None:
         """Report every field that nobody asked for."""
         for name, entry in self._node.entries.items():
-            if name not in self._known:
+            if name not in self._known and not self.findings.is_full:
                 message = f"unknown field `{name}`{did_you_mean(name, self._known)}"
                 self.findings.error(Code.UNKNOWN_FIELD, message, entry.at)
+
+    def _is_crowded(self, name: str, node: Node, most: int) -> bool:
+        match node:
+            case Listing():
+                count = len(node.items)
+            case Fieldset():
+                count = len(node.entries)
+            case _:
+                count = 1
+        if count > most:
+            self.wrong(name, f"has more than {most} entries", Code.TOO_LARGE)
+        return count > most
 
     def _entries(self, node: Fieldset, key: str) -> Iterator[tuple[str, Place, "Fields"]]:
         for own, entry in node.entries.items():

@@ -10,6 +10,9 @@ from enum import StrEnum
 
 import msgspec
 
+# Whoever made a thousand mistakes made one of them a thousand times.
+MAX_FINDINGS = 200
+
 
 class Severity(StrEnum):
     """Whether a document may be used in spite of a finding."""
@@ -87,7 +90,9 @@ class Findings:
     """Collects findings while a document is read; reading goes on after a mistake."""
 
     def __init__(self) -> None:
-        self._found: list[Finding] = []
+        # In order, and without saying a thing twice.
+        self._found: dict[Finding, None] = {}
+        self._has_errors = False
 
     def error(self, code: Code, message: str, at: Place) -> None:
         """Add what forbids the document's use."""
@@ -102,9 +107,14 @@ class Findings:
         return sorted(self._found, key=lambda finding: (finding.line, finding.column))
 
     @property
+    def is_full(self) -> bool:
+        """Say whether further findings are left out."""
+        return len(self._found) >= MAX_FINDINGS
+
+    @property
     def has_errors(self) -> bool:
         """Say whether the document must not be used."""
-        return any(finding.is_error for finding in self._found)
+        return self._has_errors
 
     def _add(self, code: Code, severity: Severity, message: str, at: Place) -> None:
         found = Finding(
@@ -115,8 +125,10 @@ class Findings:
             column=at.column,
             path=at.path,
         )
-        if found not in self._found:
-            self._found.append(found)
+        # The first error is kept whatever came before it: it forbids the document's use.
+        if not self.is_full or found.is_error > self._has_errors:
+            self._found[found] = None
+        self._has_errors = self._has_errors or found.is_error
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -8,6 +8,8 @@ from stepup.policy_language.fields import Fields
 from stepup.policy_language.findings import Code, Place
 from stepup.policy_language.requirements import Shared, read_requirement
 
+MAX_GUARDRAILS = 200
+
 
 class WrittenGuardrail(msgspec.Struct, frozen=True):
     """A guardrail with the places it was read from."""
@@ -20,7 +22,7 @@ class WrittenGuardrail(msgspec.Struct, frozen=True):
 def read_guardrails(document: Fields, ladder: Ladder) -> tuple[WrittenGuardrail, ...]:
     """Read every guardrail."""
     guardrails: dict[str, WrittenGuardrail] = {}
-    for name, at, fields in document.named("guardrails", "id"):
+    for name, at, fields in document.named("guardrails", "id", most=MAX_GUARDRAILS):
         written = _guardrail(name, at, fields, ladder)
         if name in guardrails:
             document.findings.error(Code.DUPLICATE_ID, f"the guardrail `{name}` is there twice", at)

@@ -7,13 +7,15 @@ from stepup.policy_language.fields import Fields
 from stepup.policy_language.findings import Code, Findings, did_you_mean
 from stepup.policy_language.reader import Fieldset, Listing, Node, Scalar
 
+MAX_LEVELS = 16
+
 
 def read_ladder(document: Fields) -> Ladder:
     """Read the levels; the default ladder when the document names none, or none that is right."""
     if "levels" not in document:
         return DEFAULT_LADDER
     levels: list[Level] = []
-    for name, at, fields in document.named("levels", "acr"):
+    for name, at, fields in document.named("levels", "acr", most=MAX_LEVELS):
         level = _level(Acr(name), fields)
         if any(other.acr == level.acr for other in levels):
             message = f"the level `{name}` is there twice"

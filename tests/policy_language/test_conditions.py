@@ -91,6 +91,7 @@ def test_answers(source):
         ("inCidr(context.ip, '10.0.0.0/8')", {"context": {"ip": "::ffff:10.1.2.3"}}, True),
         ("inCidr(context.ip, '10.0.0.0/8')", {"context": {"ip": "11.0.0.1"}}, False),
         ("inCidr(context.ip, '10.0.0.0/8')", {"context": {"ip": "2001:db8::1"}}, False),
+        ("inCidr(action.note, '10.0.0.0/8')", {"action": {"note": "::ffff:10.1.2.3"}}, True),
         ("inCidr(context.ip, '2001:db8::/32')", {"context": {"ip": "2001:db8::1"}}, True),
         (
             "now - context.last_seen > duration('720h')",

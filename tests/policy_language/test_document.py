@@ -9,7 +9,7 @@ from stepup.domain.assurance import DEFAULT_LADDER, Acr, Factor, Method
 from stepup.domain.errors import PolicyInvalidError
 from stepup.domain.policy import AttributeType, Deny, Effect, Entity, StepUp, decide
 from stepup.domain.requirement import OnUnenrolled, Requirement
-from stepup.policy_language import defaults, document
+from stepup.policy_language import builtin, defaults, document
 from stepup.policy_language.requirements import NOT_SUPPORTED_YET
 from tests.policy_language.documents import (
     HEAD,
@@ -232,6 +232,14 @@ class TestLevels:
         assert policy.actions["account.authenticator.remove"].default.acr == "silver"
         assert policy.actions["stepup.admin.policy.activate"].default.acr == "silver"
         assert {guardrail.require.acr for guardrail in policy.guardrails} == {"bronze", "silver"}
+        assert {a.shared.acr for a in policy.actions.values() if a.shared} == {"bronze"}
+
+    def test_keeps_the_rung_of_the_same_name_on_another_ladder(self):
+        ladder = "- {acr: phr, any_of: [webauthn], max_age: 5m}"
+
+        policy = parsed(a_document(levels=ladder))
+
+        assert policy.actions["account.authenticator.add"].default.acr == "phr"
 
     @pytest.mark.parametrize(
         ("level", "finding"),
@@ -285,8 +293,13 @@ class TestMistakes:
             (a_document("default: {level: phr, once: yes}"), 4, 33, "actions.pay.default.once", "SU012 `once` must be true or false"),
             (a_document("default: {level: phr, token_ttl: 601s}"), 4, 38, "actions.pay.default.token_ttl", "SU012 `token_ttl` must be longer than nothing and at most 600s"),
             (a_document("default: {level: phr}\ntoken: {ttl: 0s}"), 5, 18, "actions.pay.token.ttl", "SU012 `ttl` must be longer"),
+            (a_document("default: allow\ntoken: 60"), 5, 12, "actions.pay.token", "SU012 `token` must be a mapping"),
             (a_document("default: allow\ntoken: {life: 5s}"), 5, 13, "actions.pay.token.life", "SU010 unknown field `life`"),
             (a_document("default: allow\ntags: {a: b}"), 5, 11, "actions.pay.tags", "SU012 `tags` must be a list of texts"),
+            (a_document("default: allow\ntags: [[a]]"), 5, 11, "actions.pay.tags", "SU012 `tags` must be a list of texts"),
+            (a_document("default: allow\ntitle: {en: 5}"), 5, 17, "actions.pay.title.en", "SU012 `en` must be text"),
+            (a_document("default: allow\nname: buy"), 5, 11, "actions.pay.name", "SU012 `name` is not `pay`"),
+            (HEAD + "actions: {pay: {default: allow, " + ", ".join(f"tests{i}: 1" for i in range(3)) + "}}\n", 2, 33, "actions.pay.tests0", "SU010 unknown field `tests0`; did you mean `tests`?"),
             (a_document("default: allow\ntitle: {english: pay}"), 5, 13, "actions.pay.title.english", "SU012 `english` is no language tag"),
             (a_document("default: allow\nattributes: {a: {}}"), 5, 21, "actions.pay.attributes.a", "SU011 `type` is missing"),
             (a_document("default: allow\nattributes: {a: {type: money}}"), 5, 28, "actions.pay.attributes.a.type", "SU012 unknown word `money`"),
@@ -483,6 +496,13 @@ class TestLint:
     def test_an_attribute_that_always_has_a_value_needs_no_has(self, attributes):
         assert codes(a_document_when("action.a > 5", attributes)) == []
 
+    def test_a_name_unlike_any_of_many_is_not_answered_with_a_list(self):
+        attributes = ", ".join(f"a{i}: {{type: int, required: true}}" for i in range(21))
+
+        found = errors(a_document_when("action.quantity > 5", f"{{{attributes}}}"))
+
+        assert [finding.message for finding in found] == ["`action` has no attribute `quantity`"]
+
     def test_asking_has_is_enough(self):
         assert codes(a_document_when("has(action.a) && action.a > 5", "{a: {type: int}}")) == []
 
@@ -566,6 +586,23 @@ class TestOwnActions:
 class TestPackagedDocuments:
     def test_the_demo_bank_s_policy_has_no_findings(self):
         assert findings(defaults.development()) == []
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            pytest.param("actions: [", id="unreadable"),
+            pytest.param(HEAD + "actions: {a: {}}", id="doubtful"),
+        ],
+    )
+    def test_the_package_does_not_start_with_broken_actions_of_its_own(self, text, monkeypatch):
+        monkeypatch.setattr(defaults, "builtin", lambda: text)
+        builtin._read.cache_clear()
+
+        try:
+            with pytest.raises(PolicyInvalidError, match="Our own actions"):
+                document.parse(HEAD, version=1)
+        finally:
+            builtin._read.cache_clear()
 
     def test_our_own_actions_have_titles_in_english_and_german(self):
         for action in parsed(HEAD).actions.values():

@@ -108,6 +108,8 @@ class TestPlaces:
             pytest.param("when: |\n    a &&\n    b > c\n", (2, 3), (3, 7), id="block"),
             pytest.param("when: >\n    a &&\n    b > c\n", (1, 8), (1, 7), id="folded"),
             pytest.param("when: a &&\n  b > c\n", (1, 8), (1, 7), id="plain over two lines"),
+            pytest.param("when: |\n\n    a\n", (2, 1), (3, 5), id="block that begins empty"),
+            pytest.param("when: |\n\n", (1, 1), (1, 7), id="empty block"),
         ],
     )
     def test_translates_places_inside_a_text(self, text, inside, place):
@@ -196,3 +198,62 @@ class TestHostileText:
     @given(st.text(max_size=200))
     def test_never_fails_on_any_text(self, text):
         codes(text)
+
+
+class TestCrowdedDocuments:
+    """As large as a document may be, and wrong or odd all over."""
+
+    @pytest.fixture(autouse=True)
+    def _quick(self):
+        started = time.process_time()
+        yield
+        assert time.process_time() - started < 10
+
+    def test_unknown_fields_by_the_thousand(self):
+        fields = "".join(f"  aktion{i}: 1\n" for i in range(40_000))
+
+        found = codes("apiVersion: stepup/v1\n" + fields.replace("  ", ""))
+
+        assert found == ["SU010"] * 200
+
+    def test_a_warning_too_many_does_not_hide_the_error(self):
+        noise = "".join(f"  a{i}: no\n" for i in range(300))
+        text = "metadata:\n" + noise + "apiVersion: stepup/v2\n"
+
+        assert sorted(set(codes(text))) == ["SU005", "SU012"]
+
+    @pytest.mark.parametrize(
+        ("name", "entry", "count"),
+        [
+            ("rules", "{id: r%d, allow: true}", 201),
+            ("rules", "{id: r%d, allow: true}", 30_000),
+            ("tests", "{name: t%d, expect: allow}", 501),
+        ],
+    )
+    def test_more_entries_than_an_action_may_have(self, name, entry, count):
+        entries = ", ".join(entry % i for i in range(count))
+
+        assert "SU002" in codes(a_document(f"default: allow\n{name}: [{entries}]"))
+
+    @pytest.mark.parametrize(
+        ("name", "entry", "count"),
+        [
+            ("actions", "a%d: {default: allow}", 5_001),
+            ("levels", "a%d: {any_of: [totp], max_age: 5m}", 17),
+            ("guardrails", "g%d: {match: {tags: a}, require: {level: phr}}", 201),
+        ],
+    )
+    def test_more_entries_than_a_document_may_have(self, name, entry, count):
+        entries = "".join(f"  {entry % i}\n" for i in range(count))
+
+        assert codes(f"apiVersion: stepup/v1\n{name}:\n{entries}")[0] == "SU002"
+
+    def test_a_thousand_actions_below_two_hundred_guardrails(self):
+        actions = "".join(f"  a{i}: {{tags: [t], default: allow}}\n" for i in range(1000))
+        guardrails = "".join(
+            f"  g{i}: {{match: {{actions: ['a*', 'b*']}}, require: {{level: phr}}}}\n"
+            for i in range(200)
+        )
+        text = f"apiVersion: stepup/v1\nactions:\n{actions}guardrails:\n{guardrails}"
+
+        assert codes(text) == []

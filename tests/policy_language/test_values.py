@@ -52,6 +52,8 @@ def read(kind: str, value: object, **changes: object) -> object:
         (float("inf"), REFUSED),
         (2**70, REFUSED),
         ("99999999999999999999", REFUSED),
+        ("92233720368547758.07", 2**63 - 1),
+        ("92233720368547758.08", REFUSED),
         ("1,000.00", REFUSED),
         ("1_000", REFUSED),
         ("1e3", REFUSED),
