@@ -1,0 +1,53 @@
+"""Each script has a contract that it is held to by a real server, and says what it does."""
+
+import pytest
+
+from stepup.adapters.redis import scripts
+from tests.contracts import accounts, challenges, codes, spending, streams
+
+# What runs a script, and so tests it; `test_redis_state.py` runs each contract on a real server.
+CONTRACTS = {
+    "accept_step": spending.StepStoreContract,
+    "announce_change": streams.ChangesContract,
+    "append_entries": streams.OutboxContract,
+    "begin_answer": challenges.ChallengeStoreContract,
+    "begin_ceremony": challenges.ChallengeStoreContract,
+    "cancel_challenge": challenges.ChallengeStoreContract,
+    "claim_browser": challenges.ChallengeStoreContract,
+    "consume_token": spending.TokenStoreContract,
+    "finish_answer": challenges.ChallengeStoreContract,
+    "forgive_attempts": spending.AttemptStoreContract,
+    "issue_code": codes.CodeContract,
+    "open_challenge": challenges.ChallengeStoreContract,
+    "read_hash": challenges.ChallengeStoreContract,
+    "redeem_code": codes.CodeContract,
+    "remember_jti": spending.ReplayStoreContract,
+    "revoke_token": spending.TokenStoreContract,
+    "spend_attempt": spending.AttemptStoreContract,
+    "take_once": accounts.AccountStoreContract,
+}
+
+
+def test_every_script_is_held_to_a_contract():
+    assert {script.name for script in scripts.ALL} == set(CONTRACTS)
+
+
+@pytest.mark.parametrize("script", scripts.ALL, ids=lambda script: script.name)
+def test_says_what_it_takes_and_what_it_returns(script):
+    lines = script.source.splitlines()
+    assert lines[0].startswith("#!lua")
+    header = [line for line in lines[1:] if line.startswith("--")]
+    assert header[0].endswith(".")
+    assert any("KEYS[1]" in line for line in header)
+    assert any("returns" in line for line in header)
+
+
+@pytest.mark.parametrize("script", scripts.ALL, ids=lambda script: script.name)
+def test_does_one_thing_and_looks_at_no_clock(script):
+    code = [
+        line
+        for line in script.source.splitlines()[1:]
+        if line.strip() and not line.lstrip().startswith("--")
+    ]
+    assert len(code) <= 30
+    assert not any("'TIME'" in line or '"TIME"' in line for line in code)
