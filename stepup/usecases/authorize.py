@@ -186,6 +186,16 @@ async def spend_ticket(ports: Ports, ticket: Ticket, attempt: AttemptId) -> None
         raise InvalidTicketError("The ticket was redeemed before.")
 
 
+def check_code_challenge(text: str) -> None:
+    """Refuse what no code verifier could ever answer: its code would be good for nothing.
+
+    Raises:
+        InvalidRequestError: If it is not the base64url text of a SHA-256.
+    """
+    if not _CODE_CHALLENGE.fullmatch(text):
+        raise InvalidRequestError("code_challenge is malformed.")
+
+
 def _check_response_type(pushed: PushedRequest) -> None:
     if pushed.response_type is None:
         raise InvalidRequestError("response_type is missing.")
@@ -207,8 +217,7 @@ def _checked_code_challenge(pushed: PushedRequest) -> str:
         raise InvalidRequestError("code_challenge is missing.")
     if pushed.code_challenge_method != "S256":
         raise InvalidRequestError("code_challenge_method must be S256.")
-    if not _CODE_CHALLENGE.fullmatch(pushed.code_challenge):
-        raise InvalidRequestError("code_challenge is malformed.")
+    check_code_challenge(pushed.code_challenge)
     return pushed.code_challenge
 
 

@@ -80,7 +80,8 @@ def make_ticket(
 ) -> Ticket:
     """Fix what the decision asks for, for this client, subject and these values."""
     now = ports.clock.now()
-    catalogued = ports.snapshot.policy.actions[action]
+    # None when the policy was swapped meanwhile; one that no document names has no title either.
+    catalogued = ports.snapshot.policy.find(action)
     return Ticket(
         id=ports.entropy.token(16),
         client_id=caller.client_id,
@@ -88,7 +89,7 @@ def make_ticket(
         requirement=decision.requirement,
         purpose=Purpose(
             action=action,
-            title=catalogued.title,
+            title=catalogued.title if catalogued else {},
             bound=decision.bound,
             bound_digest=bound_digest(action, decision.bound),
             displayed=decision.displayed,

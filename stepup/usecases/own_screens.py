@@ -36,11 +36,14 @@ async def open_for_client(
     Raises:
         ClientNotAllowedError: If the client may not run challenges.
         InvalidTicketError: If the ticket does not hold, or is another client's.
-        InvalidRequestError: If the base identity is not proved, and the client may not assert it.
+        InvalidRequestError: If the base identity is not proved, and the client may not assert it,
+            or the code challenge is malformed.
         UnmetRequirementError: If the subject has nothing that reaches the level.
     """
     if not caller.may(Role.RP):
         raise ClientNotAllowedError
+    if request.code_challenge is not None:
+        authorize.check_code_challenge(request.code_challenge)
     ticket = authorize.read_ticket(ports, caller, request.ticket)
     if request.subject_token is not None:
         identity = await ports.upstreams.verify(request.subject_token, ports.clock.now())
