@@ -13,7 +13,7 @@ from stepup.http.problems import listed
 from tests.support.generated_docs import ROOT, command_names, pages
 
 LONGEST_FILE = 500
-LONGEST_TEST = 600  # a table of cases is one idea, however long
+LONGEST_TEST = 700  # a table of cases is one idea, however long
 LONG_FOR_A_REASON = {"stepup/ports.py": "every promise is written once, in one place"}
 OURS = ("stepup", "tests", "migrations", "docs", "deploy", "frontend", ".ci", "requirements")
 WRITTEN = {".py", ".lua", ".ts", ".css", ".html", ".md", ".yaml", ".toml", ".txt", ".json", ".sql"}
