@@ -1,0 +1,41 @@
+"""The bench runs and prints every line; what it finds out is nobody's promise here."""
+
+import json
+
+import pytest
+
+from tests.bench.__main__ import main
+
+pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.redis]
+
+OVER_HTTP = (
+    "bare loop, POST",
+    "decision, allow",
+    "decision, step-up",
+    "introspection, JWT",
+    "JWKS",
+    "full step-up, authenticator app",
+    "full step-up, passkey",
+)
+IN_TURNS = (
+    "full step-up, authenticator app",
+    "full step-up, passkey",
+    "SDK, a token's first verification",
+    "SDK, a token seen before",
+    "policy, one of 100 actions",
+    "Redis spend, client, 1 in flight",
+    "Redis spend, client, 32 in flight",
+    "Redis spend, server, 32 in flight",
+)
+
+
+def test_prints_and_writes_every_line(tmp_path, capsys):
+    figures = tmp_path / "figures.json"
+    main(["--quick", "--json", str(figures)])
+
+    begins = [line[:34].strip() for line in capsys.readouterr().out.splitlines()]
+    assert [begin for begin in begins if begin in OVER_HTTP + IN_TURNS] == [*OVER_HTTP, *IN_TURNS]
+    written = json.loads(figures.read_text())
+    assert [line["name"] for line in written["over_http"]] == list(OVER_HTTP)
+    assert [line["name"] for line in written["in_process"]] == list(IN_TURNS)
+    assert all(line["per_second"] > 0 for line in written["over_http"])
