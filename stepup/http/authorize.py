@@ -10,39 +10,39 @@ from litestar import Request, Router, get
 from litestar.di import NamedDependency
 from litestar.response import Redirect
 
+from stepup.domain import errors
 from stepup.domain.errors import InvalidRequestError
 from stepup.http.cookies import cookie, secret_in
+from stepup.http.form import read_query
+from stepup.http.openapi import problem_responses, reads_query
 from stepup.ports import Ports
 from stepup.usecases import holder
 from stepup.usecases.authorize import AUTHORIZE_PATH
 
 
-@get(AUTHORIZE_PATH, tags=["oauth"], status_code=303)
+@get(
+    AUTHORIZE_PATH,
+    tags=["oauth"],
+    status_code=303,
+    operation_class=reads_query(("client_id", "request_uri")),
+    responses=problem_responses(errors.WrongBrowserError),
+)
 async def authorize(request: Request[Any, Any, Any], ports: NamedDependency[Ports]) -> Redirect:
     """Tie the pushed request to this browser and show its challenge (RFC 9126 section 4).
 
-    Takes the query parameters `client_id` and `request_uri`; everything else was pushed.
+    Every parameter but these two was pushed, and is ignored here.
     """
-    client_id = _one(request, "client_id")
-    request_uri = _one(request, "request_uri")
-    if request_uri is None:
+    query = read_query(request)
+    if "request_uri" not in query:
         raise InvalidRequestError("Push the request first (PAR) and come with its request_uri.")
-    if client_id is None:
-        raise InvalidRequestError("client_id is missing.")
     secret = secret_in(request, ports.site, "browser") or ports.entropy.token(32)
-    challenge = await holder.claim(ports, client_id, request_uri, holder.Browser(secret))
+    challenge = await holder.claim(
+        ports, query.need("client_id"), query["request_uri"], holder.Browser(secret)
+    )
     # Set again each time: the cookie lives as long as the browser's session.
     return Redirect(
         f"/c/{challenge.id}", status_code=303, cookies=[cookie(ports.site, "browser", secret)]
     )
-
-
-def _one(request: Request[Any, Any, Any], name: str) -> str | None:
-    values = request.query_params.getall(name, [])
-    if len(values) > 1:
-        # RFC 6749 section 3.1: parameters must not be included more than once.
-        raise InvalidRequestError(f"{name} is there more than once.")
-    return values[0] if values else None
 
 
 router = Router(path="/", route_handlers=[authorize])
