@@ -5,11 +5,13 @@ from typing import Any
 
 from litestar import Litestar, Request, Response, get, post
 from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath
 
 from stepup.demo.bank_words import CURRENCY_SIGN, money, proof_in_words, when
 from stepup.demo.base_identity import BaseIdentity, PendingSignIn, SignInError
 from stepup.demo.browser import Notice, Site, first_values, origin_of, static_files
 from stepup.demo.ledger import Ledger
+from stepup.demo.network import Network
 from stepup.demo.people import PEOPLE, full_name
 from stepup.demo.sending import Sending, Settled
 from stepup.demo.sessions import Draft, Session, Sessions
@@ -147,7 +149,7 @@ def account(request: Request[Any, Any, Any], bank: NamedDependency[Bank]) -> Res
 
 @get("/transfers/{draft_id:str}", sync_to_thread=False)
 def unfinished(
-    request: Request[Any, Any, Any], bank: NamedDependency[Bank], draft_id: str
+    request: Request[Any, Any, Any], bank: NamedDependency[Bank], draft_id: FromPath[str]
 ) -> Response[Any]:
     """Show a transfer that was not made yet, as it was left."""
     session = bank.session(request)
@@ -161,7 +163,7 @@ def unfinished(
 
 @post("/transfers/{draft_id:str}", status_code=303)
 async def submit(
-    request: Request[Any, Any, Any], bank: NamedDependency[Bank], draft_id: str
+    request: Request[Any, Any, Any], bank: NamedDependency[Bank], draft_id: FromPath[str]
 ) -> Response[Any]:
     """Make a transfer, or send somebody to confirm it first."""
     session = bank.session(request)
@@ -194,7 +196,7 @@ async def callback(request: Request[Any, Any, Any], bank: NamedDependency[Bank])
 
 @get("/receipts/{booking_id:str}", sync_to_thread=False)
 def receipt(
-    request: Request[Any, Any, Any], bank: NamedDependency[Bank], booking_id: str
+    request: Request[Any, Any, Any], bank: NamedDependency[Bank], booking_id: FromPath[str]
 ) -> Response[Any]:
     """Show a transfer that was made, and what it was made on."""
     session = bank.session(request)
@@ -206,10 +208,15 @@ def receipt(
     )
 
 
-def create_bank(settings: BankSettings) -> Litestar:
+def create_bank(settings: BankSettings, network: Network | None = None) -> Litestar:
     """Make the application, the transfer service included."""
+    network = network or Network()
     base = BaseIdentity(
-        settings.idp, settings.client_id, f"{settings.origin}/signed-in", settings.api_audience
+        settings.idp,
+        client_id=settings.client_id,
+        redirect_uri=f"{settings.origin}/signed-in",
+        api_audience=settings.api_audience,
+        network=network,
     )
     su = StepUp(
         issuer=settings.issuer,
@@ -217,6 +224,8 @@ def create_bank(settings: BankSettings) -> Litestar:
         client_id=settings.client_id,
         client_secret=settings.client_secret,
         recognizes=lambda raw: base.read_access_token(raw) is not None,
+        fetcher=network.fetch,
+        transport=network.send,
     )
     ledger = Ledger()
     bank = Bank(
@@ -224,7 +233,7 @@ def create_bank(settings: BankSettings) -> Litestar:
         site=Site(settings.origin, (origin_of(settings.issuer), origin_of(settings.idp))),
         base=base,
         ledger=ledger,
-        sending=Sending(settings.origin, su),
+        sending=Sending(settings.origin, su, network),
         sessions=Sessions(),
     )
     routes = [front, sign_in, signed_in, sign_out, account, unfinished, submit, callback, receipt]
@@ -232,6 +241,7 @@ def create_bank(settings: BankSettings) -> Litestar:
         [*routes, create_router(TransferService(ledger, base), su), static_files()],
         dependencies={"bank": Provide(lambda: bank, sync_to_thread=False)},
         openapi_config=None,
+        logging_config=None,
     )
 
 

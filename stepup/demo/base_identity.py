@@ -1,6 +1,7 @@
 """The bank as a client of its identity provider: signing people in, and reading its tokens."""
 
 import asyncio
+import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,8 @@ from urllib.parse import urlencode
 import httpx2
 import jwt
 
-from stepup.sdk import Pkce, new_state
+from stepup.demo.network import Network
+from stepup.sdk import Pkce, UnavailableError, new_state
 
 LEEWAY = 5
 
@@ -42,12 +44,21 @@ class BaseLogin:
 class BaseIdentity:
     """One identity provider, seen from one client."""
 
-    def __init__(self, issuer: str, client_id: str, redirect_uri: str, api_audience: str) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        *,
+        client_id: str,
+        redirect_uri: str,
+        api_audience: str,
+        network: Network,
+    ) -> None:
         self.issuer = issuer
         self._client_id = client_id
         self._redirect_uri = redirect_uri
         self._api_audience = api_audience
-        self._keys = jwt.PyJWKClient(f"{issuer}/jwks.json", cache_keys=True, timeout=5)
+        self._network = network
+        self._keys: dict[str, jwt.PyJWK] = {}
 
     def sign_in_url(self, pending: PendingSignIn, prompt: str | None = None) -> str:
         """Return where to send the browser."""
@@ -84,11 +95,11 @@ class BaseIdentity:
             "code_verifier": pending.pkce.verifier,
         }
         try:
-            async with httpx2.AsyncClient(timeout=5) as http:
+            async with self._network.client() as http:
                 answer = await http.post(f"{self.issuer}/token", data=form)
             tokens = answer.raise_for_status().json()
             claims = await asyncio.to_thread(self._read, tokens["id_token"], self._client_id)
-        except (httpx2.HTTPError, ValueError, KeyError, jwt.PyJWTError) as error:
+        except (httpx2.HTTPError, ValueError, KeyError, jwt.PyJWTError, UnavailableError) as error:
             raise SignInError("invalid_answer") from error
         if claims.get("nonce") != pending.nonce:
             raise SignInError("invalid_nonce")
@@ -104,15 +115,14 @@ class BaseIdentity:
         try:
             claims = self._read(raw, self._api_audience)
             is_access_token = jwt.get_unverified_header(raw).get("typ") == "at+jwt"
-        except (jwt.PyJWTError, ValueError):
+        except (jwt.PyJWTError, ValueError, UnavailableError):
             return None
         return str(claims["sub"]) if is_access_token else None
 
     def _read(self, raw: str, audience: str) -> dict[str, Any]:
-        key = self._keys.get_signing_key_from_jwt(raw)
         claims: dict[str, Any] = jwt.decode(
             raw,
-            key,
+            self._key(str(jwt.get_unverified_header(raw).get("kid"))),
             algorithms=["ES256"],
             issuer=self.issuer,
             audience=audience,
@@ -120,3 +130,13 @@ class BaseIdentity:
             options={"require": ["exp", "iat", "sub", "aud", "iss"]},
         )
         return claims
+
+    def _key(self, kid: str) -> jwt.PyJWK:
+        # The demo identity provider has a new key after each start.
+        if kid not in self._keys:
+            document = json.loads(self._network.fetch(f"{self.issuer}/jwks.json"))
+            keys = jwt.PyJWKSet.from_dict(document).keys
+            self._keys = {key.key_id: key for key in keys if key.key_id}
+        if kid not in self._keys:
+            raise jwt.InvalidKeyError("the identity provider has no such key")
+        return self._keys[kid]

@@ -175,6 +175,7 @@ def create_idp(settings: IdpSettings) -> Litestar:
         [discovery, jwks, front, authorize, sign_in, token, dev_token, sign_out, static_files()],
         dependencies={"idp": Provide(lambda: idp, sync_to_thread=False)},
         openapi_config=None,
+        logging_config=None,
     )
 
 

@@ -10,6 +10,7 @@ import httpx2
 
 from stepup.demo.browser import Notice
 from stepup.demo.ledger import CURRENCY
+from stepup.demo.network import Network
 from stepup.demo.sessions import Draft, Session
 from stepup.demo.transfers import ACTION, WITH_SECOND_FACTOR, requirement_for
 from stepup.sdk import (
@@ -38,9 +39,10 @@ class Settled:
 class Sending:
     """The way of a transfer through the bank."""
 
-    def __init__(self, origin: str, su: StepUp) -> None:
+    def __init__(self, origin: str, su: StepUp, network: Network) -> None:
         self._origin = origin
         self._su = su
+        self._network = network
 
     async def submit(self, session: Session, draft: Draft, form: Mapping[str, str]) -> Settled:
         """Take a filled-in form; ask whether it may go through as it is."""
@@ -105,7 +107,7 @@ class Sending:
         order = _values(draft) | {"reference": draft.reference}
         headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": draft.id}
         try:
-            async with httpx2.AsyncClient(timeout=15) as http:
+            async with self._network.client() as http:
                 answer = await http.post(
                     f"{self._origin}/api/transfers", json=order, headers=headers
                 )
