@@ -14,6 +14,7 @@ from stepup.domain.errors import (
     ChallengeNotFoundError,
     ChallengeNotPendingError,
     InvalidRequestError,
+    UnmetRequirementError,
     WrongBrowserError,
 )
 from stepup.domain.ids import ChallengeId, ClientId, Handle
@@ -105,11 +106,13 @@ async def find_pending(ports: Ports, challenge_id: ChallengeId, holder: Holder) 
 def answerable_methods(ports: Ports, challenge: Challenge) -> tuple[Method, ...]:
     """Return the methods that bring this challenge nearer to its level and have tries left."""
     authorization: Authorization = challenge.authorization
+    try:
+        level = level_of(ports, authorization)
+    except UnmetRequirementError:
+        # A new policy has dropped the level: the page says so, and can still be left.
+        return ()
     planned = usable_methods(
-        authorization.requirement,
-        level_of(ports, authorization),
-        challenge.authenticators,
-        challenge.passed,
+        authorization.requirement, level, challenge.authenticators, challenge.passed
     )
     return tuple(method for method in planned if challenge.tries_left(method))
 

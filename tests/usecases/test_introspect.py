@@ -1,0 +1,179 @@
+"""What becomes of a token: introspected, consumed once, revoked."""
+
+import asyncio
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from stepup.domain.audit import AuditKind
+from stepup.domain.client import Role
+from stepup.domain.errors import (
+    ClientNotAllowedError,
+    TokenAlreadyConsumedError,
+    TokenNotConsumableError,
+)
+from stepup.domain.ids import AttemptId
+from stepup.usecases import introspect
+from tests.support.builders import an_attempt
+from tests.support.world import World
+from tests.usecases.steps import issued, kinds, last_audited
+
+REUSABLE = """
+apiVersion: stepup/v1
+actions:
+  payments.transfer:
+    default: {level: urn:stepup:acr:2}
+"""
+
+
+async def use(world: World, token: str, attempt: AttemptId | None = None, **expected: str):
+    fields: dict = {"expected_action": None, "expected_digest": None}
+    return await introspect.consume(
+        world.ports, world.bank, token, attempt or an_attempt(), **fields | expected
+    )
+
+
+@pytest.fixture
+async def world() -> World:
+    world = World()
+    await world.enroll_app()
+    return world
+
+
+@pytest.fixture
+async def token(world: World) -> str:
+    return (await issued(world)).text
+
+
+async def test_an_active_token_tells_its_claims(world: World, token: str):
+    claims = await introspect.introspect(world.ports, world.bank, token)
+
+    assert claims["acr"] == "urn:stepup:acr:2"
+    assert claims["sub"] == "alice"
+    assert claims["client_id"] == "bank"
+
+
+async def test_introspection_changes_nothing(world: World, token: str):
+    before = await kinds(world.ports)
+    for _ in range(3):
+        assert await introspect.introspect(world.ports, world.bank, token)
+
+    assert await kinds(world.ports) == before
+
+
+@pytest.mark.parametrize("text", ["", "x", "a.b.c", "é"])
+async def test_what_is_no_token_is_not_active(world: World, text: str):
+    assert await introspect.introspect(world.ports, world.bank, text) is None
+
+
+@pytest.mark.parametrize(("seconds", "active"), [(119, True), (120, False)])
+async def test_a_token_ends_on_time(world: World, token: str, seconds: int, active: bool):
+    world.clock.advance(timedelta(seconds=seconds))
+
+    assert (await introspect.introspect(world.ports, world.bank, token) is not None) is active
+
+
+@pytest.mark.parametrize(
+    ("audiences", "roles", "active"),
+    [
+        (("bank-api",), {Role.RS}, True),
+        (("bank-api",), {Role.PEP, Role.RP}, False),
+        (("shop-api",), {Role.RS}, False),
+    ],
+    ids=["its audience", "not a resource server", "another audience"],
+)
+async def test_a_token_is_known_to_its_own_parties_only(
+    world: World, token: str, audiences: tuple[str, ...], roles: set[Role], active: bool
+):
+    other = world.add_client("api", audiences=audiences, roles=frozenset(roles))
+
+    assert (await introspect.introspect(world.ports, other, token) is not None) is active
+
+
+# --- consume ----------------------------------------------------------------------------------
+
+
+async def test_of_twenty_concurrent_callers_one_consumes(world: World, token: str):
+    results = await asyncio.gather(*(use(world, token) for _ in range(20)), return_exceptions=True)
+
+    assert sum(isinstance(r, dict) for r in results) == 1
+    assert sum(isinstance(r, TokenAlreadyConsumedError) for r in results) == 19
+    assert (await kinds(world.ports)).count(AuditKind.TOKEN_CONSUMED) == 1
+
+
+async def test_a_consumed_token_says_when_and_is_not_active_any_more(world: World, token: str):
+    claims = await use(world, token)
+
+    assert claims["consumed_at"] == int(world.clock.now().timestamp())
+    assert await introspect.introspect(world.ports, world.bank, token) is None
+    event = await last_audited(world.ports, AuditKind.TOKEN_CONSUMED)
+    assert event.details == {"jti": claims["jti"]}
+
+
+async def test_the_same_attempt_gets_the_same_answer(world: World, token: str):
+    attempt = AttemptId("attempt-1")
+    first = await use(world, token, attempt)
+    world.clock.advance(timedelta(seconds=5))
+
+    assert await use(world, token, attempt) == first
+
+
+@pytest.mark.parametrize(
+    "expected", [{"expected_action": "payments.cancel"}, {"expected_digest": "other"}]
+)
+async def test_a_question_about_something_else_burns_nothing(
+    world: World, token: str, expected: dict
+):
+    with pytest.raises(TokenNotConsumableError):
+        await use(world, token, **expected)
+
+    assert await use(world, token, expected_action="payments.transfer")
+
+
+async def test_a_token_that_is_not_once_only_cannot_be_consumed():
+    world = World(document=REUSABLE)
+    await world.enroll_app()
+    got = await issued(world)
+
+    with pytest.raises(TokenNotConsumableError):
+        await use(world, got.text)
+    assert await introspect.introspect(world.ports, world.bank, got.text)
+
+
+async def test_a_client_that_is_no_resource_server_may_not_consume(world: World, token: str):
+    world.bank = msgspec.structs.replace(world.bank, roles=frozenset({Role.RP}))
+
+    with pytest.raises(ClientNotAllowedError):
+        await use(world, token)
+
+
+async def test_a_stranger_s_token_cannot_be_consumed(world: World, token: str):
+    shop = world.add_client("shop", audiences=("shop-api",))
+
+    with pytest.raises(TokenNotConsumableError):
+        await introspect.consume(
+            world.ports, shop, token, an_attempt(), expected_action=None, expected_digest=None
+        )
+    assert await use(world, token)
+
+
+# --- revoke -----------------------------------------------------------------------------------
+
+
+async def test_a_revoked_token_is_not_active_and_cannot_be_consumed(world: World, token: str):
+    await introspect.revoke(world.ports, world.bank, token)
+
+    assert await introspect.introspect(world.ports, world.bank, token) is None
+    with pytest.raises(TokenNotConsumableError):
+        await use(world, token)
+    assert AuditKind.TOKEN_REVOKED in await kinds(world.ports)
+
+
+async def test_revoking_what_is_no_token_of_the_caller_does_nothing(world: World, token: str):
+    shop = world.add_client("shop", audiences=("shop-api",))
+    await introspect.revoke(world.ports, shop, token)
+    await introspect.revoke(world.ports, world.bank, "garbage")
+
+    assert await introspect.introspect(world.ports, world.bank, token)
+    assert AuditKind.TOKEN_REVOKED not in await kinds(world.ports)

@@ -1,0 +1,195 @@
+"""Codes become tokens: once, and the same attempt gets the same token."""
+
+import asyncio
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from stepup.crypto import tokens
+from stepup.domain.audit import AuditKind
+from stepup.domain.binding import bound_digest
+from stepup.domain.client import Role
+from stepup.domain.errors import (
+    ClientNotAllowedError,
+    CodeReplayedError,
+    InvalidGrantError,
+    InvalidRequestError,
+    StepUpError,
+)
+from stepup.domain.ids import AttemptId
+from stepup.usecases import introspect, redeem
+from tests.support.builders import an_attempt
+from tests.support.world import BANK_CALLBACK, PKCE_VERIFIER, World
+from tests.usecases.steps import audited, code, issued, kinds, last_audited, redeemed
+
+
+@pytest.fixture
+async def world() -> World:
+    world = World()
+    await world.enroll_app()
+    return world
+
+
+async def test_the_token_says_what_was_approved(world: World):
+    got = await issued(world)
+
+    token = got.token
+    assert token.subject == world.subject()
+    assert token.acr == "urn:stepup:acr:2"
+    assert token.amr == ("otp",)
+    assert token.auth_time == world.clock.now()
+    assert token.action == "payments.transfer"
+    assert token.bound_digest == bound_digest(
+        "payments.transfer", {"amount": "500.00", "payee": "ACME"}
+    )
+    assert token.once
+    assert token.audience == "bank-api"
+    assert token.expires_at - token.issued_at == timedelta(seconds=120)
+    assert got.expires_in == 120
+    assert got.text not in repr(got)
+
+
+async def test_the_text_verifies_as_the_token(world: World):
+    got = await issued(world)
+    read = tokens.read_elevated(got.text, world.keyring, world.site, world.clock.now())
+
+    assert read == got.token
+
+
+async def test_the_token_is_audited_by_its_identifier(world: World):
+    got = await issued(world)
+    event = await last_audited(world.ports, AuditKind.TOKEN_ISSUED)
+
+    assert event.details == {"jti": got.token.id, "acr": "urn:stepup:acr:2", "repeated": False}
+    assert all(got.text not in str(e) for e in await audited(world.ports))
+
+
+async def test_of_twenty_concurrent_redemptions_one_gets_the_token(world: World):
+    text = await code(world)
+    results = await asyncio.gather(
+        *(redeemed(world, text) for _ in range(20)), return_exceptions=True
+    )
+
+    assert sum(isinstance(r, redeem.Issued) for r in results) == 1
+    assert sum(isinstance(r, CodeReplayedError) for r in results) == 19
+
+
+async def test_the_same_attempt_gets_the_same_token(world: World):
+    text, attempt = await code(world), AttemptId("attempt-1")
+    first = await redeemed(world, text, attempt=attempt)
+    world.clock.advance(timedelta(seconds=20))
+    again = await redeemed(world, text, attempt=attempt)
+
+    assert again.token == first.token
+    assert again.repeated
+    assert again.expires_in == first.expires_in - 20
+
+
+async def test_twenty_requests_of_one_attempt_get_one_token(world: World):
+    text, attempt = await code(world), AttemptId("attempt-1")
+    results = await asyncio.gather(*(redeemed(world, text, attempt=attempt) for _ in range(20)))
+
+    assert len({r.token.id for r in results}) == 1
+
+
+async def test_a_replayed_code_revokes_what_it_gave(world: World):
+    text = await code(world)
+    got = await redeemed(world, text)
+    assert await introspect.introspect(world.ports, world.bank, got.text)
+    with pytest.raises(CodeReplayedError):
+        await redeemed(world, text)
+
+    assert await introspect.introspect(world.ports, world.bank, got.text) is None
+    event = await last_audited(world.ports, AuditKind.CODE_REPLAYED)
+    assert event.details == {"jti": got.token.id}
+    assert event.client_id == "bank"
+
+
+async def test_a_revoked_token_stays_revoked_when_its_own_attempt_comes_again(world: World):
+    text, attempt = await code(world), AttemptId("attempt-1")
+    await redeemed(world, text, attempt=attempt)
+    with pytest.raises(CodeReplayedError):
+        await redeemed(world, text)
+    again = await redeemed(world, text, attempt=attempt)
+
+    assert await introspect.introspect(world.ports, world.bank, again.text) is None
+
+
+@pytest.mark.parametrize(("seconds", "good"), [(59, True), (60, False)])
+async def test_a_code_lives_one_minute(world: World, seconds: int, good: bool):
+    text = await code(world)
+    world.clock.advance(timedelta(seconds=seconds))
+    if good:
+        assert await redeemed(world, text)
+        return
+
+    with pytest.raises(InvalidGrantError):
+        await redeemed(world, text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"redirect_uri": None}, InvalidGrantError),
+        ({"redirect_uri": f"{BANK_CALLBACK}/"}, InvalidGrantError),
+        ({"code_verifier": None}, InvalidGrantError),
+        ({"code_verifier": "a" * 43}, InvalidGrantError),
+        ({"code_verifier": "short"}, InvalidRequestError),
+        ({"code_verifier": "ü" * 43}, InvalidRequestError),
+    ],
+)
+async def test_a_code_is_bound_to_what_it_was_issued_for(
+    world: World, changes: dict, error: type[StepUpError]
+):
+    text = await code(world)
+    with pytest.raises(error):
+        await redeemed(world, text, **changes)
+
+    # A refused try spends nothing.
+    assert await redeemed(world, text)
+
+
+async def test_a_stolen_code_is_of_no_use_to_another_client(world: World):
+    text = await code(world)
+    shop = world.add_client("shop", redirect_uris=(BANK_CALLBACK,))
+
+    with pytest.raises(InvalidGrantError):
+        await redeem.redeem(
+            world.ports,
+            shop,
+            text,
+            an_attempt(),
+            redirect_uri=BANK_CALLBACK,
+            code_verifier=PKCE_VERIFIER,
+        )
+    assert await redeemed(world, text)
+
+
+@pytest.mark.parametrize("text", ["", "x", "r1.x", "r1.unknown.secret", "r1.a.b" * 100, "ü.a.b"])
+async def test_what_is_no_code_is_refused(world: World, text: str):
+    with pytest.raises(InvalidGrantError):
+        await redeemed(world, text)
+
+
+async def test_a_guessed_code_of_a_known_challenge_is_refused(world: World):
+    text = await code(world)
+
+    with pytest.raises(InvalidGrantError):
+        await redeemed(world, text.rpartition(".")[0] + ".guess")
+    assert AuditKind.CODE_REPLAYED not in await kinds(world.ports)
+
+
+async def test_a_client_without_challenges_may_not_redeem(world: World):
+    text = await code(world)
+    world.bank = msgspec.structs.replace(world.bank, roles=frozenset({Role.RS}))
+
+    with pytest.raises(ClientNotAllowedError):
+        await redeemed(world, text)
+
+
+async def test_an_identifier_names_the_challenge_and_is_computed(world: World):
+    got = await issued(world)
+
+    assert got.token.id.startswith(got.token.challenge_id)
+    assert got.token.id == redeem.token_id(world.keyring, got.token.challenge_id)
