@@ -1,1 +1,17 @@
-export {};
+// The script of every page: it only enhances forms that the server understands without it.
+
+import { offerCopies, offerDownload, offerPrint } from "./copies";
+import { startCountdown } from "./countdown";
+import { submitOnce } from "./once";
+import { all, first } from "./page";
+import { offerPasskey } from "./passkey";
+import { tellPasswordManager } from "./signals";
+
+for (const form of all<HTMLFormElement>("form[data-su-once]")) submitOnce(form);
+for (const form of all<HTMLFormElement>("form[data-su-passkey]")) offerPasskey(form);
+for (const time of all("[data-su-countdown]")) startCountdown(time);
+offerCopies();
+offerDownload();
+offerPrint();
+void tellPasswordManager();
+first<HTMLAnchorElement>("a[data-su-continue]")?.click();
