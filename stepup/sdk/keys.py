@@ -17,7 +17,11 @@ from threading import Lock, Thread
 from time import monotonic
 from typing import Any
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
@@ -96,9 +100,9 @@ class KeySet:
     def load(self, document: bytes) -> None:
         """Take keys from a JWKS document, as after fetching it."""
         keys = _parse(document, self._algorithms)
-        if not self._keys.keys() <= keys.keys():
+        before, self._keys = self._keys, keys
+        if not before.keys() <= keys.keys():
             self.version += 1
-        self._keys = keys
         self._fetched_at = self._clock()
         self._failed_at = None
 
@@ -186,5 +190,24 @@ def _usable(member: object, algorithms: frozenset[str]) -> VerifyingKey | None:
     key: Any = jwk.key
     if isinstance(key, RSAPublicKey) and key.key_size < _MIN_RSA_BITS:
         return None
+    if isinstance(key, EllipticCurvePublicKey):
+        return VerifyingKey(kid, alg, _es256(key))
     check: Any = jwk.Algorithm.verify
     return VerifyingKey(kid, alg, lambda message, signature: check(message, key, signature))
+
+
+def _es256(key: EllipticCurvePublicKey) -> Callable[[bytes, bytes], bool]:
+    """Do what PyJWT does for the algorithm of nearly every token, without making objects anew."""
+    algorithm = ECDSA(SHA256())
+
+    def verify(message: bytes, signature: bytes) -> bool:
+        if len(signature) != 64:
+            return False
+        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+        try:
+            key.verify(encode_dss_signature(r, s), message, algorithm)
+        except InvalidSignature:
+            return False
+        return True
+
+    return verify

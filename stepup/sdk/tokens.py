@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import time
+from typing import NamedTuple
 
 from stepup.sdk.errors import InvalidToken
 
 CLOCK_LEEWAY = 5
 """How many seconds two hosts' clocks may differ; no other service's clock is trusted further."""
+
+_moment = datetime.fromtimestamp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +46,17 @@ class VerifiedToken:
         return max(0, int(self.expires_at.timestamp() - time()))
 
 
+class Times(NamedTuple):
+    """The claims that are compared with the clock each time."""
+
+    not_before: int
+    expires_at: int
+    auth_time: int
+
+
 def read_claims(
     raw: str, claims: Mapping[str, object], issuer: str, audience: str
-) -> VerifiedToken:
+) -> tuple[VerifiedToken, Times]:
     """Check the form of every claim and who the token is from and for.
 
     Raises:
@@ -60,11 +71,13 @@ def read_claims(
         # Taking a sender-constrained token as a bearer token would undo what it is for.
         raise InvalidToken("the token is bound to a key, which is not supported yet")
     issued_at, expires_at = _seconds(claims, "iat"), _seconds(claims, "exp")
+    auth_time = _seconds(claims, "auth_time")
+    not_before = max(issued_at, _seconds(claims, "nbf")) if "nbf" in claims else issued_at
     if issued_at >= expires_at:
         raise InvalidToken("the token expires before it was issued")
     subject_issuer, subject_sub = _subject_id(claims)
     action, digest, once = _approved(claims)
-    return VerifiedToken(
+    token = VerifiedToken(
         raw=raw,
         jti=_text(claims, "jti"),
         subject=_text(claims, "sub"),
@@ -74,15 +87,16 @@ def read_claims(
         audience=audience,
         level=_text(claims, "acr"),
         methods=_methods(claims),
-        auth_time=_moment(_seconds(claims, "auth_time")),
-        issued_at=_moment(issued_at),
-        expires_at=_moment(expires_at),
+        auth_time=_moment(auth_time, UTC),
+        issued_at=_moment(issued_at, UTC),
+        expires_at=_moment(expires_at, UTC),
         txn=_text(claims, "txn"),
         action=action,
         bound_digest=digest,
         once=once,
         scope=_text(claims, "scope") if "scope" in claims else None,
     )
+    return token, Times(not_before, expires_at, auth_time)
 
 
 def _text(claims: Mapping[str, object], name: str) -> str:
@@ -100,10 +114,6 @@ def _seconds(claims: Mapping[str, object], name: str) -> int:
     return value
 
 
-def _moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
 def _methods(claims: Mapping[str, object]) -> tuple[str, ...]:
     value = claims.get("amr")
     if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
@@ -112,13 +122,13 @@ def _methods(claims: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _subject_id(claims: Mapping[str, object]) -> tuple[str | None, str | None]:
-    match claims.get("sub_id"):
-        case None if "sub_id" not in claims:
-            return None, None
-        case {"format": "iss_sub", "iss": str(issuer), "sub": str(sub)} if issuer and sub:
-            return issuer, sub
-        case _:
-            raise InvalidToken("the claim sub_id is malformed")
+    if "sub_id" not in claims:
+        return None, None
+    value = claims["sub_id"]
+    # RFC 9493 section 3.2.3.
+    if not isinstance(value, dict) or value.get("format") != "iss_sub":
+        raise InvalidToken("the claim sub_id is malformed")
+    return _text(value, "iss"), _text(value, "sub")
 
 
 def _approved(claims: Mapping[str, object]) -> tuple[str | None, str | None, bool]:

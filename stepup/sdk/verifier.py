@@ -10,9 +10,9 @@ import json
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from threading import Lock
 from time import time
+from typing import NamedTuple
 
 from stepup.sdk.binding import digest_of
 from stepup.sdk.errors import InvalidToken, StepUpRequired
@@ -23,11 +23,12 @@ from stepup.sdk.tokens import CLOCK_LEEWAY, VerifiedToken, read_claims
 TOKEN_TYPE = "at+jwt"  # noqa: S105  a media type, no secret
 MAX_TOKEN_LENGTH = 8192
 SEEN_TOKENS = 8192
+SEEN_HEADERS = 64
+_scan = json.JSONDecoder().raw_decode
 _FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII).fullmatch
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(NamedTuple):
     """A token whose signature and claims were verified, with what is compared each time."""
 
     token: VerifiedToken
@@ -37,11 +38,9 @@ class _Seen:
     rank: int
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
-    """A token taken apart, not verified yet."""
+class _Header(NamedTuple):
+    """What a token's header says; tokens of one key share it."""
 
-    raw: str
     kid: str
     alg: str
 
@@ -64,6 +63,7 @@ class Verifier:
         self._ranks = {level: rank for rank, level in enumerate(levels)}
         self._clock = clock
         self._seen: dict[bytes, _Seen] = {}
+        self._headers: dict[str, _Header] = {}
         self._keys_version = keys.version
         self._adding = Lock()
 
@@ -87,7 +87,8 @@ class Verifier:
             BindingError: If a bound value is missing or has no exact form.
             UnavailableError: If the issuer's keys are unknown and cannot be fetched.
         """
-        seen = self._recall(raw) or self._learn(raw)
+        name = _name(raw)
+        seen = self._recall(name) or self._learn(raw, name)
         self._require(seen, requirement, values)
         return seen.token
 
@@ -98,58 +99,60 @@ class Verifier:
             InvalidToken: If it is not a valid token.
             UnavailableError: If the issuer's keys are unknown and cannot be fetched.
         """
-        return (self._recall(raw) or self._learn(raw)).token
+        name = _name(raw)
+        return (self._recall(name) or self._learn(raw, name)).token
 
     def has_key_for(self, raw: str) -> bool:
         """Say whether `raw` can be verified without asking the issuer for keys."""
-        if self._recall(raw) is not None:
+        if self._recall(_name(raw)) is not None:
             return True
-        return self.keys.peek(_parse(raw).kid) is not None
+        return self.keys.peek(_parse_header(raw).kid) is not None
 
-    def _recall(self, raw: str) -> _Seen | None:
-        if not isinstance(raw, str):
-            raise InvalidToken("the token is not text")
+    def _recall(self, name: bytes) -> _Seen | None:
         if self._keys_version != self.keys.version:
             self._keys_version, self._seen = self.keys.version, {}
-        seen = self._seen.get(_name(raw))
+        seen = self._seen.get(name)
         if seen is not None and not seen.not_before <= self._clock() < seen.expires_at:
             raise InvalidToken("the token has expired")
         return seen
 
-    def _learn(self, raw: str) -> _Seen:
-        parsed = _parse(raw)
-        key = self.keys.find(parsed.kid)
+    def _learn(self, raw: str, name: bytes) -> _Seen:
+        version = self.keys.version
+        header = self._headers.get(raw[: raw.find(".")]) or _parse_header(raw)
+        key = self.keys.find(header.kid)
         if key is None:
             raise InvalidToken("the token's key is not one of the issuer's")
-        claims = _signed_claims(parsed, key)
-        token = read_claims(raw, claims, self.issuer, self.audience)
+        claims = _signed_claims(raw, header, key)
+        token, times = read_claims(raw, claims, self.issuer, self.audience)
+        now = self._clock()
+        if now >= times.expires_at:
+            raise InvalidToken("the token has expired")
+        if now < times.not_before - CLOCK_LEEWAY:
+            raise InvalidToken("the token is not valid yet")
+        if now < times.auth_time - CLOCK_LEEWAY:
+            raise InvalidToken("the authentication lies in the future")
         seen = _Seen(
             token=token,
-            not_before=max(_second(token.issued_at.timestamp()), _not_before(claims))
-            - CLOCK_LEEWAY,
-            expires_at=_second(token.expires_at.timestamp()),
-            auth_time=_second(token.auth_time.timestamp()),
+            not_before=times.not_before - CLOCK_LEEWAY,
+            expires_at=times.expires_at,
+            auth_time=times.auth_time,
             rank=self._ranks.get(token.level, -1),
         )
-        now = self._clock()
-        if now >= seen.expires_at:
-            raise InvalidToken("the token has expired")
-        if now < seen.not_before:
-            raise InvalidToken("the token is not valid yet")
-        if now < seen.auth_time - CLOCK_LEEWAY:
-            raise InvalidToken("the authentication lies in the future")
-        self._remember(raw, seen)
+        self._remember(raw, name, header, seen, version)
         return seen
 
-    def _remember(self, raw: str, seen: _Seen) -> None:
+    def _remember(self, raw: str, name: bytes, header: _Header, seen: _Seen, version: int) -> None:
         with self._adding:
+            if version != self.keys.version:
+                return  # The key may have been taken back while we were verifying with it.
             if len(self._seen) >= SEEN_TOKENS:
                 now = self._clock()
-                living = {name: s for name, s in self._seen.items() if now < s.expires_at}
+                living = [(name, s) for name, s in self._seen.items() if now < s.expires_at]
                 # Still full of living tokens: forget the oldest half, they only cost a signature.
-                keep = list(living.items())[-SEEN_TOKENS // 2 :]
-                self._seen = dict(keep)
-            self._seen[_name(raw)] = seen
+                self._seen = dict(living[-SEEN_TOKENS // 2 :])
+            self._seen[name] = seen
+            if len(self._headers) < SEEN_HEADERS:
+                self._headers[raw[: raw.find(".")]] = header
 
     def _require(
         self, seen: _Seen, requirement: Requirement, values: Mapping[str, object] | None
@@ -192,28 +195,18 @@ def _require_same_deed(
         raise InvalidToken("the token is for one use, but the requirement does not say once=True")
 
 
-def _name(raw: str) -> bytes:
-    # A digest, so that a dump of our memory holds fewer tokens.
-    return hashlib.sha256(raw.encode(errors="replace")).digest()
+def _name(raw: object) -> bytes:
+    if not isinstance(raw, str) or len(raw) > MAX_TOKEN_LENGTH:
+        raise InvalidToken("the token is not text, or too long")
+    try:
+        # A digest, so that a dump of our memory holds fewer tokens.
+        return hashlib.sha256(raw.encode()).digest()
+    except UnicodeEncodeError:
+        raise InvalidToken("the token is not text") from None
 
 
-def _second(timestamp: float) -> int:
-    return int(timestamp)
-
-
-def _not_before(claims: Mapping[str, object]) -> int:
-    if "nbf" not in claims:
-        return 0
-    value = claims["nbf"]
-    if type(value) is not int:
-        raise InvalidToken("the claim nbf is malformed")
-    return value
-
-
-def _parse(raw: str) -> Parsed:
-    if len(raw) > MAX_TOKEN_LENGTH or not _FORM(raw):
-        raise InvalidToken("the token is not a signed JWT")
-    header = _object(raw[: raw.index(".")], "header")
+def _parse_header(raw: str) -> _Header:
+    header = _object(raw[: raw.find(".")], "header")
     # Exactly this type: an ID token of the same issuer must never pass for an access token.
     if header.get("typ") != TOKEN_TYPE:
         raise InvalidToken("the token is not an access token")
@@ -223,24 +216,27 @@ def _parse(raw: str) -> Parsed:
     kid, alg = header.get("kid"), header.get("alg")
     if not isinstance(kid, str) or not isinstance(alg, str):
         raise InvalidToken("the token does not name its key")
-    return Parsed(raw, kid, alg)
+    return _Header(kid, alg)
 
 
-def _signed_claims(parsed: Parsed, key: VerifyingKey) -> dict[str, object]:
-    if parsed.alg != key.alg:
+def _signed_claims(raw: str, header: _Header, key: VerifyingKey) -> dict[str, object]:
+    if not _FORM(raw):
+        raise InvalidToken("the token is not a signed JWT")
+    if header.alg != key.alg:
         raise InvalidToken("the token's algorithm is not its key's")
-    message, _, signature = parsed.raw.rpartition(".")
+    message, _, signature = raw.rpartition(".")
     if not key.verify(message.encode(), _bytes(signature)):
         raise InvalidToken("the signature does not fit")
-    return _object(message[message.index(".") + 1 :], "payload")
+    return _object(message[message.find(".") + 1 :], "payload")
 
 
 def _object(part: str, what: str) -> dict[str, object]:
     try:
-        value = json.loads(_bytes(part))
+        text = _bytes(part).decode()
+        value, end = _scan(text)
     except (ValueError, RecursionError):
         raise InvalidToken(f"the token's {what} is not JSON") from None
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or end != len(text):
         raise InvalidToken(f"the token's {what} is not an object")
     return value
 
