@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -19,6 +20,8 @@ DIGEST_BYTES = 32
 _CODE_VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 
 
+# A handful of purposes for each root that a process ever holds; every request needs one of them.
+@lru_cache(maxsize=64)
 def derive(root: bytes, purpose: str) -> bytes:
     """Derive the key of one purpose from the root secret (HKDF-SHA256, RFC 5869)."""
     # The root is uniformly random already, so RFC 5869 section 3.1 needs no salt.
