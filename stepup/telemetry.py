@@ -8,6 +8,7 @@ import logging
 import re
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -171,6 +172,8 @@ _SECRET_TEXT = re.compile(
     r"|(?<=://)[^/@\s:]*:[^/@\s]+(?=@)"
     r"|\b[a-z0-9]+\.[\w-]{22}\.[\w-]{20,}"
 )
+# One character, a dot, 22, a dot, 20: the last alternative of the pattern.
+_SHORTEST_HANDLE = 45
 _HIDDEN = "***"
 
 
@@ -210,15 +213,26 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mappi
 
 
 def _redacted(key: str, value: Any) -> Any:
-    if key.lower().replace("-", "_") in _SECRET_KEYS:
+    if _is_secret(key):
         return _HIDDEN
     if isinstance(value, str):
-        return _SECRET_TEXT.sub(_HIDDEN, value)
+        return _SECRET_TEXT.sub(_HIDDEN, value) if _may_hold_secret(value) else value
     if isinstance(value, Mapping):
         return {str(name): _redacted(str(name), inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_redacted("", inner) for inner in value]
     return value
+
+
+# Our own keys are few; a library's are not many more.
+@lru_cache(maxsize=1024)
+def _is_secret(key: str) -> bool:
+    return key.lower().replace("-", "_") in _SECRET_KEYS
+
+
+def _may_hold_secret(text: str) -> bool:
+    """Spare an ordinary value the search; whatever the pattern finds has one of these marks."""
+    return "eyJ" in text or "@" in text or len(text) >= _SHORTEST_HANDLE
 
 
 def _as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
