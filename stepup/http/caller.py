@@ -34,8 +34,10 @@ async def provide_caller(request: AnyRequest, ports: NamedDependency[Ports]) -> 
     return await _authenticated(request, ports, basic_credentials(request))
 
 
-async def provide_form(request: AnyRequest) -> Form:
+async def provide_form(request: AnyRequest, ports: NamedDependency[Ports]) -> Form:  # noqa: ARG001  see below
     """Read the form of an OAuth endpoint."""
+    # It asks for the ports so as to come after them: what Litestar could provide at the same time
+    # it provides in a task group, and that costs more than the form.
     return await read_form(request)
 
 
