@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from litestar import Litestar, Router
+from litestar.datastructures import State
 from litestar.di import Provide
 
 from stepup.http import (
@@ -84,6 +85,8 @@ def create_app(
             "form": Provide(provide_form),
             "form_caller": Provide(provide_form_caller),
         },
+        # For guards, which are given no dependencies.
+        state=State({"ports": ports}),
         exception_handlers={Exception: ErrorForms(page_errors)},
         # The stores are open before they are asked how they are.
         lifespan=[*lifespan, readiness.watch],

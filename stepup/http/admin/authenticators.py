@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Router, delete, get, post
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from stepup.domain import errors
 from stepup.domain.authenticator import Authenticator
 from stepup.domain.ids import AuthenticatorId, Subject
-from stepup.http.caller import require_admin
+from stepup.http.admin.gate import administrators_only
 from stepup.http.json_body import read_json
 from stepup.http.openapi import ADMIN_SECURITY, problem_responses, reads_json
 from stepup.ports import Ports
@@ -123,5 +123,5 @@ def _document(authenticator: Authenticator) -> AuthenticatorDocument:
 router = Router(
     path="/v1/admin/subjects/{subject:str}/authenticators",
     route_handlers=[provision_authenticator, list_authenticators, remove_authenticator],
-    dependencies={"administrator": Provide(require_admin)},
+    guards=[administrators_only],
 )

@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, Router, get, put
-from litestar.di import NamedDependency, Provide
+from litestar.di import NamedDependency
 
 from stepup.domain import errors
 from stepup.domain.errors import InvalidRequestError
-from stepup.http.caller import require_admin
+from stepup.http.admin.gate import administrators_only
 from stepup.http.middleware import reads_up_to
 from stepup.http.openapi import ADMIN_SECURITY, problem_responses
 from stepup.ports import PolicyVersion, Ports
@@ -82,5 +82,5 @@ def _tag(version: PolicyVersion) -> str:
 router = Router(
     path="/v1/admin/policy",
     route_handlers=[show_policy, activate_policy],
-    dependencies={"administrator": Provide(require_admin)},
+    guards=[administrators_only],
 )
