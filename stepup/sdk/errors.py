@@ -5,7 +5,7 @@ see a plain RFC 6750 answer and only holders of a good token see the challenge (
 """
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, ClassVar
 
 from stepup.sdk.requirement import Requirement
@@ -206,11 +206,6 @@ class UnavailableError(ServiceError):
     def headers(self) -> dict[str, str]:
         """Say when to come back."""
         return super().headers | {"Retry-After": str(self.retry_after)}
-
-
-def as_mapping(value: object) -> Mapping[str, object] | None:
-    """Return `value` if it is a JSON object."""
-    return value if isinstance(value, dict) else None
 
 
 def _quoted(text: str) -> str:

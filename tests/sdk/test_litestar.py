@@ -84,6 +84,32 @@ def test_a_route_that_forgot_its_guard_gets_no_token(routes):
         assert client.get("/open").status_code == 500
 
 
+def test_a_requirement_may_depend_on_the_values(issuer, sdk_clock):
+    su = a_stepup(issuer, sdk_clock, client_id="rs", client_secret="s", transport=accept)
+
+    def choose(values):
+        return TRANSFER if float(values["amount"]) > 100 else None
+
+    @post("/payments", guards=[step_up(su, choose, among=[TRANSFER])])
+    async def pay(request: Request) -> str:
+        return "stepped up" if request.state.get("stepup") else "as it was"
+
+    with TestClient(Litestar([pay], exception_handlers=exception_handlers)) as client:
+        small = client.post("/payments", json={"amount": "5.00"}, headers=bearing("base-token"))
+        large = client.post("/payments", json=VALUES, headers=bearing(issuer.mint()))
+        weak = client.post("/payments", json=VALUES, headers=bearing("base-token"))
+        none = client.post("/payments", json={"amount": "5.00"})
+
+    assert [small.text, large.text] == ["as it was", "stepped up"]
+    assert [weak.status_code, none.status_code] == [401, 401]
+
+
+def accept(request):
+    return HttpAnswer(200, {}, b'{"active": true}')
+
+
 def test_a_level_that_is_not_on_the_ladder_stops_the_start(su):
     with pytest.raises(ValueError, match="levels"):
         step_up(su, Requirement("a", level="gold"))
+    with pytest.raises(ValueError, match="levels"):
+        step_up(su, {}.get, among=[Requirement("a", level="gold")])
