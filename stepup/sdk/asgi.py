@@ -106,8 +106,8 @@ class StepUpMiddleware:
         path: str = scope["path"]
         if _AMBIGUOUS(path) or (raw is not None and _AMBIGUOUS(raw.decode("latin-1"))):
             raise BindingError("the path can be read in more than one way")
-        # A WebSocket opens with GET, and HEAD is GET without a body.
-        method = scope.get("method", "GET")
+        # A WebSocket opens with GET, HEAD is GET without a body, and some frameworks take "post".
+        method = scope.get("method", "GET").upper()
         method = "GET" if method == "HEAD" else method
         root: str = scope.get("root_path", "")
         readings = {path, path[len(root) :]} if root and path.startswith(root) else {path}

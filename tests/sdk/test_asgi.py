@@ -146,6 +146,10 @@ async def test_the_path_is_found_behind_a_mount(guarded):
     assert (await call(guarded, "POST", "/api/payments", root_path="/api"))[0] == 401
 
 
+async def test_a_method_in_small_letters(guarded):
+    assert (await call(guarded, "post", "/payments", None, JSON))[0] == 401
+
+
 async def test_head_is_get(guarded, issuer):
     assert (await call(guarded, "HEAD", "/payments"))[0] == 401
     token = issuer.mint(**claims_of_level())
