@@ -6,7 +6,7 @@ import msgspec
 
 from stepup.domain.assurance import AuthnContext
 from stepup.domain.authenticator import TotpSecret
-from stepup.domain.ids import ChallengeId, Subject
+from stepup.domain.ids import ActionName, ChallengeId, Subject
 
 # An hour of looking after one's authenticators; what changes anything asks for a step-up anyway.
 SESSION_LIFETIME = timedelta(hours=1)
@@ -26,7 +26,8 @@ class BaseIdentity(msgspec.Struct, frozen=True, kw_only=True):
 class AccountSession(msgspec.Struct, frozen=True, kw_only=True):
     """A subject signed in to the account pages with base login.
 
-    `elevation` is the last step-up made in this session. `form_token` stops forged posts.
+    `elevation` is the last step-up made in this session, and `elevated_for` the action it was made
+    for. `form_token` stops forged posts.
     """
 
     identity: BaseIdentity
@@ -34,6 +35,7 @@ class AccountSession(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     expires_at: datetime
     elevation: AuthnContext | None = None
+    elevated_for: ActionName | None = None
 
 
 class PendingLogin(msgspec.Struct, frozen=True, kw_only=True):

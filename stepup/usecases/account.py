@@ -4,6 +4,7 @@ The pages are a client of the service like any other: they ask for a decision, o
 and redeem its code. Nothing is granted to them that another client would not get.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -30,8 +31,11 @@ from stepup.ports import Ports
 from stepup.usecases import authorize, decide, redeem
 
 ACCOUNT_CLIENT_ID = ClientId("stepup-account")
+ACCOUNT_PATH = "/account"
 LOGIN_PATH = "/account/login/callback"
 ELEVATED_PATH = "/account/elevated"
+# RFC 3986's characters of paths and queries: what a Location header can hold, and no backslash.
+_LOCAL_PATH = re.compile(r"/account([/?][A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?")
 
 
 class BegunLogin(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,7 +204,8 @@ async def finish_elevation(
         acr=issued.token.acr, amr=issued.token.amr, auth_time=issued.token.auth_time
     )
     await ports.state.accounts.put_session(
-        _digest(ports, secret), msgspec.structs.replace(session, elevation=raised)
+        _digest(ports, secret),
+        msgspec.structs.replace(session, elevation=raised, elevated_for=issued.token.action),
     )
     return elevation.return_to
 
@@ -245,8 +250,7 @@ def local_path(text: str) -> str:
 
     Browsers read `//host` and `/\host` as another site: that would be an open redirector.
     """
-    is_local = text.startswith("/account") and "\\" not in text and text.isprintable()
-    return text if is_local and not text.startswith("//") else "/account"
+    return text if _LOCAL_PATH.fullmatch(text) else ACCOUNT_PATH
 
 
 def _digest(ports: Ports, secret: str) -> str:

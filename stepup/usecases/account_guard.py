@@ -5,15 +5,17 @@ with; the policy can demand a stronger or fresher base login for it.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from stepup.domain.account import AccountSession
 from stepup.domain.assurance import Approval
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.authenticator import Authenticator
+from stepup.domain.binding import bound_digest
 from stepup.domain.errors import ActionDeniedError, StepUpRequiredError
 from stepup.domain.ids import ActionName, Subject
 from stepup.domain.policy import Allow, StepUp, decide, is_fresh
-from stepup.domain.requirement import Requirement
+from stepup.domain.requirement import DEFAULT_TOKEN_LIFETIME, Requirement
 from stepup.ports import Ports
 from stepup.usecases import account, provision
 
@@ -57,8 +59,9 @@ async def permit(
     """
     now = ports.clock.now()
     policy = ports.snapshot.policy
-    approval = Approval(context=session.elevation) if session.elevation else None
-    decision = decide(policy, account.account_request(session, action, now), approval, now)
+    decision = decide(
+        policy, account.account_request(session, action, now), _approval(session, now), now
+    )
     if isinstance(decision, StepUp):
         demand = decision.requirement
         raise StepUpRequiredError(
@@ -73,6 +76,20 @@ async def permit(
         or not is_fresh(at_least, elevation, now)
     ):
         raise StepUpRequiredError(action, at_least)
+
+
+def _approval(session: AccountSession, now: datetime) -> Approval | None:
+    """Take the session's step-up for an approval of the action it was made for, while it is new.
+
+    A policy that asks for a step-up right now wants one of its own for each action. It gets as
+    much as from any other client: it is good for as long as its token lives.
+    """
+    elevation, made_for = session.elevation, session.elevated_for
+    if elevation is None:
+        return None
+    if made_for is None or now - elevation.auth_time > DEFAULT_TOKEN_LIFETIME:
+        return Approval(context=elevation)
+    return Approval(context=elevation, action=made_for, bound_digest=bound_digest(made_for, {}))
 
 
 def event_of(

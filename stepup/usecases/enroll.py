@@ -124,26 +124,23 @@ async def finish_registration(
 
     Raises:
         StepUpRequiredError: If the session's step-up is too old by now.
+        InvalidRequestError: If nobody could read the name; the registration stays.
         EnrollmentNotFoundError: If it was finished, has expired, or is somebody else's.
         VerificationFailedError: If the response does not hold.
         AuthenticatorExistsError: If the credential is enrolled already, by anybody.
     """
     await permit_adding(ports, session)
-    pending = await ports.state.accounts.consume_enrollment(enrollment_id)
-    if (
-        pending is None
-        or pending.webauthn_challenge is None
-        or pending.subject != session.identity.subject
-    ):
+    chosen = provision.checked_name(name) if name else "Passkey"
+    webauthn_challenge = await _pending_registration(ports, session, enrollment_id)
+    if await ports.state.accounts.consume_enrollment(enrollment_id) is None:
         raise EnrollmentNotFoundError
     verified = webauthn.verify_registration(
         credential,
-        expected_challenge=pending.webauthn_challenge,
+        expected_challenge=webauthn_challenge,
         expected_rp_id=ports.site.rp_id,
         expected_origins=ports.site.origins,
         require_user_verification=False,
     )
-    chosen = provision.checked_name(name) if name else "Passkey"
     return await _enroll(ports, session, chosen, verified)
 
 
@@ -167,6 +164,17 @@ async def _pending_totp(ports: Ports, session: AccountSession, enrollment_id: st
     if pending is None or pending.totp is None or pending.subject != session.identity.subject:
         raise EnrollmentNotFoundError
     return pending.totp
+
+
+async def _pending_registration(ports: Ports, session: AccountSession, enrollment_id: str) -> bytes:
+    pending = await ports.state.accounts.find_enrollment(enrollment_id)
+    if (
+        pending is None
+        or pending.webauthn_challenge is None
+        or pending.subject != session.identity.subject
+    ):
+        raise EnrollmentNotFoundError
+    return pending.webauthn_challenge
 
 
 def _offer(

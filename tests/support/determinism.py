@@ -1,5 +1,6 @@
 """A clock that stands still and chance that can be repeated."""
 
+import hashlib
 from base64 import urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 
@@ -34,7 +35,8 @@ class CountingEntropy(Entropy):
     @override
     def bytes(self, count: int) -> bytes:
         self.drawn += 1
-        return self.drawn.to_bytes(count, "big")
+        # Every part of what is drawn differs, since some of it is cut into pieces.
+        return hashlib.shake_256(str(self.drawn).encode()).digest(count)
 
     @override
     def token(self, count: int = 32) -> str:

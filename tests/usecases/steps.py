@@ -146,10 +146,15 @@ async def session_of(world: World, secret: str) -> AccountSession:
     return await account.find_session(world.ports, secret)
 
 
-async def elevating(world: World, secret: str, acr: str = "urn:stepup:acr:2") -> ChallengeId:
+async def elevating(
+    world: World,
+    secret: str,
+    acr: str = "urn:stepup:acr:2",
+    action: ActionName = GENERATE_CODES,
+) -> ChallengeId:
     """Begin a step-up of the account pages and open its challenge; `BROWSER` holds it."""
     begun = await account.begin_elevation(
-        world.ports, secret, Requirement(acr=Acr(acr)), GENERATE_CODES, "/account"
+        world.ports, secret, Requirement(acr=Acr(acr)), action, "/account"
     )
     query = {name: values[0] for name, values in parse_qs(urlsplit(begun.url).query).items()}
     claimed = await holder.claim(world.ports, query["client_id"], query["request_uri"], BROWSER)
@@ -166,10 +171,13 @@ async def finish_elevating(world: World, secret: str, challenge_id: ChallengeId)
 
 
 async def elevated(
-    world: World, secret: str, passkey: SoftwareAuthenticator | None = None
+    world: World,
+    secret: str,
+    passkey: SoftwareAuthenticator | None = None,
+    action: ActionName = GENERATE_CODES,
 ) -> AccountSession:
     """Step up in the account pages, with a passkey or the authenticator app."""
-    challenge_id = await elevating(world, secret, "phr" if passkey else "urn:stepup:acr:2")
+    challenge_id = await elevating(world, secret, "phr" if passkey else "urn:stepup:acr:2", action)
     if passkey is None:
         await type_code(world, challenge_id)
     else:
