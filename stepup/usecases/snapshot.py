@@ -12,9 +12,13 @@ from datetime import timedelta
 import msgspec
 from typing_extensions import override
 
-from stepup.crypto.sealing import Sealer
+from stepup.crypto.sealing import Sealer, UnsealError
 from stepup.domain.client import Client
-from stepup.domain.errors import DependencyUnavailableError, PolicyInvalidError
+from stepup.domain.errors import (
+    DependencyUnavailableError,
+    NewerFormatError,
+    PolicyInvalidError,
+)
 from stepup.domain.ids import ClientId
 from stepup.domain.keyring import Keyring
 from stepup.domain.policy import Policy
@@ -128,8 +132,9 @@ async def follow(ports: Ports, snapshot: LiveSnapshot, sealer: Sealer) -> None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(announced.wait(), POLL_INTERVAL.total_seconds())
             announced.clear()
-            # A database that is away changes nothing here: the last good configuration serves.
-            with contextlib.suppress(DependencyUnavailableError):
+            # A database that is away, or that holds what only a newer release or another key can
+            # read, changes nothing here: the last good configuration serves, and we go on asking.
+            with contextlib.suppress(DependencyUnavailableError, NewerFormatError, UnsealError):
                 await refresh(ports, snapshot, sealer)
     finally:
         listening.cancel()

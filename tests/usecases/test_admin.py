@@ -1,0 +1,31 @@
+"""Administrators: in development one token."""
+
+import hashlib
+
+import msgspec
+import pytest
+
+from stepup.domain.errors import NotAuthorizedError
+from stepup.usecases import admin
+from tests.support.world import World
+
+TOKEN = "an-administrators-token"
+
+
+def with_token(world: World, digest: bytes | None):
+    return world.ports._replace(site=msgspec.structs.replace(world.site, admin_token_digest=digest))
+
+
+async def test_the_administrator_s_token_is_known(world: World):
+    ports = with_token(world, hashlib.sha256(TOKEN.encode()).digest())
+
+    await admin.authenticate(ports, TOKEN)
+    for wrong in ("", TOKEN + "x", "ü"):
+        with pytest.raises(NotAuthorizedError):
+            await admin.authenticate(ports, wrong)
+
+
+async def test_a_deployment_without_one_knows_nobody(world: World):
+    for presented in ("", TOKEN, "None"):
+        with pytest.raises(NotAuthorizedError):
+            await admin.authenticate(with_token(world, None), presented)

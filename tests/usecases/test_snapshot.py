@@ -1,0 +1,236 @@
+"""The snapshot: swapped when PostgreSQL has something newer, and never for something worse."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from stepup.crypto.sealing import Sealer, UnsealError
+from stepup.domain.errors import (
+    DependencyUnavailableError,
+    NewerFormatError,
+    PolicyInvalidError,
+)
+from stepup.domain.ids import ActionName, ClientId
+from stepup.ports import Changes, Database
+from stepup.usecases import clients, keys, policies, snapshot
+from stepup.usecases.account import account_client
+from stepup.usecases.snapshot import LiveSnapshot, follow, refresh
+from tests.support.application import a_client
+from tests.support.world import World
+
+SEALER = Sealer({1: bytes(32)}, lambda count: bytes(range(count)))
+PAY = ActionName("pay")
+
+
+def a_document(action: str = "pay") -> str:
+    return f"apiVersion: stepup/v1\nactions:\n  {action}: {{default: allow}}\n"
+
+
+@pytest.fixture
+async def live(world: World) -> LiveSnapshot:
+    """A snapshot that has loaded the first policy and the first keys."""
+    await keys.ensure_keys(world.ports, SEALER)
+    await policies.activate(world.ports, a_document(), "carol")
+    live = LiveSnapshot(built_in_clients=(account_client(world.site),))
+    assert await refresh(world.ports, live, SEALER)
+    return live
+
+
+async def keep_bad_policy(world: World) -> None:
+    """A newer release activates what this one cannot read."""
+    async with world.ports.database.transaction() as stores:
+        await stores.policies.activate("apiVersion: stepup/v9", "carol", world.clock.now())
+
+
+def test_before_the_first_load_nothing_is_answered():
+    live = LiveSnapshot()
+
+    for ask in (
+        lambda: live.policy,
+        lambda: live.keyring,
+        lambda: live.client(ClientId("bank")),
+    ):
+        with pytest.raises(DependencyUnavailableError):
+            ask()
+
+
+async def test_everything_is_loaded_at_once(world: World, live: LiveSnapshot):
+    await clients.put(world.ports, world.bank)
+    await refresh(world.ports, live, SEALER)
+
+    assert live.policy.version == 1
+    assert live.keyring.active
+    assert live.client(ClientId("bank")) == world.bank
+    assert live.client(ClientId("nobody")) is None
+
+
+async def test_nothing_new_is_not_loaded_again(world: World, live: LiveSnapshot):
+    before = live.loaded
+
+    assert not await refresh(world.ports, live, SEALER)
+    assert live.loaded is before
+
+
+async def test_a_new_policy_is_swapped_in_and_told(world: World):
+    told = []
+    await keys.ensure_keys(world.ports, SEALER)
+    live = LiveSnapshot(on_swap=lambda policy: told.append(policy.version))
+    for action in ("pay", "sell"):
+        await policies.activate(world.ports, a_document(action), "carol")
+        await refresh(world.ports, live, SEALER)
+
+    assert told == [1, 2]
+    assert live.policy.find(ActionName("sell")) is not None
+    assert live.policy.find(PAY) is None
+
+
+async def test_a_policy_that_did_not_change_is_not_parsed_again(world: World, live: LiveSnapshot):
+    before = live.policy
+    await clients.put(world.ports, world.bank)
+    await refresh(world.ports, live, SEALER)
+
+    assert live.policy is before
+
+
+async def test_a_policy_that_this_release_cannot_read_keeps_the_last_good_one(
+    world: World, live: LiveSnapshot
+):
+    await keep_bad_policy(world)
+    await clients.put(world.ports, world.bank)
+    assert await refresh(world.ports, live, SEALER)
+
+    assert live.policy.version == 1
+    assert "version 2" in live.refused_policy
+    # What else changed is taken all the same.
+    assert live.client(ClientId("bank")) == world.bank
+
+
+async def test_a_good_policy_ends_the_refusal(world: World, live: LiveSnapshot):
+    await keep_bad_policy(world)
+    await refresh(world.ports, live, SEALER)
+    await policies.activate(world.ports, a_document(), "carol")
+    await refresh(world.ports, live, SEALER)
+
+    assert live.policy.version == 3
+    assert live.refused_policy is None
+
+
+async def test_an_instance_never_starts_without_rules(world: World):
+    await keys.ensure_keys(world.ports, SEALER)
+    with pytest.raises(DependencyUnavailableError):
+        await refresh(world.ports, LiveSnapshot(), SEALER)
+
+    await keep_bad_policy(world)
+    with pytest.raises(PolicyInvalidError):
+        await refresh(world.ports, LiveSnapshot(), SEALER)
+
+
+async def test_a_client_of_the_database_cannot_take_the_place_of_a_built_in_one(
+    world: World, live: LiveSnapshot
+):
+    forged = a_client(world.keyring, "stepup-account", redirect_uris=("https://evil.example/",))
+    await clients.put(world.ports, forged)
+    await refresh(world.ports, live, SEALER)
+
+    assert live.client(ClientId("stepup-account")) == account_client(world.site)
+
+
+# --- following --------------------------------------------------------------------------------
+
+
+class DeafChanges(Changes):
+    """Every announcement is lost."""
+
+    async def announce(self) -> None:
+        """Nobody hears it."""
+
+    async def listen(self) -> AsyncIterator[None]:
+        await asyncio.Event().wait()
+        yield None
+
+
+class FailsAtFirst(Database):
+    """PostgreSQL that fails in some ways before it answers."""
+
+    def __init__(self, real: Database, *failures: Exception) -> None:
+        self._real = real
+        self._failures = list(failures)
+
+    @asynccontextmanager
+    async def transaction(self):
+        if self._failures:
+            raise self._failures.pop(0)
+        async with self._real.transaction() as stores:
+            yield stores
+
+    async def configuration_version(self) -> str:
+        return await self._real.configuration_version()
+
+
+@asynccontextmanager
+async def following(ports, live: LiveSnapshot) -> AsyncIterator[None]:
+    running = asyncio.create_task(follow(ports, live, SEALER))
+    await asyncio.sleep(0)
+    try:
+        yield
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+async def seen(live: LiveSnapshot, version: int) -> None:
+    while live.policy.version != version:  # noqa: ASYNC110  the snapshot tells nobody
+        await asyncio.sleep(0.001)
+
+
+async def test_an_announcement_is_heard_at_once(world: World, live: LiveSnapshot):
+    async with following(world.ports, live):
+        await asyncio.sleep(0.01)
+        await policies.activate(world.ports, a_document("sell"), "carol")
+        await asyncio.wait_for(seen(live, 2), snapshot.POLL_INTERVAL.total_seconds() / 2)
+
+
+def test_polling_alone_keeps_the_promise_of_two_seconds():
+    assert timedelta(seconds=2) > snapshot.POLL_INTERVAL
+
+
+async def test_a_lost_announcement_is_found_by_polling(
+    world: World, live: LiveSnapshot, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(snapshot, "POLL_INTERVAL", timedelta(milliseconds=5))
+    deaf = world.ports._replace(state=world.ports.state._replace(changes=DeafChanges()))
+    async with following(deaf, live):
+        await policies.activate(deaf, a_document("sell"), "carol")
+        await asyncio.wait_for(seen(live, 2), 5)
+
+
+async def test_following_outlives_whatever_cannot_be_loaded(
+    world: World, live: LiveSnapshot, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(snapshot, "POLL_INTERVAL", timedelta(milliseconds=5))
+    failing = FailsAtFirst(
+        world.ports.database,
+        DependencyUnavailableError(),
+        NewerFormatError(),
+        UnsealError("sealed under key 2, which is not among the keys given"),
+    )
+    await policies.activate(world.ports, a_document("sell"), "carol")
+    async with following(world.ports._replace(database=failing), live):
+        assert live.policy.version == 1
+        await asyncio.wait_for(seen(live, 2), 5)
+
+
+async def test_one_request_never_sees_half_of_a_change(world: World, live: LiveSnapshot):
+    held = live.loaded
+    await policies.activate(world.ports, a_document("sell"), "carol")
+    await clients.put(world.ports, msgspec.structs.replace(world.bank, name="New"))
+    await refresh(world.ports, live, SEALER)
+
+    assert held.policy.version == 1
+    assert ClientId("bank") not in held.clients
+    assert live.loaded.policy.version == 2
