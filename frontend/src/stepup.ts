@@ -7,8 +7,9 @@ import { all, first } from "./page";
 import { offerPasskey } from "./passkey";
 import { tellPasswordManager } from "./signals";
 
-for (const form of all<HTMLFormElement>("form[data-su-once]")) submitOnce(form);
+// The ceremony first: it holds a form back, and what was held back was not sent.
 for (const form of all<HTMLFormElement>("form[data-su-passkey]")) offerPasskey(form);
+for (const form of all<HTMLFormElement>("form[data-su-once]")) submitOnce(form);
 for (const time of all("[data-su-countdown]")) startCountdown(time);
 offerCopies();
 offerDownload();

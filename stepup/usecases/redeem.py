@@ -103,7 +103,7 @@ async def _issue(ports: Ports, redemption: Redemption) -> Issued:
         token=token,
         text=text,
         key_id=keyring.active.id,
-        expires_in=max(0, int(left.total_seconds())),
+        expires_in=max(0, round(left.total_seconds())),
         repeated=redemption.repeated,
     )
 

@@ -25,6 +25,8 @@ QUIET = (
     "--disable-sync",
 )
 START_SECONDS = 60
+# A page that takes longer is broken, also on a busy machine.
+PATIENCE_MS = 10_000
 
 
 class Service:
@@ -89,6 +91,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     opened = browser.new_context(locale="en-US")
+    opened.set_default_timeout(PATIENCE_MS)
     yield opened
     opened.close()
 
