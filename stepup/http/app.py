@@ -25,6 +25,7 @@ from stepup.http import (
 )
 from stepup.http.admin import authenticators, policy
 from stepup.http.caller import provide_caller, provide_form, provide_form_caller
+from stepup.http.direct import DirectRoutes
 from stepup.http.error_forms import ErrorForms, PageErrors
 from stepup.http.health import Readiness
 from stepup.http.middleware import Edge
@@ -76,6 +77,7 @@ def create_app(
     def provide_readiness() -> Readiness:
         return readiness
 
+    errors = ErrorForms(page_errors)
     app = Litestar(
         route_handlers=list(routers),
         dependencies={
@@ -87,7 +89,7 @@ def create_app(
         },
         # For guards, which are given no dependencies.
         state=State({"ports": ports}),
-        exception_handlers={Exception: ErrorForms(page_errors)},
+        exception_handlers={Exception: errors},
         # The stores are open before they are asked how they are.
         lifespan=[*lifespan, readiness.watch],
         openapi_config=openapi.openapi_config(ports.site),
@@ -100,7 +102,7 @@ def create_app(
     )
     # Litestar's own middleware runs behind its router, where an unknown path never arrives.
     app.asgi_handler = Edge(
-        app.asgi_handler,
+        DirectRoutes(app, app.asgi_handler, ports, errors),
         entropy=ports.entropy,
         secure=ports.site.secure,
         is_closing=lambda: readiness.is_closing,

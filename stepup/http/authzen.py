@@ -13,9 +13,10 @@ from litestar.di import NamedDependency
 from stepup.domain import errors
 from stepup.domain.assurance import Acr, Amr, AuthnContext
 from stepup.domain.binding import Value
-from stepup.domain.client import Client
 from stepup.domain.ids import ActionName
 from stepup.domain.policy import Allow, DecisionRequest, Deny, StepUp
+from stepup.http.caller import provide_caller
+from stepup.http.direct import answers_directly
 from stepup.http.json_body import read_json
 from stepup.http.openapi import CLIENT_SECURITY, problem_responses, reads_json
 from stepup.http.request_log import request_log
@@ -80,26 +81,30 @@ class EvaluationResponse(msgspec.Struct, frozen=True, omit_defaults=True):
     context: dict[str, Any] | None = None
 
 
-@post(
-    "/access/v1/evaluation",
-    status_code=200,
-    tags=["authzen"],
-    security=CLIENT_SECURITY,
-    operation_class=reads_json(EvaluationRequest),
-    responses=problem_responses(errors.ClientAuthenticationError, errors.ClientNotAllowedError),
-)
-async def evaluate(
-    request: Request[Any, Any, Any],
-    caller: NamedDependency[Client],
-    ports: NamedDependency[Ports],
-) -> EvaluationResponse:
-    """Decide whether a subject may do something with the authentication it has."""
+async def _evaluated(request: Request[Any, Any, Any], ports: Ports) -> EvaluationResponse:
+    caller = await provide_caller(request, ports)
     asked = await read_json(request, EvaluationRequest)
     answer = await decide.decide(ports, caller, question_of(asked))
     log_decision(request, asked.action.name, answer)
     return EvaluationResponse(
         decision=isinstance(answer.decision, Allow), context=context_of(ports, answer)
     )
+
+
+@post(
+    "/access/v1/evaluation",
+    status_code=200,
+    tags=["authzen"],
+    opt=answers_directly(_evaluated),
+    security=CLIENT_SECURITY,
+    operation_class=reads_json(EvaluationRequest),
+    responses=problem_responses(errors.ClientAuthenticationError, errors.ClientNotAllowedError),
+)
+async def evaluate(
+    request: Request[Any, Any, Any], ports: NamedDependency[Ports]
+) -> EvaluationResponse:
+    """Decide whether a subject may do something with the authentication it has."""
+    return await _evaluated(request, ports)
 
 
 def question_of(asked: EvaluationRequest) -> decide.Question:

@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 from litestar import Request
 
 from stepup.domain.errors import InvalidRequestError, InvalidTargetError
+from stepup.http.body import read_body
 from stepup.http.headers import headers
 
 _MEDIA_TYPE = b"application/x-www-form-urlencoded"
@@ -42,7 +43,7 @@ async def read_form(request: Request[Any, Any, Any]) -> Form:
     sent = headers(request.scope, b"content-type")
     if len(sent) != 1 or media_type(sent[0]) != _MEDIA_TYPE:
         raise InvalidRequestError("The request must be application/x-www-form-urlencoded.")
-    return parse_form(await request.body())
+    return parse_form(await read_body(request))
 
 
 def read_query(request: Request[Any, Any, Any]) -> Form:

@@ -12,6 +12,7 @@ import msgspec
 from litestar import Request
 
 from stepup.domain.errors import InvalidRequestError
+from stepup.http.body import read_body
 from stepup.http.form import media_type
 from stepup.http.headers import headers
 
@@ -33,7 +34,7 @@ async def read_json(request: Request[Any, Any, Any], shape: type[Body]) -> Body:
     sent = headers(request.scope, b"content-type")
     if len(sent) != 1 or media_type(sent[0]) != _CONTENT_TYPE:
         raise InvalidRequestError("The request must be application/json.")
-    return parse_json(await request.body(), shape)
+    return parse_json(await read_body(request), shape)
 
 
 def parse_json(text: bytes, shape: type[Body]) -> Body:

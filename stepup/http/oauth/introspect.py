@@ -13,28 +13,35 @@ from litestar.di import NamedDependency
 from stepup.domain import errors
 from stepup.domain.client import Client
 from stepup.http.attempts import attempt_of
-from stepup.http.form import Form
+from stepup.http.caller import provide_form_caller
+from stepup.http.direct import answers_directly
+from stepup.http.form import Form, read_form
 from stepup.http.openapi import CLIENT_SECURITY, oauth_responses, problem_responses, reads_form
 from stepup.ports import Ports
 from stepup.usecases import introspect
+
+
+async def _introspected(request: Request[Any, Any, Any], ports: Ports) -> dict[str, Any]:
+    form = await read_form(request)
+    caller = await provide_form_caller(request, ports, form)
+    claims = await introspect.introspect(ports, caller, form.need("token"))
+    return {"active": False} if claims is None else _active(claims)
 
 
 @post(
     "/oauth2/introspect",
     status_code=200,
     tags=["oauth"],
+    opt=answers_directly(_introspected),
     security=CLIENT_SECURITY,
     operation_class=reads_form(("token",), ("token_type_hint",)),
     responses=oauth_responses(),
 )
 async def introspect_token(
-    form: NamedDependency[Form],
-    form_caller: NamedDependency[Client],
-    ports: NamedDependency[Ports],
+    request: Request[Any, Any, Any], ports: NamedDependency[Ports]
 ) -> dict[str, Any]:
     """Say what an active token says; of any other only that it is not active."""
-    claims = await introspect.introspect(ports, form_caller, form.need("token"))
-    return {"active": False} if claims is None else _active(claims)
+    return await _introspected(request, ports)
 
 
 @post(
