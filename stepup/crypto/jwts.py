@@ -1,18 +1,20 @@
 """Signed JWTs: the one place that calls PyJWT.
 
 PyJWT compares `exp`, `nbf` and `iat` with its own clock, so its claims layer is left out: its
-algorithms check the signature, and the times are compared here with the time that comes in. Its
-JWS layer signs only; reading a token takes it apart in Python, character by character, which costs
+algorithms sign and check signatures, and the times are compared here with the time that comes in.
+Its JWS layer is left out too: it takes a token apart character by character, in Python, which costs
 as much as the signature. What a token must say is the business of the modules that own a `typ`; no
 two kinds share one, so that no token passes for another (RFC 8725 section 3.12).
 """
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import jwt
 import msgspec
+from jwt.algorithms import Algorithm
 
 from stepup.crypto import digests
 
@@ -31,7 +33,7 @@ MALFORMED_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 Decoded = TypeVar("Decoded")
 
-_jws = jwt.PyJWS(options={"enforce_minimum_key_length": True})
+_jws = jwt.PyJWS()
 
 
 class InvalidTokenError(Exception):
@@ -62,8 +64,9 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 
 def sign(claims: bytes, key: Key, *, typ: str, key_id: str | None = None) -> str:
     """Sign claims that are JSON already."""
-    headers = {"typ": typ} if key_id is None else {"typ": typ, "kid": key_id}
-    return _jws.encode(claims, key.key, algorithm=key.algorithm, headers=headers)
+    message = f"{_header(key.algorithm, typ, key_id)}.{digests.encode(claims)}"
+    algorithm, prepared = _prepared(key)
+    return f"{message}.{digests.encode(algorithm.sign(message.encode(), prepared))}"
 
 
 def peek(text: str) -> Header:
@@ -88,7 +91,8 @@ def verify(text: str, key: Key, *, typs: Collection[str | None]) -> bytes:
         raise InvalidTokenError("the algorithm is not the key's")
     try:
         payload, signature = digests.decode(parts[1]), digests.decode(parts[2])
-        holds = _holds(text.rpartition(".")[0].encode(), signature, key)
+        algorithm, prepared = _prepared(key)
+        holds = algorithm.verify(text.rpartition(".")[0].encode(), prepared, signature)
     except (jwt.PyJWTError, NotImplementedError, ValueError, TypeError):
         raise InvalidTokenError("the signature does not hold") from None
     if not holds:
@@ -144,8 +148,35 @@ def _read(decoder: msgspec.json.Decoder[Decoded], part: str) -> Decoded:
         raise InvalidTokenError("the header is malformed") from None
 
 
-def _holds(message: bytes, signature: bytes, key: Key) -> bool:
+# A few kinds of token, and more keys than a ring has between two rotations.
+@lru_cache(maxsize=64)
+def _header(algorithm: str, typ: str, key_id: str | None) -> str:
+    header = {"alg": algorithm, "typ": typ}
+    return digests.encode(
+        msgspec.json.encode(header if key_id is None else {**header, "kid": key_id})
+    )
+
+
+def _prepared(key: Key) -> tuple[Algorithm, Any]:
+    """Check that a key is of its algorithm's kind and curve, and long enough.
+
+    Raises:
+        jwt.InvalidKeyError: If it is not.
+    """
     algorithm = _jws.get_algorithm_by_name(key.algorithm)
-    prepared = algorithm.prepare_key(key.key)
-    is_weak = algorithm.check_key_length(prepared) is not None
-    return not is_weak and algorithm.verify(message, prepared, signature)
+    if isinstance(key.key, bytes):
+        return algorithm, _shared_secret(key.algorithm, key.key)
+    return algorithm, _checked(algorithm, key.key)
+
+
+# PyJWT tries to read shared secrets as public keys, which takes longer than the digest.
+@lru_cache(maxsize=16)
+def _shared_secret(algorithm: str, secret: bytes) -> Any:
+    return _checked(_jws.get_algorithm_by_name(algorithm), secret)
+
+
+def _checked(algorithm: Algorithm, key: Any) -> Any:
+    prepared = algorithm.prepare_key(key)
+    if trouble := algorithm.check_key_length(prepared):
+        raise jwt.InvalidKeyError(trouble)
+    return prepared
