@@ -1,5 +1,6 @@
 """Codes work in a browser that runs no script, and with nothing but a keyboard."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -32,7 +33,9 @@ def test_a_transfer_is_confirmed_without_javascript(scriptless: Person):
 def test_a_passkey_page_says_that_it_needs_javascript(scriptless: Person, service: Service):
     page = scriptless.page
     scriptless.open_account("/account/add/passkey")
-    expect(page.get_by_text("needs JavaScript").first).to_be_visible()
+    # Chromium's switch leaves noscript undrawn, so its text is looked for in the markup.
+    assert re.search("<noscript>.*needs JavaScript", page.content(), re.DOTALL)
+    expect(page.locator("form[data-su-passkey]")).to_be_hidden()
 
 
 def test_a_transfer_is_confirmed_by_keyboard_alone(person: Person, page: Page):
@@ -43,6 +46,7 @@ def test_a_transfer_is_confirmed_by_keyboard_alone(person: Person, page: Page):
     person.send("500")
     focus(page, "Try another way")
     page.keyboard.press("Enter")
+    page.wait_for_url("**/methods")
     focus(page, "Use your authenticator app")
     page.keyboard.press("Enter")
     expect(page.locator("#code")).to_be_focused()
