@@ -144,25 +144,20 @@ def context_of(ports: Ports, answer: decide.Answer) -> dict[str, Any] | None:
 def step_up_context(answer: decide.Answer, decision: StepUp) -> dict[str, Any]:
     """Say what is needed: AuthZEN section 5.5.2.3, the obligations profile, and our own members."""
     requirement = decision.requirement
+    properties: dict[str, Any] = {"acr_value": requirement.acr}
     context: dict[str, Any] = {
         "acr_values": requirement.acr,
-        "amr_values": " ".join(answer.amr_values),
         "methods": [method.value for method in answer.methods],
-        "obligations": [
-            {
-                "id": "step-up",
-                "type": "step-up",
-                "properties": {
-                    "acr_value": requirement.acr,
-                    "amr_values": list(answer.amr_values),
-                },
-            }
-        ],
+        "obligations": [{"id": "step-up", "type": "step-up", "properties": properties}],
         "step_up_ticket": answer.ticket,
         "policy_version": decision.basis.policy_version,
-        "rule": decision.basis.rule,
         "guardrails": list(decision.basis.guardrails),
     }
+    if decision.basis.rule is not None:
+        context["rule"] = decision.basis.rule
+    if answer.amr_values:
+        context["amr_values"] = " ".join(answer.amr_values)
+        properties["amr_values"] = list(answer.amr_values)
     if requirement.max_age is not None:
         context["max_age"] = int(requirement.max_age.total_seconds())
     return context
@@ -173,9 +168,8 @@ def log_decision(request: Request[Any, Any, Any], action: str, answer: decide.An
     outcome = {Allow: "allow", StepUp: "step_up", Deny: "deny"}[type(answer.decision)]
     log = request_log(request)
     log.subject, log.action, log.decision = answer.subject.id, action, outcome
-    # Unknown actions share one series: anybody can invent names.
-    is_known = answer.decision.basis.rule is not None or not isinstance(answer.decision, Deny)
-    label = action if is_known else "unknown"
+    # Actions that the policy does not name share one series: anybody can invent names.
+    label = action if answer.is_named else "unknown"
     decisions_total.labels(action=label, outcome=outcome).inc()
     if answer.decision.basis.error is not None:
         decision_errors_total.labels(action=label).inc()

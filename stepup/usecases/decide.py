@@ -5,9 +5,19 @@ from datetime import datetime
 import msgspec
 
 from stepup.crypto import digests, tickets, tokens
-from stepup.domain.assurance import Acr, Amr, Approval, AuthnContext, Level, Method
+from stepup.domain.assurance import (
+    Acr,
+    Amr,
+    Approval,
+    AuthnContext,
+    CeremonyFacts,
+    Factor,
+    Level,
+    Method,
+)
 from stepup.domain.authorization import TICKET_LIFETIME, Purpose, Ticket
 from stepup.domain.binding import bound_digest
+from stepup.domain.challenge import amr_of
 from stepup.domain.client import Client, Role
 from stepup.domain.errors import ClientNotAllowedError
 from stepup.domain.ids import ActionName, Subject
@@ -34,10 +44,15 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision, and with a step-up what it takes: the level's methods and the ticket."""
+    """A decision, and with a step-up what it takes: the ticket, and what can reach the level.
+
+    `methods` can have a part in it; `amr_values` are what every way to it will show. `is_named`
+    when the policy names the action.
+    """
 
     decision: Decision
     subject: Subject
+    is_named: bool
     ticket: str | None = None
     methods: tuple[Method, ...] = ()
     amr_values: tuple[Amr, ...] = ()
@@ -54,19 +69,20 @@ async def decide(ports: Ports, caller: Client, question: Question) -> Answer:
     now = ports.clock.now()
     subject = subject_of(ports, caller, question.request.subject_id, question.subject_issuer)
     approval = await _approval(ports, caller, question, subject, now)
-    decision = apply_policy(ports.snapshot.policy, question.request, approval, now)
+    policy = ports.snapshot.policy
+    decision = apply_policy(policy, question.request, approval, now)
+    is_named = question.request.action in policy.actions
     if not isinstance(decision, StepUp):
-        return Answer(decision=decision, subject=subject)
-    level = ports.snapshot.policy.ladder.get(decision.requirement.acr)
-    methods = methods_of(level, decision.requirement)
+        return Answer(decision=decision, subject=subject, is_named=is_named)
+    level = policy.ladder.get(decision.requirement.acr)
     ticket = make_ticket(ports, caller, subject, question.request.action, decision)
-    signed = tickets.sign_ticket(ticket, ticket_key(ports.snapshot.keyring))
     return Answer(
         decision=decision,
         subject=subject,
-        ticket=signed,
-        methods=methods,
-        amr_values=_amr_values(methods),
+        is_named=is_named,
+        ticket=tickets.sign_ticket(ticket, ticket_key(ports.snapshot.keyring)),
+        methods=methods_of(level, decision.requirement),
+        amr_values=amr_values_of(level, decision.requirement),
     )
 
 
@@ -122,6 +138,20 @@ def methods_of(level: Level, requirement: Requirement) -> tuple[Method, ...]:
     return tuple(method for method in Method if method in allowed)
 
 
+def amr_values_of(level: Level, requirement: Requirement) -> tuple[Amr, ...]:
+    """List what every way to reach a level has in common, in RFC 8176's words.
+
+    AuthZEN's obligations profile wants all of what is listed to be used, so a word that belongs to
+    one way alone would rule the other ways out.
+    """
+    shared: tuple[Amr, ...] | None = None
+    for combination in level.any_of:
+        if requirement.methods is None or all(f.method in requirement.methods for f in combination):
+            certain = _certain_amr(combination)
+            shared = certain if shared is None else tuple(v for v in shared if v in certain)
+    return shared or ()
+
+
 async def _approval(
     ports: Ports, caller: Client, question: Question, subject: Subject, now: datetime
 ) -> Approval | None:
@@ -146,6 +176,14 @@ async def _approval_of_token(
     return Approval(context=context, action=token.action, bound_digest=token.bound_digest)
 
 
-def _amr_values(methods: tuple[Method, ...]) -> tuple[Amr, ...]:
-    words = {Method.WEBAUTHN: "hwk", Method.SMS: "sms"}
-    return tuple(dict.fromkeys(Amr(words.get(method, "otp")) for method in methods))
+def _certain_amr(combination: tuple[Factor, ...]) -> tuple[Amr, ...]:
+    facts = tuple(
+        CeremonyFacts(
+            method=factor.method,
+            user_verified=factor.user_verified,
+            device_bound=factor.device_bound,
+        )
+        for factor in combination
+    )
+    # Where a factor asks for no particular key, nobody knows yet which one it will be.
+    return tuple(value for value in amr_of(facts) if value != "swk")

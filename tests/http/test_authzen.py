@@ -1,0 +1,257 @@
+"""AuthZEN 1.0 over HTTP: the certification cases, the shapes, and how a step-up is asked for."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import jsonschema_rs
+import pytest
+
+from stepup.telemetry import REGISTRY
+from tests.http.conftest import app_over
+from tests.http.flow import BANK, Flow, a_transfer
+from tests.support.application import CLIENT_SECRET
+from tests.support.vectors import load
+from tests.support.world import World
+
+FIXTURE = Path(__file__).parent.parent / "fixtures" / "authzen-certification.yaml"
+CASES = [c for c in load("authzen-certification-cases")["cases"] if c["endpoint"] == "evaluation"]
+REQUEST_SCHEMA = jsonschema_rs.validator_for(load("authzen-schemas/evaluation-request.schema"))
+RESPONSE_SCHEMA = jsonschema_rs.validator_for(load("authzen-schemas/evaluation-response.schema"))
+EVALUATION = "/access/v1/evaluation"
+
+
+@pytest.fixture
+async def decision_point() -> AsyncIterator[httpx2.AsyncClient]:
+    """The service with the certification's fixture."""
+    world = World(document=FIXTURE.read_text())
+    async with app_over(world.ports) as client:
+        yield client
+
+
+async def send(http: httpx2.AsyncClient, case: dict[str, Any]) -> httpx2.Response:
+    headers = {"content-type": case["content_type"]}
+    if case["x_request_id_echo"]:
+        headers["x-request-id"] = "certification-1"
+    auth = ("bank", "corrupt") if case["corrupt_auth"] else BANK
+    body: dict[str, Any] = {"json": case["request_json"]}
+    if case["raw_body"] is not None:
+        body = {"content": case["raw_body"].encode()}
+    return await http.request(
+        case["method"],
+        EVALUATION,
+        headers=headers,
+        auth=None if case["skip_auth"] else auth,
+        **body,
+    )
+
+
+def test_all_33_cases_are_here():
+    assert len(CASES) == 33
+
+
+@pytest.mark.parametrize(
+    "case", CASES, ids=lambda c: c["id"].removeprefix("authzen-pdp-evaluation-")
+)
+async def test_certification(decision_point: httpx2.AsyncClient, case: dict[str, Any]):
+    for _ in range(3 if case["idempotency"] else 1):
+        answer = await send(decision_point, case)
+
+        assert answer.status_code in case["expect_status"], answer.text
+        if case["expect_json"] is not None:
+            assert answer.headers["content-type"] == "application/json"
+            assert answer.json().items() >= case["expect_json"].items()
+            assert RESPONSE_SCHEMA.is_valid(answer.json())
+        if case["x_request_id_echo"]:
+            assert answer.headers["x-request-id"] == "certification-1"
+        if answer.status_code == 401:
+            assert answer.headers["www-authenticate"].startswith("Basic")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [c for c in CASES if c["method"] == "POST" and isinstance(c["request_json"], dict)],
+    ids=lambda c: c["id"].removeprefix("authzen-pdp-evaluation-"),
+)
+async def test_what_the_request_schema_refuses_we_refuse_too(
+    decision_point: httpx2.AsyncClient, case: dict[str, Any]
+):
+    answer = await decision_point.post(EVALUATION, json=case["request_json"], auth=BANK)
+
+    assert (answer.status_code == 200) is REQUEST_SCHEMA.is_valid(case["request_json"])
+
+
+# --- saying that a step-up would help ---------------------------------------------------------
+
+
+async def ask(http: httpx2.AsyncClient, amount: str, **changes: Any) -> dict[str, Any]:
+    answer = await http.post(EVALUATION, json=a_transfer(amount) | changes, auth=BANK)
+    assert answer.status_code == 200, answer.text
+    assert RESPONSE_SCHEMA.is_valid(answer.json())
+    return answer.json()
+
+
+async def test_a_denial_that_a_step_up_lifts_says_how_in_both_forms(http: httpx2.AsyncClient):
+    answer = await ask(http, "5000.00")
+    ticket = answer["context"].pop("step_up_ticket")
+
+    assert ticket.count(".") == 2
+    assert answer == {
+        "decision": False,
+        "context": {
+            # AuthZEN 1.0 section 5.5.2.3: strings, separated by spaces.
+            "acr_values": "phr",
+            "amr_values": "user mfa",
+            "max_age": 0,
+            "methods": ["webauthn"],
+            # The obligations profile: one value, and an array.
+            "obligations": [
+                {
+                    "id": "step-up",
+                    "type": "step-up",
+                    "properties": {"acr_value": "phr", "amr_values": ["user", "mfa"]},
+                }
+            ],
+            "step_up_uri": "https://stepup.example/oauth2/par",
+            "policy_version": 1,
+            "rule": "large",
+            "guardrails": [],
+        },
+    }
+
+
+async def test_a_level_with_several_ways_calls_for_no_way_in_particular(http: httpx2.AsyncClient):
+    context = (await ask(http, "500.00"))["context"]
+
+    assert context["methods"] == ["webauthn", "totp", "hotp"]
+    assert context["obligations"][0]["properties"] == {"acr_value": "urn:stepup:acr:2"}
+    assert context.keys().isdisjoint({"amr_values", "rule"})
+
+
+async def test_a_final_denial_says_why_and_offers_nothing(decision_point: httpx2.AsyncClient):
+    request = {
+        "subject": {"type": "user", "id": "alice"},
+        "action": {"name": "write"},
+        "resource": {"type": "record", "id": "2", "properties": {"status": "archived"}},
+    }
+    answer = await decision_point.post(EVALUATION, json=request, auth=BANK)
+
+    assert answer.json() == {
+        "decision": False,
+        "context": {"reason": "rule", "reason_text": "the record is archived"},
+    }
+
+
+async def test_an_unknown_action_is_denied(http: httpx2.AsyncClient):
+    answer = await ask(http, "1.00", action={"name": "payments.forget"})
+
+    assert answer == {"decision": False, "context": {"reason": "unknown_action"}}
+
+
+async def test_an_unadvertised_obligation_is_ignored(http: httpx2.AsyncClient):
+    answer = await ask(http, "5000.00", context={"supported_obligations": ["notification"]})
+
+    assert answer["context"]["obligations"][0]["type"] == "step-up"
+
+
+async def test_every_obligation_that_is_sent_was_advertised(http: httpx2.AsyncClient):
+    metadata = (await http.get("/.well-known/authzen-configuration")).json()
+    sent = (await ask(http, "5000.00"))["context"]["obligations"]
+
+    assert {obligation["type"] for obligation in sent} <= set(metadata["supported_obligations"])
+
+
+async def test_the_ticket_opens_a_challenge_at_the_address_beside_it(flow: Flow):
+    assert (await flow.push(await flow.ticket())).status_code == 201
+
+
+# --- whose authentication ---------------------------------------------------------------------
+
+
+async def test_an_authentication_is_believed_of_a_client_that_may_report_it():
+    document = "apiVersion: stepup/v1\nactions:\n  see: {default: {level: phr, max_age: 5m}}\n"
+    careful = World(document=document)
+    careful.add_client("gateway", asserts_authentication=True)
+    reported = {"acr": "phr", "amr": ["hwk"], "auth_time": int(careful.clock.now().timestamp())}
+    request = a_transfer() | {
+        "action": {"name": "see"},
+        "context": {"authentication": reported},
+    }
+    async with app_over(careful.ports) as http:
+        believed = await http.post(EVALUATION, json=request, auth=("gateway", CLIENT_SECRET))
+        other = await http.post(EVALUATION, json=request, auth=BANK)
+
+    assert believed.json() == {"decision": True}
+    assert other.json()["decision"] is False
+
+
+@pytest.mark.parametrize(
+    "reported",
+    ["phr", {}, {"acr": "phr"}, {"acr": "", "auth_time": 0}, {"acr": "phr", "auth_time": "now"}],
+)
+async def test_a_malformed_report_is_refused(http: httpx2.AsyncClient, reported: object):
+    request = a_transfer() | {"context": {"authentication": reported}}
+    answer = await http.post(EVALUATION, json=request, auth=BANK)
+
+    assert answer.status_code == 400
+    assert "phr" not in answer.json()["detail"]
+
+
+async def test_the_subject_s_issuer_may_stand_in_its_properties(http: httpx2.AsyncClient):
+    subject = {"type": "user", "id": "alice", "properties": {"issuer": "https://other.example"}}
+    context = (await ask(http, "500.00", subject=subject))["context"]
+    world_subject = await ask(http, "500.00")
+
+    assert context["step_up_ticket"] != world_subject["context"]["step_up_ticket"]
+
+
+# --- numbers that are too large ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "amount", [10**30, -(10**30), 1e308, "9" * 2000, True, None, [], {}], ids=lambda a: repr(a)[:12]
+)
+async def test_an_amount_out_of_all_proportion_is_answered(
+    http: httpx2.AsyncClient, amount: object
+):
+    request = a_transfer()
+    request["action"]["properties"]["amount"] = amount
+    answer = await http.post(EVALUATION, json=request, auth=BANK)
+
+    assert answer.status_code == 200
+    assert answer.json()["decision"] is False
+
+
+# --- every answer -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("auth", "body", "status"),
+    [(BANK, b"{", 400), (None, b"{}", 401), (BANK, b"x" * 70_000, 413)],
+)
+async def test_a_request_identifier_comes_back_on_errors_too(
+    http: httpx2.AsyncClient, auth: tuple[str, str] | None, body: bytes, status: int
+):
+    headers = {"content-type": "application/json", "x-request-id": "req-1"}
+    answer = await http.post(EVALUATION, content=body, headers=headers, auth=auth)
+
+    assert answer.status_code == status
+    assert answer.headers["x-request-id"] == answer.json()["request_id"] == "req-1"
+
+
+async def test_names_that_anybody_can_invent_share_one_series():
+    document = "apiVersion: stepup/v1\nunknown_action: allow\nactions:\n  see: {default: allow}\n"
+    world = World(document=document)
+    async with app_over(world.ports) as http:
+        for name in ("see", "invented-1", "invented-2"):
+            request = a_transfer() | {"action": {"name": name}}
+            assert (await http.post(EVALUATION, json=request, auth=BANK)).json()["decision"]
+
+    def counted(action: str) -> float | None:
+        labels = {"action": action, "outcome": "allow"}
+        return REGISTRY.get_sample_value("stepup_decisions_total", labels)
+
+    assert counted("see")
+    assert counted("unknown")
+    assert counted("invented-1") is None
