@@ -10,11 +10,11 @@ from structlog.testing import capture_logs
 
 from stepup.http.app import create_app
 from stepup.http.health import Readiness
-from stepup.http.page_errors import PageErrorRenderer
 from stepup.ports import Ports
 from tests.http.flow import Flow
 from tests.http.probe_routes import FRAME, draw_error_page
 from tests.support.application import calling, memory_ports
+from tests.support.one_app import app_of
 from tests.support.world import World
 
 
@@ -70,4 +70,4 @@ async def flow(http: httpx2.AsyncClient, world: World) -> Flow:
 
 def app_over(ports: Ports) -> httpx2.AsyncClient:
     """The whole service over some ports."""
-    return calling(create_app(ports, readiness=Readiness({}), page_errors=PageErrorRenderer(ports)))
+    return calling(app_of(ports))
