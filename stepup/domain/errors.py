@@ -283,7 +283,7 @@ class DependencyUnavailableError(StepUpError):
 
 
 class NewerFormatError(StepUpError):
-    """A newer release wrote this; an older one must not guess (RELIABILITY: 503, never 401)."""
+    """A newer release wrote this, and an older one must not guess: 503, never a refusal."""
 
     code = "newer_format"
     message = "This state was written by a newer release; try again shortly."

@@ -8,6 +8,7 @@ import click
 from stepup.cli.config import settings_page
 from stepup.cli.main import stepup
 from stepup.telemetry import describe_metrics
+from tests.support.errors_page import errors_page
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,6 +20,7 @@ def pages() -> dict[Path, str]:
         docs / "settings.md": settings_page(),
         docs / "metrics.md": metrics_page(),
         docs / "cli.md": cli_page(),
+        docs / "errors.md": errors_page(),
     }
 
 
