@@ -5,6 +5,7 @@ from typing import Any
 
 from litestar import Request
 
+from stepup.domain.client import Client
 from stepup.domain.errors import InvalidRequestError
 from stepup.domain.ids import AttemptId
 from stepup.ports import Ports
@@ -12,8 +13,10 @@ from stepup.ports import Ports
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 
-def attempt_of(request: Request[Any, Any, Any], ports: Ports) -> AttemptId:
+def attempt_of(request: Request[Any, Any, Any], ports: Ports, caller: Client) -> AttemptId:
     """Return the caller's `Idempotency-Key`, or a random one that nobody will repeat.
+
+    A key is the caller's own: two clients that count from 1 are two attempts.
 
     Raises:
         InvalidRequestError: If the key is not 1 to 128 visible ASCII characters.
@@ -23,4 +26,5 @@ def attempt_of(request: Request[Any, Any, Any], ports: Ports) -> AttemptId:
         return AttemptId(ports.entropy.token(16))
     if not _KEY.fullmatch(key):
         raise InvalidRequestError("Idempotency-Key has 1 to 128 visible ASCII characters.")
-    return AttemptId(key)
+    # A key has no space, so nobody can write another client's attempt.
+    return AttemptId(f"{caller.client_id} {key}")

@@ -139,7 +139,7 @@ async def open_challenge(
             resource=asked.audience,
             code_challenge=asked.code_challenge,
         ),
-        attempt_of(request, ports),
+        attempt_of(request, ports, caller),
     )
     request_log(request).subject = challenge.authorization.subject.id
     return Response(_opened(ports, challenge), status_code=201)
@@ -178,7 +178,7 @@ async def answer_with_code(
     """Answer with a code: `totp`, or `recovery_code`."""
     data = await read_json(request, OtpAnswer)
     holding = holder.ApiClient(caller.client_id)
-    attempt = attempt_of(request, ports)
+    attempt = attempt_of(request, ports, caller)
     match data.method:
         case "totp":
             answered = await answer.answer_with_code(
@@ -233,7 +233,7 @@ async def answer_with_passkey(
     data = await read_json(request, WebAuthnAnswer)
     holding = holder.ApiClient(caller.client_id)
     answered = await answer.answer_with_passkey(
-        ports, challenge_id, holding, data.credential, attempt_of(request, ports)
+        ports, challenge_id, holding, data.credential, attempt_of(request, ports, caller)
     )
     return await _answered(ports, answered, holding)
 

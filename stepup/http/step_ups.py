@@ -86,7 +86,7 @@ async def begin_step_up(
         EvaluationRequest(asked.subject, asked.action, asked.resource, asked.context)
     )
     begun = await step_up.step_up(
-        ports, caller, question, _pushed(asked), attempt_of(request, ports)
+        ports, caller, question, _pushed(asked), attempt_of(request, ports, caller)
     )
     log_decision(request, asked.action.name, begun.answer)
     answer = _answer(begun)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from stepup.ceremonies import naming, otp, webauthn
+from stepup.crypto import digests
 from stepup.domain.assurance import CeremonyFacts, Factor, Method
 from stepup.domain.audit import AuditKind
 from stepup.domain.authenticator import TotpSecret
@@ -42,6 +43,7 @@ async def answer_with_code(
         VerificationFailedError: If the code is wrong, or was used before.
         ChallengeNotPendingError: If another answer was first.
     """
+    attempt = _of_this_answer(ports, attempt, code)
     permit = await _begin(ports, challenge_id, holder, Method.TOTP, attempt)
     if _is_answered(permit):
         return permit.challenge
@@ -143,6 +145,7 @@ async def answer_with_recovery_code(
         VerificationFailedError: If the code is wrong, or was used before.
         ChallengeNotPendingError: If another answer was first.
     """
+    attempt = _of_this_answer(ports, attempt, code)
     permit = await _begin(ports, challenge_id, holder, Method.RECOVERY_CODE, attempt)
     if _is_answered(permit):
         return permit.challenge
@@ -178,6 +181,12 @@ async def _begin(
     return await ports.state.challenges.begin_answer(
         challenge_id, method, attempt, now, ceremony_id
     )
+
+
+def _of_this_answer(ports: Ports, attempt: AttemptId, answer: str) -> AttemptId:
+    """Tie an attempt to its answer: the same key with another code is another try, and counted."""
+    key = digests.derive(ports.snapshot.keyring.root, "attempt")
+    return AttemptId(digests.encode(digests.keyed_digest(key, f"{attempt}\0{answer}")[:16]))
 
 
 def _check_usable(ports: Ports, challenge: Challenge, method: Method) -> None:

@@ -305,6 +305,21 @@ async def test_a_once_only_token_is_consumed_once_by_twenty_callers(flow: Flow):
     assert sorted(a.status_code for a in answers) == [200] + [409] * 19
 
 
+async def test_two_resource_servers_that_choose_the_same_key_do_not_both_consume(flow: Flow):
+    flow.world.add_client("other-service", audiences=("bank-api",))
+    token = await flow.token()
+    answers = [
+        await flow.http.post(
+            "/oauth2/consume",
+            data={"token": token},
+            auth=(client, CLIENT_SECRET),
+            headers={"idempotency-key": "1"},
+        )
+        for client in ("bank", "other-service")
+    ]
+    assert [answer.status_code for answer in answers] == [200, 409]
+
+
 async def test_a_revoked_token_cannot_be_consumed(flow: Flow):
     token = await flow.token()
     await flow.http.post("/oauth2/revoke", data={"token": token}, auth=BANK)
@@ -364,6 +379,16 @@ async def test_five_wrong_codes_pause_the_method_and_nothing_else(flow: Flow):
     elsewhere = await flow.opened()
     assert (await flow.type_code(elsewhere, flow.world.code())).status_code == 429
     assert code_in(await flow.touch(where, passkey))
+
+
+async def test_guessing_under_one_attempt_is_counted_like_any_other(flow: Flow):
+    where = await flow.opened()
+    guess = flow.world.wrong_code()
+    pages = [
+        await flow.type_code(where, f"{int(guess) + n:06}", attempt="the same") for n in range(3)
+    ]
+    assert ["tries left" in page.text for page in pages] == [True, True, True]
+    assert "2 tries left" in pages[-1].text
 
 
 @pytest.mark.parametrize(

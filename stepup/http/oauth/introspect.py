@@ -87,7 +87,7 @@ async def consume_token(
         ports,
         form_caller,
         form.need("token"),
-        attempt_of(request, ports),
+        attempt_of(request, ports, form_caller),
         expected_action=form.get("action"),
         expected_digest=form.get("bound_digest"),
     )

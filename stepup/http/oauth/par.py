@@ -50,7 +50,9 @@ async def push(
         # RFC 9126 section 2.1, step 2.
         raise InvalidRequestError("request_uri cannot be pushed.")
     pushed = pushed_request(form)
-    accepted = await authorize.push(ports, form_caller, pushed, attempt_of(request, ports))
+    accepted = await authorize.push(
+        ports, form_caller, pushed, attempt_of(request, ports, form_caller)
+    )
     return ParResponse(request_uri=accepted.request_uri, expires_in=accepted.expires_in)
 
 

@@ -60,7 +60,7 @@ async def token(
             ports,
             form_caller,
             form.need("code"),
-            attempt_of(request, ports),
+            attempt_of(request, ports, form_caller),
             redirect_uri=form.get("redirect_uri"),
             code_verifier=form.get("code_verifier"),
         )
