@@ -102,7 +102,7 @@ async def confirm_app(
                 visitor.ports, visitor.session, enrollment_id, data.code, data.name.strip() or None
             )
         except VerificationFailedError:
-            page = await _app_page(visitor, enrollment_id, error="clock", name=data.name)
+            page = await _app_page(visitor, enrollment_id, error="wrong", name=data.name)
             return visitor.show(page, _UNPROCESSABLE)
         except EnrollmentNotFoundError:
             return see_other(_APP)

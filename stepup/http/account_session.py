@@ -93,7 +93,8 @@ async def provide_visitor(request: AnyRequest, ports: NamedDependency[Ports]) ->
 def send_to_sign_in(request: AnyRequest, error: Exception) -> Response[Any]:
     """Send a browser that asks for a page to base login, and back to that page."""
     if request.method != "GET":
-        raise error
+        # A posted form cannot be taken along; the application's own handler says what happened.
+        return request.app.exception_handlers[Exception](request, error)
     query = urlencode({"return_to": request.url.path})
     return see_other(f"{ACCOUNT}/login?{query}")
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 from gettext import NullTranslations
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from io import BytesIO
 
 from babel.messages.mofile import write_mo
@@ -24,7 +25,8 @@ _MOST_TAGS = 20
 def available() -> tuple[str, ...]:
     """Return the languages there are, English first."""
     folder = files("stepup.pages") / "locale"
-    found = (entry.name for entry in folder.iterdir() if entry.is_dir())
+    # A folder without a catalog is a language that somebody has only begun.
+    found = (entry.name for entry in folder.iterdir() if _catalog(entry.name).is_file())
     return (SOURCE, *sorted(name for name in found if name != SOURCE))
 
 
@@ -33,8 +35,7 @@ def translations(locale: str) -> NullTranslations:
     """Read the catalog of a language."""
     if locale == SOURCE:
         return NullTranslations()
-    folder = files("stepup.pages") / "locale" / locale / "LC_MESSAGES"
-    catalog = read_po(BytesIO((folder / f"{_DOMAIN}.po").read_bytes()), locale, _DOMAIN)
+    catalog = read_po(BytesIO(_catalog(locale).read_bytes()), locale, _DOMAIN)
     compiled = BytesIO()
     write_mo(compiled, catalog)
     compiled.seek(0)
@@ -53,6 +54,10 @@ def negotiate(ui_locales: str | None, accept_language: str | None) -> str:
         if language in available():
             return language
     return SOURCE
+
+
+def _catalog(locale: str) -> Traversable:
+    return files("stepup.pages") / "locale" / locale / "LC_MESSAGES" / f"{_DOMAIN}.po"
 
 
 def _by_quality(header: str) -> list[str]:
