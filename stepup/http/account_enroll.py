@@ -101,8 +101,9 @@ async def confirm_app(
             enrolled = await enroll.confirm_totp(
                 visitor.ports, visitor.session, enrollment_id, data.code, data.name.strip() or None
             )
-        except VerificationFailedError:
-            page = await _app_page(visitor, enrollment_id, error="wrong", name=data.name)
+        except VerificationFailedError as error:
+            why: EnrollError = "clock" if isinstance(error, enroll.WrongClockError) else "wrong"
+            page = await _app_page(visitor, enrollment_id, error=why, name=data.name)
             return visitor.show(page, _UNPROCESSABLE)
         except EnrollmentNotFoundError:
             return see_other(_APP)

@@ -1,8 +1,9 @@
 """Attempt identifiers: what a caller repeats a request with, so that it is done once."""
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from litestar import Request
 
 from stepup.domain.client import Client
@@ -11,6 +12,9 @@ from stepup.domain.ids import AttemptId
 from stepup.ports import Ports
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
+
+FormAttempt = Annotated[AttemptId, msgspec.Meta(pattern=r"\A[\x20-\x7e]{1,128}\Z")]
+"""The same in a form of ours, which carries an identifier that was made for it."""
 
 
 def attempt_of(request: Request[Any, Any, Any], ports: Ports, caller: Client) -> AttemptId:

@@ -24,7 +24,8 @@ from stepup.domain.errors import (
     TooManyAttemptsError,
     VerificationFailedError,
 )
-from stepup.domain.ids import AttemptId, ChallengeId
+from stepup.domain.ids import ChallengeId
+from stepup.http.attempts import FormAttempt
 from stepup.http.challenge_views import challenge_path, kind_of, no_method_page, view_of
 from stepup.http.cookies import browser_of
 from stepup.http.headers import page_policy
@@ -56,7 +57,7 @@ class CodeForm(msgspec.Struct, frozen=True):
     """A typed code."""
 
     form_token: str
-    attempt: AttemptId
+    attempt: FormAttempt
     code: str = ""
 
 
@@ -64,7 +65,7 @@ class PasskeyForm(msgspec.Struct, frozen=True):
     """What the browser's authenticator answered, as JSON text."""
 
     form_token: str
-    attempt: AttemptId
+    attempt: FormAttempt
     credential: str = ""
 
 
@@ -125,7 +126,7 @@ async def show_challenge(
         return await _show_end(visited)
     methods = holder.answerable_methods(ports, visited.challenge)
     if not methods:
-        return visited.show(no_method_page(visited.view))
+        return visited.show(no_method_page(visited.challenge, visited.view))
     return await _show_method(visited, methods[0])
 
 
@@ -351,7 +352,7 @@ def _show_unusable(visited: Visit, method: Method, *, used_up: bool = False) -> 
         page = LockedPage(challenge=visited.view, kind=kind_of(method), opens_in=METHOD_PAUSE)
         return visited.show(page, _TOO_MANY)
     if not holder.answerable_methods(visited.ports, visited.challenge):
-        return visited.show(no_method_page(visited.view), _UNPROCESSABLE)
+        return visited.show(no_method_page(visited.challenge, visited.view), _UNPROCESSABLE)
     return _back_to(visited.challenge.id)
 
 

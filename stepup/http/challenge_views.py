@@ -1,10 +1,12 @@
 """What a challenge's pages show, taken from the challenge: names, ways to answer, times."""
 
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from stepup.domain.assurance import Method
 from stepup.domain.challenge import Challenge
 from stepup.domain.ids import ChallengeId
+from stepup.domain.requirement import OnUnenrolled
 from stepup.pages.challenge import ChallengeView, MethodChoice, MethodKind, NoMethodPage
 from stepup.pages.display import display_items, localized, mask
 from stepup.ports import Ports
@@ -46,14 +48,24 @@ def view_of(
         expires_in=max(timedelta(0), challenge.expires_at - now),
         action_title=localized(purpose.title, locale) if purpose else None,
         display=display_items(purpose.displayed) if purpose else (),
-        progress=_progress(challenge),
+        progress=holder.progress(ports, challenge),
         valid_for=_valid_for(challenge),
     )
 
 
-def no_method_page(view: ChallengeView) -> NoMethodPage:
-    """Explain that nothing the subject has reaches the level."""
-    return NoMethodPage(challenge=view, enroll_url="/account")
+def app_url(challenge: Challenge) -> str | None:
+    """Return where the client lives: all that is known of it is where its answers go.
+
+    A native app's private scheme leads nowhere without an answer.
+    """
+    parts = urlsplit(challenge.authorization.redirect_uri or "")
+    return f"{parts.scheme}://{parts.netloc}/" if parts.scheme in {"http", "https"} else None
+
+
+def no_method_page(challenge: Challenge, view: ChallengeView) -> NoMethodPage:
+    """Explain that nothing the subject has reaches the level; the policy may offer to enroll."""
+    may_enroll = challenge.authorization.requirement.on_unenrolled is OnUnenrolled.ENROLL
+    return NoMethodPage(challenge=view, enroll_url="/account/add" if may_enroll else None)
 
 
 def kind_of(method: Method) -> MethodKind:
@@ -81,13 +93,8 @@ def _target(challenge: Challenge, method: Method) -> str | None:
     return authenticators[0].name
 
 
-def _progress(challenge: Challenge) -> tuple[int, int] | None:
-    if not challenge.passed:
-        return None
-    return (len(challenge.passed) + 1, len(challenge.passed) + 1)
-
-
 def _valid_for(challenge: Challenge) -> timedelta | None:
+    # An approval of one action, with its values or for once, says nothing about the next.
     requirement = challenge.authorization.requirement
     if requirement.once or requirement.bind or not requirement.max_age:
         return None

@@ -18,6 +18,14 @@ from stepup.usecases.account_guard import authenticators_of, permit_adding
 _TOTP_SECRET_BYTES = 20
 
 
+# Ten minutes either way is a clock that was set by hand.
+_CLOCK_WINDOW = 20
+
+
+class WrongClockError(VerificationFailedError):
+    """The code was right, but for another time: the app's clock is wrong."""
+
+
 class OfferedTotp(msgspec.Struct, frozen=True, kw_only=True):
     """A new shared key, shown once: as a URI for the QR picture, and as text."""
 
@@ -70,6 +78,7 @@ async def confirm_totp(
     Raises:
         StepUpRequiredError: If the session's step-up is too old by now.
         EnrollmentNotFoundError: If it was confirmed, has expired, or is somebody else's.
+        WrongClockError: If the code is one of another time; the offer stays.
         VerificationFailedError: If the code is wrong; the offer stays.
     """
     await permit_adding(ports, session)
@@ -77,7 +86,10 @@ async def confirm_totp(
     now = ports.clock.now()
     step = otp.matching_step(secret, code, now)
     if step is None:
-        raise VerificationFailedError
+        # Said here only, where the key is on the screen anyway; in a challenge it would help who
+        # guesses (UX CH-13).
+        is_of_another_time = otp.matching_step(secret, code, now, window=_CLOCK_WINDOW) is not None
+        raise WrongClockError if is_of_another_time else VerificationFailedError
     chosen = provision.checked_name(name) if name else "Authenticator app"
     if await ports.state.accounts.consume_enrollment(enrollment_id) is None:
         raise EnrollmentNotFoundError

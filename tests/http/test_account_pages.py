@@ -316,6 +316,17 @@ async def test_a_wrong_code_keeps_the_offer_and_what_was_typed(visit: AccountVis
     assert "Type the code first" in missing.text
 
 
+async def test_a_code_of_another_time_blames_the_clock(visit: AccountVisit):
+    await visit.sign_in()
+    page = (await visit.get("/account/add/app")).headers["location"]
+    app = offered_app((await visit.get(page)).text)
+    ahead = app.at(int(visit.world.clock.now().timestamp()) + 300)
+    refused = await visit.submit(page, code=ahead)
+
+    assert refused.status_code == 422
+    assert "the clock of your phone is wrong" in refused.text
+
+
 async def test_a_name_that_is_too_long_is_refused_without_losing_the_offer(visit: AccountVisit):
     await visit.sign_in()
     page = (await visit.get("/account/add/app")).headers["location"]
