@@ -25,6 +25,7 @@ from stepup.http.authzen import (
     Properties,
     ResourceEntity,
     SubjectEntity,
+    Text,
     log_decision,
     question_of,
 )
@@ -49,8 +50,8 @@ class OpenChallenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A ticket, or an action with its subject, about which we decide first."""
 
     ticket: str | None = None
-    action: ActionEntity | str | None = None
-    subject: SubjectEntity | str | None = None
+    action: ActionEntity | Text | None = None
+    subject: SubjectEntity | Text | None = None
     resource: ResourceEntity | None = None
     context: Properties = {}
     audience: str | None = None
@@ -167,7 +168,7 @@ async def show_challenge(
     tags=["challenges"],
     security=CLIENT_SECURITY,
     operation_class=reads_json(OtpAnswer),
-    responses=problem_responses(*_ANSWER_ERRORS),
+    responses=problem_responses(*_ANSWER_ERRORS, errors.NotSupportedYetError),
 )
 async def answer_with_code(
     request: Request[Any, Any, Any],
@@ -188,6 +189,8 @@ async def answer_with_code(
             answered = await answer.answer_with_recovery_code(
                 ports, challenge_id, holding, data.code, attempt
             )
+        case "hotp" | "email" | "sms":
+            raise NotSupportedYetError("Codes by mail, SMS and counter are not supported yet.")
         case _:
             raise InvalidRequestError("method must be totp or recovery_code.")
     return await _answered(ports, answered, holding)
