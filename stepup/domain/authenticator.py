@@ -122,6 +122,25 @@ def usable_methods(
     return tuple(sorted({a.method for a in chosen}, key=order.index))
 
 
+def ceremonies_left(
+    requirement: Requirement,
+    level: Level,
+    authenticators: Iterable[Authenticator],
+    passed: Iterable[CeremonyFacts] = (),
+) -> int | None:
+    """Count the ceremonies on the shortest way to the level, None when there is no way."""
+    enrolled = [a for a in authenticators if a.usable and _is_allowed(requirement, a.method)]
+    done = tuple(passed)
+    return min(
+        (
+            sum(not any(factor.is_met_by(facts) for facts in done) for factor in combination)
+            for combination in level.any_of
+            if _can_complete(combination, done, enrolled)
+        ),
+        default=None,
+    )
+
+
 def _is_allowed(requirement: Requirement, method: Method) -> bool:
     return requirement.methods is None or method in requirement.methods
 

@@ -24,7 +24,7 @@ from stepup.http.account_session import (
 )
 from stepup.http.challenge_pages import FormBody, credential_of, see_other
 from stepup.pages import qr
-from stepup.pages.account import AddAppPage, AddPage, AddPasskeyPage, EnrollError
+from stepup.pages.account import AddAppPage, AddPage, AddPasskeyPage, AppError, PasskeyError
 from stepup.usecases import account, enroll
 
 AnyRequest = Request[Any, Any, Any]
@@ -43,7 +43,10 @@ class AppForm(msgspec.Struct, frozen=True):
 
 
 class RegistrationForm(msgspec.Struct, frozen=True):
-    """What the browser's authenticator answered, and a name for it."""
+    """What the browser's authenticator answered, and a name for it.
+
+    The answer is empty when the form was sent before the page's script was ready.
+    """
 
     form_token: str
     ceremony_id: str
@@ -102,7 +105,7 @@ async def confirm_app(
                 visitor.ports, visitor.session, enrollment_id, data.code, data.name.strip() or None
             )
         except VerificationFailedError as error:
-            why: EnrollError = "clock" if isinstance(error, enroll.WrongClockError) else "wrong"
+            why: AppError = "clock" if isinstance(error, enroll.WrongClockError) else "wrong"
             page = await _app_page(visitor, enrollment_id, error=why, name=data.name)
             return visitor.show(page, _UNPROCESSABLE)
         except EnrollmentNotFoundError:
@@ -126,6 +129,8 @@ async def finish_passkey(
     account.check_form_token(visitor.session, data.form_token)
 
     async def work() -> PageResponse:
+        if not data.credential:
+            return await _show_registration(visitor, data.name)
         try:
             enrolled = await enroll.finish_registration(
                 visitor.ports,
@@ -135,18 +140,18 @@ async def finish_passkey(
                 data.name.strip() or None,
             )
         except AuthenticatorExistsError:
-            return await _show_registration(visitor, error="exists")
+            return await _show_registration(visitor, data.name, error="exists")
         except EnrollmentNotFoundError:
-            return await _show_registration(visitor, error="expired")
+            return await _show_registration(visitor, data.name, error="expired")
         except (VerificationFailedError, InvalidRequestError):
-            return await _show_registration(visitor, error="wrong")
+            return await _show_registration(visitor, data.name, error="wrong")
         return see_other(noticing("added", enrolled.name))
 
     return await visitor.stepping_up(work())
 
 
 async def _app_page(
-    visitor: Visitor, enrollment_id: str, *, error: EnrollError | None = None, name: str = ""
+    visitor: Visitor, enrollment_id: str, *, error: AppError | None = None, name: str = ""
 ) -> AddAppPage:
     offered = await enroll.find_totp(visitor.ports, visitor.session, enrollment_id)
     path = f"{_APP}/{enrollment_id}"
@@ -161,13 +166,16 @@ async def _app_page(
     )
 
 
-async def _show_registration(visitor: Visitor, error: EnrollError | None = None) -> PageResponse:
+async def _show_registration(
+    visitor: Visitor, name: str = "", *, error: PasskeyError | None = None
+) -> PageResponse:
     offered = await enroll.begin_registration(visitor.ports, visitor.session)
     page = AddPasskeyPage(
         frame=visitor.frame,
         action_url=_PASSKEY,
         ceremony_id=offered.enrollment_id,
         options=offered.options,
+        default_name=name,
         error=error,
     )
     return visitor.show(page, 200 if error is None else _UNPROCESSABLE)

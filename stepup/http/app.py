@@ -27,6 +27,7 @@ from stepup.http.admin import authenticators, policy
 from stepup.http.caller import provide_caller, provide_form, provide_form_caller
 from stepup.http.direct import DirectRoutes
 from stepup.http.error_forms import ErrorForms, PageErrors
+from stepup.http.head import HeadRoutes
 from stepup.http.health import Readiness
 from stepup.http.middleware import Edge
 from stepup.http.oauth import introspect, par, token
@@ -102,7 +103,7 @@ def create_app(
     )
     # Litestar's own middleware runs behind its router, where an unknown path never arrives.
     app.asgi_handler = Edge(
-        DirectRoutes(app, app.asgi_handler, ports, errors),
+        HeadRoutes(DirectRoutes(app, app.asgi_handler, ports, errors)),
         entropy=ports.entropy,
         secure=ports.site.secure,
         is_closing=lambda: readiness.is_closing,

@@ -4,7 +4,8 @@ Each form leads to one use case; what it raises is turned into the same page wit
 and success sends the browser back to the client. Codes work without JavaScript.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -21,12 +22,19 @@ from stepup.domain.errors import (
     ChallengeNotPendingError,
     InvalidRequestError,
     MethodNotUsableError,
+    OutcomeUnknownError,
     TooManyAttemptsError,
     VerificationFailedError,
 )
-from stepup.domain.ids import ChallengeId
+from stepup.domain.ids import AttemptId, ChallengeId
 from stepup.http.attempts import FormAttempt
-from stepup.http.challenge_views import challenge_path, kind_of, no_method_page, view_of
+from stepup.http.challenge_views import (
+    app_url,
+    challenge_path,
+    kind_of,
+    no_method_page,
+    view_of,
+)
 from stepup.http.cookies import browser_of
 from stepup.http.headers import page_policy
 from stepup.http.request_log import request_log
@@ -45,12 +53,14 @@ from stepup.pages.locales import negotiate
 from stepup.pages.rendering import Page, render
 from stepup.ports import Ports
 from stepup.usecases import answer, finish, holder
+from stepup.usecases.unknown_passkey import unknown_passkey
 
 AnyRequest = Request[Any, Any, Any]
 PageResponse = Response[str]
 
 _UNPROCESSABLE = 422
 _TOO_MANY = 429
+_UNAVAILABLE = 503
 
 
 class CodeForm(msgspec.Struct, frozen=True):
@@ -62,7 +72,10 @@ class CodeForm(msgspec.Struct, frozen=True):
 
 
 class PasskeyForm(msgspec.Struct, frozen=True):
-    """What the browser's authenticator answered, as JSON text."""
+    """What the browser's authenticator answered, as JSON text.
+
+    It is empty when the form was sent before the page's script was ready.
+    """
 
     form_token: str
     attempt: FormAttempt
@@ -76,6 +89,9 @@ class PlainForm(msgspec.Struct, frozen=True):
 
 
 Form = TypeVar("Form")
+CheckCode = Callable[
+    [Ports, ChallengeId, holder.Holder, str, AttemptId], Coroutine[Any, Any, Challenge]
+]
 FormBody = Annotated[Form, Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 
@@ -166,22 +182,7 @@ async def answer_with_code(
     """Answer with a code of an authenticator app."""
     visited = await visit(request, ports, challenge_id)
     holder.check_form_token(ports, challenge_id, visited.browser, data.form_token)
-    if not data.code.strip():
-        return visited.show(_code_page(visited, error="missing"), _UNPROCESSABLE)
-    try:
-        answered = await answer.answer_with_code(
-            ports, challenge_id, visited.browser, data.code, data.attempt
-        )
-    except VerificationFailedError as error:
-        if error.tries_left == 0:
-            return _show_unusable(visited, Method.TOTP, used_up=True)
-        page = _code_page(visited, error="wrong", tries_left=error.tries_left)
-        return visited.show(page, _UNPROCESSABLE)
-    except TooManyAttemptsError as error:
-        return _show_paused(visited, Method.TOTP, error)
-    except (ChallengeNotPendingError, MethodNotUsableError):
-        return _back_to(challenge_id)
-    return await _go_on(visited, answered)
+    return await _answer_typed(visited, Method.TOTP, answer.answer_with_code, data)
 
 
 @post("/passkey", tags=["pages"], status_code=200)
@@ -194,20 +195,19 @@ async def answer_with_passkey(
     """Answer with a passkey."""
     visited = await visit(request, ports, challenge_id)
     holder.check_form_token(ports, challenge_id, visited.browser, data.form_token)
+    if not data.credential:
+        return see_other(challenge_path(challenge_id, "passkey"))
+    credential = credential_of(data.credential)
     try:
         answered = await answer.answer_with_passkey(
-            ports,
-            challenge_id,
-            visited.browser,
-            credential_of(data.credential),
-            data.attempt,
+            ports, challenge_id, visited.browser, credential, data.attempt
         )
     except CeremonyExpiredError:
-        return await _show_passkey(visited, error="expired")
+        return visited.show(await _passkey_page(visited, error="expired"), _UNPROCESSABLE)
     except VerificationFailedError as error:
         if error.tries_left == 0:
             return _show_unusable(visited, Method.WEBAUTHN, used_up=True)
-        return await _show_passkey(visited, error="unknown")
+        return await _show_refused(visited, credential, error.tries_left)
     except (ChallengeNotPendingError, MethodNotUsableError):
         return _back_to(challenge_id)
     return await _go_on(visited, answered)
@@ -223,22 +223,8 @@ async def answer_with_recovery_code(
     """Answer with a recovery code, which is used up."""
     visited = await visit(request, ports, challenge_id)
     holder.check_form_token(ports, challenge_id, visited.browser, data.form_token)
-    if not data.code.strip():
-        return visited.show(_recovery_page(visited, error="missing"), _UNPROCESSABLE)
-    try:
-        answered = await answer.answer_with_recovery_code(
-            ports, challenge_id, visited.browser, data.code, data.attempt
-        )
-    except VerificationFailedError as error:
-        if error.tries_left == 0:
-            return _show_unusable(visited, Method.RECOVERY_CODE, used_up=True)
-        page = _recovery_page(visited, error="wrong", tries_left=error.tries_left)
-        return visited.show(page, _UNPROCESSABLE)
-    except TooManyAttemptsError as error:
-        return _show_paused(visited, Method.RECOVERY_CODE, error)
-    except (ChallengeNotPendingError, MethodNotUsableError):
-        return _back_to(challenge_id)
-    return await _go_on(visited, answered)
+    check = answer.answer_with_recovery_code
+    return await _answer_typed(visited, Method.RECOVERY_CODE, check, data)
 
 
 @post(["/cancel", "/report"], tags=["pages"], status_code=200)
@@ -291,28 +277,83 @@ async def _go_on(visited: Visit, answered: Challenge) -> PageResponse:
 
 async def _show_method(visited: Visit, method: Method) -> PageResponse:
     if method is Method.WEBAUTHN:
-        return await _show_passkey(visited)
-    if method is Method.RECOVERY_CODE:
-        return visited.show(_recovery_page(visited))
-    return visited.show(_code_page(visited))
+        return visited.show(await _passkey_page(visited))
+    return visited.show(_typing_page(visited, method))
 
 
-async def _show_passkey(visited: Visit, error: PasskeyError | None = None) -> PageResponse:
+async def _answer_typed(
+    visited: Visit, method: Method, check: CheckCode, form: CodeForm
+) -> PageResponse:
+    if not form.code.strip():
+        page = _typing_page(visited, method, error="missing")
+        return visited.show(page, _UNPROCESSABLE)
+    challenge_id = visited.challenge.id
+    try:
+        answered = await check(
+            visited.ports, challenge_id, visited.browser, form.code, form.attempt
+        )
+    except (VerificationFailedError, TooManyAttemptsError, OutcomeUnknownError) as error:
+        return _explain(visited, method, error, form.attempt)
+    except (ChallengeNotPendingError, MethodNotUsableError):
+        return _back_to(challenge_id)
+    return await _go_on(visited, answered)
+
+
+def _explain(
+    visited: Visit,
+    method: Method,
+    error: VerificationFailedError | TooManyAttemptsError | OutcomeUnknownError,
+    attempt: AttemptId,
+) -> PageResponse:
+    """Say why a typed code was not accepted, and what to do now."""
+    match error:
+        case TooManyAttemptsError():
+            kind = kind_of(method)
+            locked = LockedPage(
+                challenge=visited.view, kind=kind, opens_in=error.retry_after, exact=True
+            )
+            return visited.show(locked, _TOO_MANY)
+        case OutcomeUnknownError():
+            page = _typing_page(visited, method, error="unavailable")
+            # The same attempt may be repeated and counts once; a new one would be another try.
+            page = replace(page, challenge=replace(page.challenge, attempt=attempt))
+            return visited.show(page, _UNAVAILABLE)
+        case VerificationFailedError(tries_left=0):
+            return _show_unusable(visited, method, used_up=True)
+        case VerificationFailedError():
+            page = _typing_page(visited, method, error="wrong")
+            return visited.show(replace(page, tries_left=error.tries_left), _UNPROCESSABLE)
+
+
+async def _show_refused(
+    visited: Visit, credential: dict[str, Any], tries_left: int | None
+) -> PageResponse:
+    unknown = await unknown_passkey(visited.ports, visited.challenge, credential)
+    page = await _passkey_page(visited, error="refused" if unknown is None else "unknown")
+    page = replace(page, tries_left=tries_left, unknown_credential_id=unknown)
+    return visited.show(page, _UNPROCESSABLE)
+
+
+async def _passkey_page(visited: Visit, *, error: PasskeyError | None = None) -> PasskeyPage:
     challenge_id = visited.challenge.id
     ceremony = await answer.begin_passkey(visited.ports, challenge_id, visited.browser)
-    page = PasskeyPage(
+    return PasskeyPage(
         challenge=visited.view,
         action_url=challenge_path(challenge_id, "passkey"),
-        ceremony_id=ceremony.ceremony_id,
         options=ceremony.options,
         error=error,
     )
-    return visited.show(page, 200 if error is None else _UNPROCESSABLE)
 
 
-def _code_page(
-    visited: Visit, *, error: CodeError | None = None, tries_left: int | None = None
-) -> CodePage:
+def _typing_page(
+    visited: Visit, method: Method, *, error: CodeError | None = None
+) -> CodePage | RecoveryPage:
+    if method is Method.RECOVERY_CODE:
+        return _recovery_page(visited, error)
+    return _code_page(visited, error)
+
+
+def _code_page(visited: Visit, error: CodeError | None) -> CodePage:
     apps = visited.challenge.authenticators_for(Method.TOTP)
     digits = {a.credential.digits for a in apps if isinstance(a.credential, TotpSecret)}
     return CodePage(
@@ -320,28 +361,19 @@ def _code_page(
         action_url=challenge_path(visited.challenge.id, "code"),
         target=apps[0].name if len(apps) == 1 else None,
         digits=max(digits, default=6),
-        tries_left=tries_left,
         error=error,
     )
 
 
-def _recovery_page(
-    visited: Visit, *, error: CodeError | None = None, tries_left: int | None = None
-) -> RecoveryPage:
+def _recovery_page(visited: Visit, error: CodeError | None) -> RecoveryPage:
     sets = visited.challenge.authenticators_for(Method.RECOVERY_CODE)
     left = sum(len(a.credential.digests) for a in sets if isinstance(a.credential, RecoveryCodes))
     return RecoveryPage(
         challenge=visited.view,
         action_url=challenge_path(visited.challenge.id, "recovery"),
         codes_left=left,
-        tries_left=tries_left,
         error=error,
     )
-
-
-def _show_paused(visited: Visit, method: Method, error: TooManyAttemptsError) -> PageResponse:
-    page = LockedPage(challenge=visited.view, kind=kind_of(method), opens_in=error.retry_after)
-    return visited.show(page, _TOO_MANY)
 
 
 def _show_unusable(visited: Visit, method: Method, *, used_up: bool = False) -> PageResponse:
@@ -349,7 +381,9 @@ def _show_unusable(visited: Visit, method: Method, *, used_up: bool = False) -> 
     if used_up or (
         method in visited.challenge.methods and not visited.challenge.tries_left(method)
     ):
-        page = LockedPage(challenge=visited.view, kind=kind_of(method), opens_in=METHOD_PAUSE)
+        # A passkey cannot be guessed, so it is closed in this challenge only.
+        opens_in = None if method is Method.WEBAUTHN else METHOD_PAUSE
+        page = LockedPage(challenge=visited.view, kind=kind_of(method), opens_in=opens_in)
         return visited.show(page, _TOO_MANY)
     if not holder.answerable_methods(visited.ports, visited.challenge):
         return visited.show(no_method_page(visited.challenge, visited.view), _UNPROCESSABLE)
@@ -365,12 +399,19 @@ async def _show_end(visited: Visit) -> PageResponse:
             url = passed.redirect_url
             if url is not None:
                 return visited.show(DonePage(app_name=app_name, continue_url=url))
-            return visited.show(AlreadyDonePage(app_name=app_name))
+            return visited.show(_already_done_page(visited))
         case ChallengeState.DENIED:
             url = await finish.cancel(visited.ports, challenge.id, visited.browser)
             return visited.show(_cancelled_page(visited, url))
         case _:
-            return visited.show(AlreadyDonePage(app_name=app_name))
+            return visited.show(_already_done_page(visited))
+
+
+def _already_done_page(visited: Visit) -> AlreadyDonePage:
+    challenge = visited.challenge
+    return AlreadyDonePage(
+        app_name=challenge.authorization.client_name, return_url=app_url(challenge)
+    )
 
 
 def _cancelled_page(visited: Visit, url: str | None, *, reported: bool = False) -> CancelledPage:

@@ -74,13 +74,16 @@ def kind_of(method: Method) -> MethodKind:
 
 
 def _choices(ports: Ports, challenge: Challenge) -> list[MethodChoice]:
+    answerable = holder.answerable_methods(ports, challenge)
+    used_up = [method for method in challenge.methods if not challenge.tries_left(method)]
     return [
         MethodChoice(
             kind=_KINDS[method],
             url=challenge_path(challenge.id, _PATHS[method]),
             target=_target(challenge, method),
+            closed=method in used_up,
         )
-        for method in holder.answerable_methods(ports, challenge)
+        for method in (*answerable, *used_up)
         if method in _PATHS
     ]
 

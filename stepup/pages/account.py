@@ -10,7 +10,9 @@ AuthenticatorKind = Literal["webauthn", "totp", "hotp"]
 # its own; everything else needs no badge.
 Badge = Literal["synced", "device", "security_key"]
 Notice = Literal["added", "renamed", "removed", "recovery_ready", "confirmed"]
-EnrollError = Literal["missing", "wrong", "clock", "exists", "expired", "cancelled", "unsupported"]
+AppError = Literal["missing", "wrong", "clock"]
+# What the server finds; the script tells by itself what the browser reports.
+PasskeyError = Literal["exists", "expired", "wrong"]
 RenameError = Literal["missing", "too_long"]
 RecoveryError = Literal["missing", "wrong"]
 
@@ -102,7 +104,7 @@ class AddAppPage:
     setup_uri: str
     default_name: str = ""
     digits: int = 6
-    error: EnrollError | None = None
+    error: AppError | None = None
 
     @property
     def secret_groups(self) -> tuple[str, ...]:
@@ -120,8 +122,8 @@ class AddPasskeyPage:
     action_url: str
     ceremony_id: str
     options: Mapping[str, object]
-    error: EnrollError | None = None
-    error_id: str | None = None
+    default_name: str = ""
+    error: PasskeyError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

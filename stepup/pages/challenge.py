@@ -14,21 +14,22 @@ from stepup.pages.display import DisplayItem
 # Values of the domain's `Method`: this floor imports nothing of ours.
 MethodKind = Literal["webauthn", "totp", "hotp", "email", "sms", "recovery_code"]
 
-CodeError = Literal["missing", "wrong", "paused", "unavailable"]
-PasskeyError = Literal["cancelled", "unsupported", "expired", "unknown", "misconfigured"]
+CodeError = Literal["missing", "wrong", "unavailable"]
+# What the server finds; the script tells by itself what the browser reports.
+PasskeyError = Literal["expired", "unknown", "refused"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodChoice:
     """One way to answer; `target` is a masked address or the authenticator's own name.
 
-    With `paused_for` it is shown, but cannot be chosen.
+    A closed one is shown, but cannot be chosen: its tries are used up.
     """
 
     kind: MethodKind
     url: str
     target: str | None = None
-    paused_for: timedelta | None = None
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,8 @@ class ChallengeView:
 
     `subject` is masked already. `methods` are all usable ones, the preferred one first. The
     chooser is linked when there is more than one. `progress` is (1, 2) when two methods are
-    needed. `valid_for` is how long the answer counts, None when it is for this once only.
+    needed. `valid_for` is how long the app may rely on the answer, None when it is for this once
+    only.
     """
 
     app_name: str
@@ -69,26 +71,24 @@ class CodePage:
     digits: int = 6
     tries_left: int | None = None
     error: CodeError | None = None
-    paused_for: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasskeyPage:
     """Asks for a passkey or a security key; needs JavaScript.
 
-    `options` are the request options as JSON values (WebAuthn Level 3 section 5.5.2), posted back
-    as `credential` beside `ceremony_id`. `unknown_credential_id` is told to the password manager
-    after the server refused a key it does not know.
+    `options` are the request options as JSON values (WebAuthn Level 3 section 5.5.2); the answer
+    is posted back as `credential` and names its ceremony by itself. `unknown_credential_id` is
+    told to the password manager after the server refused a key it does not know.
     """
 
     template: ClassVar[str] = "challenge/passkey.html"
 
     challenge: ChallengeView
     action_url: str
-    ceremony_id: str
     options: Mapping[str, object]
+    tries_left: int | None = None
     error: PasskeyError | None = None
-    error_id: str | None = None
     unknown_credential_id: str | None = None
 
 
@@ -103,7 +103,6 @@ class RecoveryPage:
     codes_left: int | None = None
     tries_left: int | None = None
     error: CodeError | None = None
-    paused_for: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,13 +116,18 @@ class MethodsPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedPage:
-    """Says that a method is paused, when it opens again, and what else there is."""
+    """Says that a method is paused, when it opens again, and what else there is.
+
+    `opens_in` is exact when the limit of the subject said so, and the longest it can take when the
+    tries of this challenge are used up. It is None for what a new challenge opens at once.
+    """
 
     template: ClassVar[str] = "challenge/locked.html"
 
     challenge: ChallengeView
     kind: MethodKind
-    opens_in: timedelta
+    opens_in: timedelta | None = None
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

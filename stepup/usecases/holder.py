@@ -7,7 +7,7 @@ import msgspec
 
 from stepup.crypto import digests
 from stepup.domain.assurance import Method
-from stepup.domain.authenticator import usable_methods
+from stepup.domain.authenticator import ceremonies_left, usable_methods
 from stepup.domain.authorization import Authorization
 from stepup.domain.challenge import Challenge, ChallengeState
 from stepup.domain.errors import (
@@ -115,6 +115,20 @@ def answerable_methods(ports: Ports, challenge: Challenge) -> tuple[Method, ...]
         authorization.requirement, level, challenge.authenticators, challenge.passed
     )
     return tuple(method for method in planned if challenge.tries_left(method))
+
+
+def progress(ports: Ports, challenge: Challenge) -> tuple[int, int] | None:
+    """Say which step of how many comes next; None when one answer is all there is to it."""
+    try:
+        level = level_of(ports, challenge.authorization)
+    except UnmetRequirementError:
+        return None
+    requirement = challenge.authorization.requirement
+    left = ceremonies_left(requirement, level, challenge.authenticators, challenge.passed)
+    passed = len(challenge.passed)
+    if left is None or passed + left < 2:
+        return None
+    return passed + 1, passed + left
 
 
 def browser_digest(ports: Ports, browser: Browser) -> bytes:

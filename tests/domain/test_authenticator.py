@@ -9,6 +9,7 @@ from stepup.domain.authenticator import (
     RecoveryCodes,
     TotpSecret,
     WebAuthnCredential,
+    ceremonies_left,
     usable_methods,
 )
 from stepup.domain.requirement import Requirement
@@ -66,6 +67,30 @@ def test_offers_what_a_combination_still_needs(enrolled, passed, usable):
     methods = usable_methods(Requirement(acr=BOTH.acr), BOTH, enrolled, passed)
 
     assert methods == tuple(usable)
+
+
+@pytest.mark.parametrize(
+    ("enrolled", "passed", "left"),
+    [
+        pytest.param([TOTP, PASSKEY], [], 2, id="both to go"),
+        pytest.param([TOTP, PASSKEY], [TOTP], 1, id="one to go"),
+        pytest.param([TOTP, PASSKEY], [TOTP, PASSKEY], 0, id="there"),
+        pytest.param([TOTP], [], None, id="no way"),
+    ],
+)
+def test_counts_the_ceremonies_of_the_shortest_way(enrolled, passed, left):
+    facts = [authenticator.best_facts for authenticator in passed]
+    requirement = Requirement(acr=BOTH.acr)
+
+    assert ceremonies_left(requirement, BOTH, enrolled, facts) == left
+
+
+def test_one_ceremony_that_is_enough_is_the_shortest_way():
+    level = Level(
+        acr=Acr("any"), any_of=(*BOTH.any_of, (Factor(method=Method.TOTP),)), max_age=BOTH.max_age
+    )
+
+    assert ceremonies_left(Requirement(acr=level.acr), level, [TOTP, PASSKEY]) == 1
 
 
 @pytest.mark.parametrize(

@@ -400,7 +400,7 @@ async def test_somebody_else_s_passkey_is_refused(visit: AccountVisit):
     assert await methods_of(visit.world) == []
 
 
-@pytest.mark.parametrize("credential", ["", "{", "[]", "null", '{"id": 1}'])
+@pytest.mark.parametrize("credential", ["{", "[]", "null", '{"id": 1}'])
 async def test_a_credential_that_is_none_is_refused(visit: AccountVisit, credential: str):
     await visit.sign_in()
     form = await registration(visit, SoftwareAuthenticator(origin=ISSUER))
