@@ -239,6 +239,17 @@ class StepStore(Protocol):
         """
         ...
 
+    async def retire(self, subject_id: SubjectId, authenticator_id: AuthenticatorId) -> None:
+        """Accept nothing of an authenticator any more; again is harmless.
+
+        Remembered for longer than any challenge lives that was opened while it was enrolled.
+        """
+        ...
+
+    async def is_retired(self, subject_id: SubjectId, authenticator_id: AuthenticatorId) -> bool:
+        """Say whether the authenticator was retired."""
+        ...
+
 
 class AttemptStore(Protocol):
     """How often a subject may try a method, over all challenges."""

@@ -120,6 +120,9 @@ async def answer_with_passkey(
     except VerificationFailedError as error:
         raise await _failure(ports, permit, error.detail) from error
     subject_id = challenge.authorization.subject.id
+    # The challenge may have been opened while this one was still enrolled.
+    if await ports.state.steps.is_retired(subject_id, verified.authenticator.id):
+        raise await _failure(ports, permit, "retired")
     # Zero means that the authenticator does not count (WebAuthn Level 3 section 7.2).
     if verified.sign_count and not await ports.state.steps.accept(
         subject_id, verified.authenticator.id, verified.sign_count, attempt
@@ -209,7 +212,8 @@ async def _accepted_step(ports: Ports, permit: Permit, code: str) -> Authenticat
         if not isinstance(authenticator.credential, TotpSecret):
             continue
         step = otp.matching_step(authenticator.credential, code, now)
-        # Refused when this step or a later one was accepted before (RFC 6238 section 5.2).
+        # Refused when this step or a later one was accepted before (RFC 6238 section 5.2), and
+        # when the app was removed since the challenge was opened.
         if step is not None and await ports.state.steps.accept(
             subject_id, authenticator.id, step, permit.attempt
         ):

@@ -107,8 +107,7 @@ async def remove(
         raise LastAuthenticatorError
     subject = session.identity.subject
     async with ports.database.transaction() as stores:
-        if not await stores.authenticators.remove(subject, authenticator_id):
-            raise AuthenticatorNotFoundError
+        await provision.withdraw(ports, stores, subject, authenticator_id)
         await stores.audit.append(
             ports.entropy.token(16),
             event_of(

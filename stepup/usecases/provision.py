@@ -11,7 +11,7 @@ from stepup.domain.errors import (
     NotSupportedYetError,
 )
 from stepup.domain.ids import AuthenticatorId, Subject
-from stepup.ports import Ports
+from stepup.ports import Ports, Stores
 
 _DEFAULT_NAMES = {"totp": "Authenticator app", "webauthn": "Passkey"}
 
@@ -67,8 +67,7 @@ async def remove(ports: Ports, subject: Subject, authenticator_id: Authenticator
         AuthenticatorNotFoundError: If the subject has no such authenticator.
     """
     async with ports.database.transaction() as stores:
-        if not await stores.authenticators.remove(subject, authenticator_id):
-            raise AuthenticatorNotFoundError
+        await withdraw(ports, stores, subject, authenticator_id)
         event = AuditEvent(
             kind=AuditKind.AUTHENTICATOR_REVOKED,
             at=ports.clock.now(),
@@ -76,6 +75,20 @@ async def remove(ports: Ports, subject: Subject, authenticator_id: Authenticator
             details={"authenticator": authenticator_id, "by": "administrator"},
         )
         await stores.audit.append(ports.entropy.token(16), event)
+
+
+async def withdraw(
+    ports: Ports, stores: Stores, subject: Subject, authenticator_id: AuthenticatorId
+) -> None:
+    """Remove an authenticator inside a transaction, from open challenges too.
+
+    Raises:
+        AuthenticatorNotFoundError: If the subject has no such authenticator.
+    """
+    if not await stores.authenticators.remove(subject, authenticator_id):
+        raise AuthenticatorNotFoundError
+    # Before the commit: a Redis that does not answer rolls the removal back, and it is repeated.
+    await ports.state.steps.retire(subject.id, authenticator_id)
 
 
 def _credential(described: Mapping[str, object]) -> TotpSecret | WebAuthnCredential:

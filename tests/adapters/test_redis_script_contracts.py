@@ -22,6 +22,7 @@ CONTRACTS = {
     "read_hash": challenges.ChallengeStoreContract,
     "redeem_code": codes.CodeContract,
     "remember_jti": spending.ReplayStoreContract,
+    "retire_authenticator": spending.StepStoreContract,
     "revoke_token": spending.TokenStoreContract,
     "spend_attempt": spending.AttemptStoreContract,
     "take_once": accounts.AccountStoreContract,

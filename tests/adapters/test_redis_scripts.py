@@ -121,6 +121,7 @@ class TestWrites:
             (scripts.ISSUE_CODE, 2, [9, "digest", 9]),
             (scripts.REDEEM_CODE, 3, [0, "attempt", "digest", "client", "", ""]),
             (scripts.ACCEPT_STEP, 1, [9, "attempt", 9]),
+            (scripts.RETIRE_AUTHENTICATOR, 1, [9, 9]),
             (scripts.SPEND_ATTEMPT, 1, [9, 9, 9]),
             (scripts.CONSUME_TOKEN, 1, [9, "attempt", "jti"]),
             (scripts.REMEMBER_JTI, 1, ["attempt", 9]),
@@ -241,6 +242,8 @@ async def a_whole_life(opened: RedisState, clock: StillClock, repetitions: int =
     used = AuthenticatorUsed(authenticator_id=AuthenticatorId("a1"), at=clock.now())
     await opened.stores.outbox.append(used)
     await opened.stores.changes.announce()
+    for _ in range(repetitions):
+        await opened.stores.steps.retire(a_subject().id, AuthenticatorId("a2"))
     return challenge
 
 

@@ -43,6 +43,16 @@ class StepStoreContract:
         accepted = [await store.accept(*who, step) for step in steps]
         assert accepted == [True, False, True, False, False, True, True, False]
 
+    async def test_accepts_nothing_of_a_retired_authenticator(self, states, who):
+        store = states[0].steps
+        assert await store.accept(*who, 5)
+        assert not await store.is_retired(*who)
+        await store.retire(*who)
+        await store.retire(*who)
+        assert await states[1].steps.is_retired(*who)
+        assert not await store.accept(*who, 58_000_000)
+        assert not await store.accept(*who, 2**32)
+
     async def test_a_code_is_accepted_once_of_64_concurrent(self, states, who):
         accepted = await asyncio.gather(
             *(states[i % 2].steps.accept(*who, 58_000_000, an_attempt()) for i in range(64))

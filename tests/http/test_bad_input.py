@@ -11,6 +11,7 @@ import pytest
 from typing_extensions import override
 
 from stepup.domain.errors import DependencyUnavailableError
+from stepup.usecases import provision
 from tests.http.conftest import app_over
 from tests.http.flow import (
     BANK,
@@ -446,6 +447,19 @@ async def test_a_webauthn_answer_cannot_be_replayed(flow: Flow):
     assert elsewhere.status_code == 422
     form = hidden_fields(page.text) | {"credential": credential}
     assert code_in(await flow.http.post(f"{where}/passkey", data=form))
+
+
+async def test_what_was_removed_meanwhile_answers_no_open_challenge(flow: Flow):
+    app = await flow.world.enroll_app("alice", name="Old phone")
+    enrolled, passkey = await flow.world.enroll_passkey()
+    first, second = await flow.opened(), await flow.opened("5000.00")
+    subject = flow.world.subject()
+    held = await provision.list_authenticators(flow.world.ports, subject)
+    for authenticator in held:
+        await provision.remove(flow.world.ports, subject, authenticator.id)
+    assert {app.id, enrolled.id} <= {authenticator.id for authenticator in held}
+    assert (await flow.type_code(first, flow.world.code())).status_code == 422
+    assert (await flow.touch(second, passkey)).status_code == 422
 
 
 async def test_three_tabs_do_not_disturb_each_other(flow: Flow):

@@ -4,6 +4,7 @@ Each store method is one step: it gives others a turn first, and then never awai
 """
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -85,6 +86,16 @@ class MemoryStepStore(StepStore):
             self._last[subject_id, authenticator_id] = (step, attempt)
             return True
         return step == last and attempt is not None and attempt == by
+
+    @override
+    async def retire(self, subject_id: SubjectId, authenticator_id: AuthenticatorId) -> None:
+        await asyncio.sleep(0)
+        self._last[subject_id, authenticator_id] = (sys.maxsize, None)
+
+    @override
+    async def is_retired(self, subject_id: SubjectId, authenticator_id: AuthenticatorId) -> bool:
+        await asyncio.sleep(0)
+        return self._last.get((subject_id, authenticator_id), (-1, None))[0] == sys.maxsize
 
 
 class MemoryAttemptStore(AttemptStore):

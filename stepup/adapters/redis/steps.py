@@ -8,6 +8,9 @@ from stepup.adapters.redis.times import span_ms
 from stepup.domain.ids import AttemptId, AuthenticatorId, SubjectId
 from stepup.ports import StepStore
 
+# More than any time step or signature count, and exact in Lua's numbers.
+_NO_STEP_IS_LARGER = 2**53 - 1
+
 
 class RedisStepStore(StepStore):
     """One hash per authenticator."""
@@ -30,3 +33,18 @@ class RedisStepStore(StepStore):
             same_attempt=bool(attempt),
         )
         return reply.status == "ok"
+
+    @override
+    async def retire(self, subject_id: SubjectId, authenticator_id: AuthenticatorId) -> None:
+        await self._client.spend(
+            scripts.RETIRE_AUTHENTICATOR,
+            [keys.step(subject_id, authenticator_id)],
+            [_NO_STEP_IS_LARGER, span_ms(keys.STEP_KEPT)],
+            same_attempt=True,
+        )
+
+    @override
+    async def is_retired(self, subject_id: SubjectId, authenticator_id: AuthenticatorId) -> bool:
+        key = keys.step(subject_id, authenticator_id)
+        reply = await self._client.run(scripts.READ_HASH, [key])
+        return b"retired" in reply.values[::2]
