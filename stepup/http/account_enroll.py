@@ -54,13 +54,13 @@ class RegistrationForm(msgspec.Struct, frozen=True):
     name: str = ""
 
 
-@get("/add", tags=["account"])
+@get("/add")
 async def show_choice(visitor: NamedDependency[Visitor]) -> PageResponse:
     """Let the subject choose what to add."""
     return visitor.show(AddPage(frame=visitor.frame, passkey_url=_PASSKEY, app_url=_APP))
 
 
-@get("/add/app", tags=["account"])
+@get("/add/app")
 async def begin_app(visitor: NamedDependency[Visitor]) -> PageResponse:
     """Make a new key and go on to the page that shows it, which can be reloaded."""
 
@@ -71,7 +71,7 @@ async def begin_app(visitor: NamedDependency[Visitor]) -> PageResponse:
     return await visitor.stepping_up(work())
 
 
-@get("/add/app/{enrollment_id:str}", tags=["account"])
+@get("/add/app/{enrollment_id:str}")
 async def show_app(enrollment_id: FromPath[str], visitor: NamedDependency[Visitor]) -> PageResponse:
     """Show the new key and ask for the first code."""
     try:
@@ -80,7 +80,7 @@ async def show_app(enrollment_id: FromPath[str], visitor: NamedDependency[Visito
         return see_other(_APP)
 
 
-@get("/add/app/{enrollment_id:str}/qr.svg", tags=["account"])
+@get("/add/app/{enrollment_id:str}/qr.svg")
 async def show_qr(
     enrollment_id: FromPath[str], visitor: NamedDependency[Visitor]
 ) -> Response[bytes]:
@@ -89,7 +89,7 @@ async def show_qr(
     return Response(qr.svg(offered.uri), media_type="image/svg+xml")
 
 
-@post("/add/app/{enrollment_id:str}", tags=["account"], status_code=200)
+@post("/add/app/{enrollment_id:str}", status_code=200)
 async def confirm_app(
     enrollment_id: FromPath[str], data: FormBody[AppForm], visitor: NamedDependency[Visitor]
 ) -> PageResponse:
@@ -115,13 +115,13 @@ async def confirm_app(
     return await visitor.stepping_up(work())
 
 
-@get("/add/passkey", tags=["account"])
+@get("/add/passkey")
 async def begin_passkey(visitor: NamedDependency[Visitor]) -> PageResponse:
     """Show the page that registers a passkey."""
     return await visitor.stepping_up(_show_registration(visitor))
 
 
-@post("/add/passkey", tags=["account"], status_code=200)
+@post("/add/passkey", status_code=200)
 async def finish_passkey(
     data: FormBody[RegistrationForm], visitor: NamedDependency[Visitor]
 ) -> PageResponse:
@@ -194,4 +194,6 @@ router = Router(
     ],
     dependencies={"visitor": Provide(provide_visitor)},
     exception_handlers={SessionNotFoundError: send_to_sign_in},
+    # Pages are for browsers; the OpenAPI document is for programs.
+    include_in_schema=False,
 )

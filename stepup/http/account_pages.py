@@ -55,7 +55,7 @@ class RemoveForm(msgspec.Struct, frozen=True):
     form_token: str
 
 
-@get("/", tags=["account"])
+@get("/")
 async def show_account(request: AnyRequest, visitor: NamedDependency[Visitor]) -> PageResponse:
     """List the subject's authenticators."""
     enrolled = await authenticators_of(visitor.ports, visitor.session)
@@ -74,7 +74,7 @@ async def show_account(request: AnyRequest, visitor: NamedDependency[Visitor]) -
     return visitor.show(page)
 
 
-@get("/authenticators/{authenticator_id:str}/rename", tags=["account"])
+@get("/authenticators/{authenticator_id:str}/rename")
 async def show_rename(
     authenticator_id: FromPath[AuthenticatorId], visitor: NamedDependency[Visitor]
 ) -> PageResponse:
@@ -88,7 +88,7 @@ async def show_rename(
     return await visitor.stepping_up(work())
 
 
-@post("/authenticators/{authenticator_id:str}/rename", tags=["account"], status_code=200)
+@post("/authenticators/{authenticator_id:str}/rename", status_code=200)
 async def rename(
     authenticator_id: FromPath[AuthenticatorId],
     data: FormBody[RenameForm],
@@ -113,7 +113,7 @@ async def rename(
     return await visitor.stepping_up(work())
 
 
-@get("/authenticators/{authenticator_id:str}/remove", tags=["account"])
+@get("/authenticators/{authenticator_id:str}/remove")
 async def show_removal(
     authenticator_id: FromPath[AuthenticatorId], visitor: NamedDependency[Visitor]
 ) -> PageResponse:
@@ -134,7 +134,7 @@ async def show_removal(
     return await visitor.stepping_up(work())
 
 
-@post("/authenticators/{authenticator_id:str}/remove", tags=["account"], status_code=200)
+@post("/authenticators/{authenticator_id:str}/remove", status_code=200)
 async def remove(
     authenticator_id: FromPath[AuthenticatorId],
     data: FormBody[RemoveForm],
@@ -199,4 +199,6 @@ router = Router(
     route_handlers=[show_account, show_rename, rename, show_removal, remove],
     dependencies={"visitor": Provide(provide_visitor)},
     exception_handlers={SessionNotFoundError: send_to_sign_in},
+    # Pages are for browsers; the OpenAPI document is for programs.
+    include_in_schema=False,
 )

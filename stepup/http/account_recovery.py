@@ -39,7 +39,7 @@ class BurnForm(msgspec.Struct, frozen=True):
     code: str = ""
 
 
-@get("/recovery-codes", tags=["account"])
+@get("/recovery-codes")
 async def show_intro(visitor: NamedDependency[Visitor]) -> PageResponse:
     """Say what recovery codes are and offer to make them."""
 
@@ -53,7 +53,7 @@ async def show_intro(visitor: NamedDependency[Visitor]) -> PageResponse:
     return await visitor.stepping_up(work())
 
 
-@post("/recovery-codes", tags=["account"], status_code=200)
+@post("/recovery-codes", status_code=200)
 async def generate(data: FormBody[GenerateForm], visitor: NamedDependency[Visitor]) -> PageResponse:
     """Make a new set and show it, this one time."""
     account.check_form_token(visitor.session, data.form_token)
@@ -65,7 +65,7 @@ async def generate(data: FormBody[GenerateForm], visitor: NamedDependency[Visito
     return await visitor.stepping_up(work())
 
 
-@post("/recovery-codes/confirm", tags=["account"], status_code=200)
+@post("/recovery-codes/confirm", status_code=200)
 async def confirm(data: FormBody[BurnForm], visitor: NamedDependency[Visitor]) -> PageResponse:
     """Burn one code; from then on the others can be used."""
     account.check_form_token(visitor.session, data.form_token)
@@ -97,4 +97,6 @@ router = Router(
     route_handlers=[show_intro, generate, confirm],
     dependencies={"visitor": Provide(provide_visitor)},
     exception_handlers={SessionNotFoundError: send_to_sign_in},
+    # Pages are for browsers; the OpenAPI document is for programs.
+    include_in_schema=False,
 )

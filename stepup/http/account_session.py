@@ -99,7 +99,7 @@ def send_to_sign_in(request: AnyRequest, error: Exception) -> Response[Any]:
     return see_other(f"{ACCOUNT}/login?{query}")
 
 
-@get("/login", tags=["account"])
+@get("/login")
 async def sign_in(request: AnyRequest, ports: NamedDependency[Ports]) -> PageResponse:
     """Begin base login at the upstream."""
     begun = await account.begin_login(ports, read_query(request).get("return_to", ACCOUNT))
@@ -108,7 +108,7 @@ async def sign_in(request: AnyRequest, ports: NamedDependency[Ports]) -> PageRes
     return response
 
 
-@get("/login/callback", tags=["account"])
+@get("/login/callback")
 async def signed_in(request: AnyRequest, ports: NamedDependency[Ports]) -> PageResponse:
     """Take the browser back from base login."""
     query = read_query(request)
@@ -125,7 +125,7 @@ async def signed_in(request: AnyRequest, ports: NamedDependency[Ports]) -> PageR
     return response
 
 
-@get("/elevated", tags=["account"])
+@get("/elevated")
 async def elevated(request: AnyRequest, ports: NamedDependency[Ports]) -> PageResponse:
     """Take the browser back from a challenge of our own; cancelled ones lead to the list."""
     query = read_query(request)
@@ -146,7 +146,7 @@ async def elevated(request: AnyRequest, ports: NamedDependency[Ports]) -> PageRe
     return see_other(return_to if code is not None else ACCOUNT)
 
 
-@post("/sign-out", tags=["account"], status_code=200)
+@post("/sign-out", status_code=200)
 async def sign_out(
     request: AnyRequest, data: FormBody[SignOutForm], ports: NamedDependency[Ports]
 ) -> PageResponse:
@@ -161,7 +161,7 @@ async def sign_out(
     return response
 
 
-@get("/signed-out", tags=["account"])
+@get("/signed-out")
 async def signed_out(request: AnyRequest) -> PageResponse:
     """Say that nobody is signed in any more."""
     locale = negotiate(None, request.headers.get("accept-language"))
@@ -169,4 +169,9 @@ async def signed_out(request: AnyRequest) -> PageResponse:
     return Response(render(page, locale), media_type="text/html")
 
 
-router = Router(path=ACCOUNT, route_handlers=[sign_in, signed_in, elevated, sign_out, signed_out])
+router = Router(
+    path=ACCOUNT,
+    route_handlers=[sign_in, signed_in, elevated, sign_out, signed_out],
+    # Pages are for browsers; the OpenAPI document is for programs.
+    include_in_schema=False,
+)

@@ -14,7 +14,7 @@ from stepup.domain import errors
 from stepup.domain.errors import InvalidRequestError
 from stepup.http.cookies import cookie, secret_in
 from stepup.http.form import read_query
-from stepup.http.openapi import problem_responses, reads_query
+from stepup.http.openapi import oauth_responses, reads_query
 from stepup.ports import Ports
 from stepup.usecases import holder
 from stepup.usecases.authorize import AUTHORIZE_PATH
@@ -25,7 +25,7 @@ from stepup.usecases.authorize import AUTHORIZE_PATH
     tags=["oauth"],
     status_code=303,
     operation_class=reads_query(("client_id", "request_uri")),
-    responses=problem_responses(errors.WrongBrowserError),
+    responses=oauth_responses(errors.WrongBrowserError),
 )
 async def authorize(request: Request[Any, Any, Any], ports: NamedDependency[Ports]) -> Redirect:
     """Tie the pushed request to this browser and show its challenge (RFC 9126 section 4).

@@ -132,7 +132,7 @@ async def visit(request: AnyRequest, ports: Ports, challenge_id: ChallengeId) ->
     return Visit(ports, challenge, browser, locale)
 
 
-@get("/", tags=["pages"])
+@get("/")
 async def show_challenge(
     request: AnyRequest, challenge_id: FromPath[ChallengeId], ports: NamedDependency[Ports]
 ) -> PageResponse:
@@ -146,7 +146,7 @@ async def show_challenge(
     return await _show_method(visited, methods[0])
 
 
-@get("/methods", tags=["pages"])
+@get("/methods")
 async def show_methods(
     request: AnyRequest, challenge_id: FromPath[ChallengeId], ports: NamedDependency[Ports]
 ) -> PageResponse:
@@ -157,7 +157,7 @@ async def show_methods(
     return visited.show(MethodsPage(challenge=visited.view))
 
 
-@get(["/code", "/passkey", "/recovery"], tags=["pages"])
+@get(["/code", "/passkey", "/recovery"])
 async def show_method(
     request: AnyRequest, challenge_id: FromPath[ChallengeId], ports: NamedDependency[Ports]
 ) -> PageResponse:
@@ -172,7 +172,7 @@ async def show_method(
     return await _show_method(visited, method)
 
 
-@post("/code", tags=["pages"], status_code=200)
+@post("/code", status_code=200)
 async def answer_with_code(
     request: AnyRequest,
     challenge_id: FromPath[ChallengeId],
@@ -185,7 +185,7 @@ async def answer_with_code(
     return await _answer_typed(visited, Method.TOTP, answer.answer_with_code, data)
 
 
-@post("/passkey", tags=["pages"], status_code=200)
+@post("/passkey", status_code=200)
 async def answer_with_passkey(
     request: AnyRequest,
     challenge_id: FromPath[ChallengeId],
@@ -213,7 +213,7 @@ async def answer_with_passkey(
     return await _go_on(visited, answered)
 
 
-@post("/recovery", tags=["pages"], status_code=200)
+@post("/recovery", status_code=200)
 async def answer_with_recovery_code(
     request: AnyRequest,
     challenge_id: FromPath[ChallengeId],
@@ -227,7 +227,7 @@ async def answer_with_recovery_code(
     return await _answer_typed(visited, Method.RECOVERY_CODE, check, data)
 
 
-@post(["/cancel", "/report"], tags=["pages"], status_code=200)
+@post(["/cancel", "/report"], status_code=200)
 async def cancel(
     request: AnyRequest,
     challenge_id: FromPath[ChallengeId],
@@ -434,4 +434,6 @@ router = Router(
         answer_with_recovery_code,
         cancel,
     ],
+    # Pages are for browsers; the OpenAPI document is for programs.
+    include_in_schema=False,
 )

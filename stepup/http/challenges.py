@@ -30,7 +30,7 @@ from stepup.http.authzen import (
     question_of,
 )
 from stepup.http.json_body import read_json
-from stepup.http.openapi import CLIENT_SECURITY, problem_responses, reads_json
+from stepup.http.openapi import CLIENT_SECURITY, problem_responses, reads_json, returns
 from stepup.http.request_log import request_log
 from stepup.ports import Ports
 from stepup.usecases import answer, decide, finish, holder, own_screens
@@ -69,6 +69,12 @@ class OpenedChallenge(msgspec.Struct, frozen=True):
     status: str
     methods: list[str]
     expires_in: int
+
+
+class NotRequired(msgspec.Struct, frozen=True):
+    """There is nothing to answer: the action may go ahead."""
+
+    status: Literal["not_required"]
 
 
 class AnswerResponse(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -111,7 +117,9 @@ class WebAuthnOptions(msgspec.Struct, frozen=True):
     tags=["challenges"],
     security=CLIENT_SECURITY,
     operation_class=reads_json(OpenChallenge),
-    responses=problem_responses(
+    responses=returns(OpenedChallenge, "A challenge is open.", status=201)
+    | returns(NotRequired, "The action needs no step-up.")
+    | problem_responses(
         errors.ClientAuthenticationError,
         errors.ClientNotAllowedError,
         errors.InvalidTicketError,
@@ -125,12 +133,12 @@ async def open_challenge(
     request: Request[Any, Any, Any],
     caller: NamedDependency[Client],
     ports: NamedDependency[Ports],
-) -> Response[OpenedChallenge | dict[str, str]]:
+) -> Response[OpenedChallenge | NotRequired]:
     """Open a challenge; 200 with `not_required` when the action needs none."""
     asked = await read_json(request, OpenChallenge)
     ticket = asked.ticket or await _ticket_for(request, ports, caller, asked)
     if ticket is None:
-        return Response({"status": "not_required"}, status_code=200)
+        return Response(NotRequired("not_required"), status_code=200)
     challenge = await own_screens.open_for_client(
         ports,
         caller,

@@ -15,6 +15,7 @@ from litestar.di import NamedDependency
 
 from stepup import telemetry
 from stepup.domain.errors import StepUpError
+from stepup.http.openapi import returns
 from stepup.ports import Ports
 
 Check = Callable[[], Awaitable[object]]
@@ -142,7 +143,12 @@ def live() -> dict[str, str]:
     return {"status": "live"}
 
 
-@get("/readyz", sync_to_thread=False, tags=["health"])
+@get(
+    "/readyz",
+    sync_to_thread=False,
+    tags=["health"],
+    responses=returns(ReadinessReport, "Send no requests to this instance.", status=503),
+)
 def ready(
     ports: NamedDependency[Ports], readiness: NamedDependency[Readiness]
 ) -> Response[ReadinessReport]:

@@ -87,6 +87,18 @@ def oauth_responses(*causes: type[StepUpError]) -> dict[int, ResponseSpec]:
     return _responses(described, OAuthErrorDocument, "application/json")
 
 
+def returns(
+    shape: Any, description: str, *, status: int = 200, not_found: bool = False
+) -> dict[int, ResponseSpec]:
+    """Return the `responses` of a route whose answer its annotation does not tell.
+
+    `not_found` for a route that serves some of its paths only.
+    """
+    answer = ResponseSpec(shape, generate_examples=False, description=description)
+    lost = [(404, "not_found", "There is nothing here.")] if not_found else []
+    return {status: answer, **_responses(lost, ProblemDocument, PROBLEM_TYPE)}
+
+
 def _responses(
     described: Iterable[tuple[int, str, str]], shape: type[msgspec.Struct], media_type: str
 ) -> dict[int, ResponseSpec]:

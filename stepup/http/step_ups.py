@@ -20,7 +20,7 @@ from stepup.http.authzen import (
     question_of,
 )
 from stepup.http.json_body import read_json
-from stepup.http.openapi import CLIENT_SECURITY, problem_responses, reads_json
+from stepup.http.openapi import CLIENT_SECURITY, problem_responses, reads_json, returns
 from stepup.ports import Ports
 from stepup.usecases import step_up
 from stepup.usecases.authorize import PushedRequest
@@ -67,7 +67,8 @@ class StepUpResponse(msgspec.Struct, frozen=True, omit_defaults=True):
     tags=["step-up"],
     security=CLIENT_SECURITY,
     operation_class=reads_json(StepUpRequest),
-    responses=problem_responses(
+    responses=returns(StepUpResponse, "A step-up is needed, and begun.", status=201)
+    | problem_responses(
         errors.ClientAuthenticationError,
         errors.ClientNotAllowedError,
         errors.InvalidSubjectTokenError,

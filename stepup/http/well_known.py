@@ -19,6 +19,7 @@ from litestar.params import FromPath
 from stepup.domain.keyring import Keyring
 from stepup.domain.site import Site
 from stepup.http.headers import header
+from stepup.http.openapi import problem_responses, returns
 from stepup.ports import Ports
 from stepup.usecases import keys
 
@@ -26,6 +27,8 @@ _OAUTH_METADATA = "/.well-known/oauth-authorization-server"
 _OIDC_METADATA = "/.well-known/openid-configuration"
 _AUTHZEN_METADATA = "/.well-known/authzen-configuration"
 _JWKS = "/.well-known/jwks.json"
+
+Metadata = dict[str, Any]
 
 _SECRETS = ["client_secret_basic", "client_secret_post"]
 
@@ -73,7 +76,11 @@ def authzen_metadata(site: Site) -> dict[str, object]:
     }
 
 
-@get([_OAUTH_METADATA, f"{_OAUTH_METADATA}/{{issuer_path:path}}"], tags=["metadata"])
+@get(
+    [_OAUTH_METADATA, f"{_OAUTH_METADATA}/{{issuer_path:path}}"],
+    tags=["metadata"],
+    responses=returns(Metadata, "RFC 8414 section 2.", not_found=True) | problem_responses(),
+)
 async def oauth_authorization_server(
     request: Request[Any, Any, Any],
     ports: NamedDependency[Ports],
@@ -83,7 +90,11 @@ async def oauth_authorization_server(
     return _document(request, oauth_metadata(ports), _for_issuer(ports.site, issuer_path))
 
 
-@get(_OIDC_METADATA, tags=["metadata"])
+@get(
+    _OIDC_METADATA,
+    tags=["metadata"],
+    responses=returns(Metadata, "RFC 8414 section 2.") | problem_responses(),
+)
 async def openid_configuration(
     request: Request[Any, Any, Any], ports: NamedDependency[Ports]
 ) -> Response[bytes]:
@@ -91,7 +102,11 @@ async def openid_configuration(
     return _document(request, oauth_metadata(ports), _METADATA_CACHING)
 
 
-@get([_AUTHZEN_METADATA, f"{_AUTHZEN_METADATA}/{{issuer_path:path}}"], tags=["metadata"])
+@get(
+    [_AUTHZEN_METADATA, f"{_AUTHZEN_METADATA}/{{issuer_path:path}}"],
+    tags=["metadata"],
+    responses=returns(Metadata, "AuthZEN 1.0 section 9.1.", not_found=True) | problem_responses(),
+)
 async def authzen_configuration(
     request: Request[Any, Any, Any],
     ports: NamedDependency[Ports],
@@ -101,7 +116,11 @@ async def authzen_configuration(
     return _document(request, authzen_metadata(ports.site), _for_issuer(ports.site, issuer_path))
 
 
-@get(_JWKS, tags=["metadata"])
+@get(
+    _JWKS,
+    tags=["metadata"],
+    responses=returns(Metadata, "RFC 7517 section 5.") | problem_responses(),
+)
 async def jwks(request: Request[Any, Any, Any], ports: NamedDependency[Ports]) -> Response[bytes]:
     """Return the public keys that our tokens verify with (RFC 7517)."""
     return _encoded_keys.answer(request, ports)
