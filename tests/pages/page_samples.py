@@ -12,9 +12,7 @@ _METHODS = (
     challenge.MethodChoice(kind="hotp", url="/c/r1.abc/counter"),
     challenge.MethodChoice(kind="email", url="/c/r1.abc/email", target="bo•@example.com"),
     challenge.MethodChoice(kind="sms", url="/c/r1.abc/sms", target="+49 ••• 12"),
-    challenge.MethodChoice(
-        kind="recovery_code", url="/c/r1.abc/recovery", paused_for=timedelta(minutes=14)
-    ),
+    challenge.MethodChoice(kind="recovery_code", url="/c/r1.abc/recovery", closed=True),
 )
 
 TRANSFER = challenge.ChallengeView(
@@ -84,7 +82,6 @@ def _passkey(**changes: object) -> challenge.PasskeyPage:
     values = {
         "challenge": TRANSFER,
         "action_url": "/c/r1.abc/passkey",
-        "ceremony_id": "ceremony-1",
         "options": _OPTIONS,
     } | changes
     return challenge.PasskeyPage(**values)
@@ -168,26 +165,21 @@ PAGES: dict[str, Page] = {
     "code-missing": _code(error="missing"),
     "code-wrong": _code(error="wrong", tries_left=3),
     "code-wrong-last": _code(error="wrong", tries_left=1),
-    "code-paused": _code(error="paused", tries_left=0, paused_for=timedelta(minutes=15)),
     "code-unavailable": _code(error="unavailable"),
     "code-level-only": _code(challenge=LEVEL_ONLY),
     "code-counter": _code(kind="hotp"),
     "code-email": _code(kind="email", target="bo•@example.com"),
     "passkey": _passkey(),
-    "passkey-cancelled": _passkey(error="cancelled"),
-    "passkey-unsupported": _passkey(error="unsupported"),
     "passkey-expired": _passkey(error="expired"),
-    "passkey-unknown": _passkey(error="unknown", unknown_credential_id="AQID"),
-    "passkey-misconfigured": _passkey(error="misconfigured", error_id="7f3a-19c2"),
+    "passkey-unknown": _passkey(error="unknown", tries_left=4, unknown_credential_id="AQID"),
+    "passkey-refused": _passkey(error="refused", tries_left=1),
     "recovery": _recovery(),
     "recovery-wrong": _recovery(error="wrong", tries_left=4),
     "methods": challenge.MethodsPage(challenge=LEVEL_ONLY),
     "locked": challenge.LockedPage(
-        challenge=TRANSFER, kind="totp", opens_in=timedelta(minutes=12, seconds=4)
+        challenge=TRANSFER, kind="totp", opens_in=timedelta(minutes=2, seconds=4), exact=True
     ),
-    "locked-passkey": challenge.LockedPage(
-        challenge=LEVEL_ONLY, kind="webauthn", opens_in=timedelta(minutes=1)
-    ),
+    "locked-passkey": challenge.LockedPage(challenge=LEVEL_ONLY, kind="webauthn"),
     "locked-recovery": challenge.LockedPage(
         challenge=LEVEL_ONLY, kind="recovery_code", opens_in=timedelta(minutes=15)
     ),
@@ -200,6 +192,7 @@ PAGES: dict[str, Page] = {
         challenge=TRANSFER, enroll_url="/account/add/passkey", help_text="Help desk: extension 42"
     ),
     "done": ends.DonePage(app_name="Nordbank", continue_url="https://bank.example/callback"),
+    "already-done-native": ends.AlreadyDonePage(app_name="Nordbank"),
     "already-done": ends.AlreadyDonePage(app_name="Nordbank", return_url="https://bank.example/"),
     "cancelled": ends.CancelledPage(app_name="Nordbank", return_url="https://bank.example/"),
     "cancelled-reported": ends.CancelledPage(
@@ -248,13 +241,10 @@ PAGES: dict[str, Page] = {
     "add-app-wrong": _app(error="wrong", default_name="Phone"),
     "add-app-missing": _app(error="missing"),
     "add-app-clock": _app(error="clock"),
-    "add-app-expired": _app(error="expired"),
     "add-passkey": _add_passkey(),
     "add-passkey-exists": _add_passkey(error="exists"),
     "add-passkey-expired": _add_passkey(error="expired"),
-    "add-passkey-cancelled": _add_passkey(error="cancelled"),
-    "add-passkey-unsupported": _add_passkey(error="unsupported"),
-    "add-passkey-wrong": _add_passkey(error="wrong", error_id="7f3a-19c2"),
+    "add-passkey-wrong": _add_passkey(error="wrong", default_name="Work laptop"),
     "rename": account.RenamePage(
         frame=_FRAME, action_url="/account/authenticators/a1/rename", name="iCloud Keychain"
     ),
@@ -269,9 +259,7 @@ PAGES: dict[str, Page] = {
     "remove-last": _remove(last=True),
     "remove-loses": _remove(loses=("transfer money", "change the payout account")),
     "remove-refused": _remove(refused=True),
-    "recovery-intro": account.RecoveryIntroPage(
-        frame=_FRAME, action_url="/account/recovery-codes"
-    ),
+    "recovery-intro": account.RecoveryIntroPage(frame=_FRAME, action_url="/account/recovery-codes"),
     "recovery-intro-replace": account.RecoveryIntroPage(
         frame=_FRAME, action_url="/account/recovery-codes", left=4
     ),
