@@ -37,7 +37,8 @@ async def generate(ports: Ports, session: AccountSession) -> tuple[str, ...]:
     key = digests.derive(ports.snapshot.keyring.root, "recovery-code")
     subject = session.identity.subject
     authenticator = Authenticator(
-        id=AuthenticatorId(ports.entropy.token(12)),
+        # One name for every set of a subject: of two sets made at once one is refused.
+        id=AuthenticatorId(f"recovery-{subject.id}"),
         subject=subject,
         name="Recovery codes",
         credential=RecoveryCodes(digests=tuple(recovery_codes.digest(code, key) for code in codes)),
