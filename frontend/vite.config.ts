@@ -1,4 +1,4 @@
-import { defineConfig } from "vite";
+import { defineConfig } from "vitest/config";
 
 // Hashed names, because they are served as immutable; the manifest is read by
 // stepup/pages/assets.py.
@@ -16,4 +16,5 @@ export default defineConfig({
       input: ["src/stepup.ts", "src/stepup.css"],
     },
   },
+  test: { environment: "happy-dom" },
 });

@@ -93,8 +93,10 @@ class Parts {
     this.show(text);
     text?.focus();
     this.failures += 1;
-    // After two failures the other way becomes the one that is offered first.
-    if (this.failures > 1) first("[data-su-another]")?.classList.remove("su-button-quiet");
+    // After two failures the other way becomes the one that is offered first, where there is one.
+    if (this.failures > 1 && first("[data-su-another]")) {
+      first("[data-su-answer]")?.classList.add("su-answer-failing");
+    }
   }
 
   private show(text: HTMLElement | null): void {

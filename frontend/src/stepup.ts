@@ -1,5 +1,6 @@
 // The script of every page: it only enhances forms that the server understands without it.
 
+import { joinGroups } from "./code";
 import { offerCopies, offerDownload, offerPrint } from "./copies";
 import { startCountdown } from "./countdown";
 import { submitOnce } from "./once";
@@ -10,6 +11,7 @@ import { tellPasswordManager } from "./signals";
 // The ceremony first: it holds a form back, and what was held back was not sent.
 for (const form of all<HTMLFormElement>("form[data-su-passkey]")) offerPasskey(form);
 for (const form of all<HTMLFormElement>("form[data-su-once]")) submitOnce(form);
+for (const field of all<HTMLInputElement>("input[data-su-digits]")) joinGroups(field);
 for (const time of all("[data-su-countdown]")) startCountdown(time);
 offerCopies();
 offerDownload();
