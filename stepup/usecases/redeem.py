@@ -5,6 +5,7 @@ from datetime import timedelta
 import msgspec
 
 from stepup.crypto import digests, tokens
+from stepup.domain.assurance import Acr, Ladder
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.challenge import Challenge, amr_of
 from stepup.domain.client import Client, Role
@@ -86,7 +87,7 @@ def token_id(keyring: Keyring, challenge_id: ChallengeId) -> TokenId:
 
 async def _issue(ports: Ports, redemption: Redemption) -> Issued:
     keyring = ports.snapshot.keyring
-    token = _token(keyring, redemption)
+    token = _token(ports, redemption)
     text = tokens.sign_elevated(token, keyring.active, ports.site)
     event = AuditEvent(
         kind=AuditKind.TOKEN_ISSUED,
@@ -108,7 +109,8 @@ async def _issue(ports: Ports, redemption: Redemption) -> Issued:
     )
 
 
-def _token(keyring: Keyring, redemption: Redemption) -> ElevatedToken:
+def _token(ports: Ports, redemption: Redemption) -> ElevatedToken:
+    keyring = ports.snapshot.keyring
     challenge: Challenge = redemption.challenge
     authorization = challenge.authorization
     purpose = authorization.purpose
@@ -118,7 +120,7 @@ def _token(keyring: Keyring, redemption: Redemption) -> ElevatedToken:
         client_id=authorization.client_id,
         subject=authorization.subject,
         audience=authorization.audience,
-        acr=authorization.requirement.acr,
+        acr=_reached(ports.snapshot.policy.ladder, challenge),
         amr=amr_of(challenge.passed),
         auth_time=challenge.verified_at or redemption.redeemed_at,
         issued_at=redemption.redeemed_at,
@@ -128,6 +130,17 @@ def _token(keyring: Keyring, redemption: Redemption) -> ElevatedToken:
         once=authorization.requirement.once,
         scope=authorization.scope,
     )
+
+
+def _reached(ladder: Ladder, challenge: Challenge) -> Acr:
+    """Compute the level from the facts of the ceremonies; it may be more than was asked for.
+
+    The challenge was verified against the ladder of its time, so what was asked for is reached
+    even when a newer policy counts differently.
+    """
+    asked = challenge.authorization.requirement.acr
+    reached = ladder.level_of(challenge.passed)
+    return asked if reached is None else ladder.strongest(asked, reached)
 
 
 async def _replayed(ports: Ports, caller: Client, challenge_id: ChallengeId) -> CodeReplayedError:

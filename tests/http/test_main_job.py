@@ -44,6 +44,14 @@ async def test_a_large_transfer_is_confirmed_with_a_passkey(flow: Flow, world: W
     assert set(claims["amr"]) == {"hwk", "user", "mfa"}
 
 
+async def test_the_token_says_the_level_that_the_ceremony_reached(flow: Flow, world: World):
+    _, passkey = await world.enroll_passkey()
+    answered = await flow.touch(await flow.opened("500.00"), passkey)
+    redeemed = await flow.redeem(code_in(answered))
+    claims = (await flow.consume(redeemed.json()["access_token"])).json()
+    assert claims["acr"] == "phr"
+
+
 async def test_what_was_approved_satisfies_the_decision_until_it_is_used_up(flow: Flow):
     token = await flow.token()
     request = a_transfer() | {"context": {"elevated_token": token}}
