@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from stepup.domain.assurance import CeremonyFacts, Factor, Level, Method
-from stepup.domain.ids import AuthenticatorId, Subject
+from stepup.domain.ids import AttemptId, AuthenticatorId, Subject
 from stepup.domain.requirement import Requirement
 
 
@@ -37,10 +37,14 @@ class WebAuthnCredential(msgspec.Struct, frozen=True, tag="webauthn", kw_only=Tr
 
 
 class RecoveryCodes(msgspec.Struct, frozen=True, tag="recovery_code", kw_only=True):
-    """Keyed digests of the codes that are left; a used one is gone."""
+    """Keyed digests of the codes that are left; a used one is gone.
+
+    `burned_by` are the attempts that used the others up, so that one which comes again is known.
+    """
 
     digests: tuple[bytes, ...]
     confirmed: bool = False
+    burned_by: tuple[AttemptId, ...] = ()
 
     def __repr__(self) -> str:
         return f"RecoveryCodes({len(self.digests)} left)"

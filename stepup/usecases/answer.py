@@ -154,8 +154,13 @@ async def answer_with_recovery_code(
         return permit.challenge
     subject = permit.challenge.authorization.subject
     burned = None
+    # An attempt's name is its client's own: in another challenge it is another attempt.
+    burning = AttemptId(f"{challenge_id} {attempt}")
+    now = ports.clock.now()
     for planned in permit.challenge.authenticators_for(Method.RECOVERY_CODE):
-        if await recovery.burn(ports, planned, code):
+        kind = AuditKind.RECOVERY_CODE_USED
+        entry = recorded(permit.challenge, kind, now, authenticator=planned.id)
+        if await recovery.burn(ports, planned, code, entry.event, burning):
             burned = planned
     if burned is None:
         raise await _failure(ports, permit, "wrong_code")

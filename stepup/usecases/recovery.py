@@ -1,13 +1,15 @@
 """Recovery codes: made and shown once, proved by burning one, burned one by one."""
 
+import msgspec
+
 from stepup.ceremonies import recovery_codes
 from stepup.crypto import digests
 from stepup.domain.account import AccountSession
 from stepup.domain.assurance import Method
-from stepup.domain.audit import AuditKind
+from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.authenticator import Authenticator, RecoveryCodes
 from stepup.domain.errors import AuthenticatorNotFoundError, VerificationFailedError
-from stepup.domain.ids import AuthenticatorId
+from stepup.domain.ids import AttemptId, AuthenticatorId
 from stepup.ports import Ports
 from stepup.usecases.account_guard import GENERATE_CODES, authenticators_of, event_of, permit
 
@@ -67,13 +69,20 @@ async def confirm(ports: Ports, session: AccountSession, code: str) -> None:
     kept = await _present(ports, session)
     if kept is None:
         raise AuthenticatorNotFoundError
-    if not await burn(ports, kept, code):
+    event = event_of(ports, subject, AuditKind.RECOVERY_CODE_USED, authenticator=kept.id)
+    if not await burn(ports, kept, code, event, AttemptId(ports.entropy.token(16))):
         raise VerificationFailedError("That is none of your new codes.")
     await ports.state.attempts.forgive(subject.id, Method.RECOVERY_CODE)
 
 
-async def burn(ports: Ports, planned: Authenticator, code: str) -> bool:
-    """Use up one recovery code; of concurrent callers with the same code one gets True."""
+async def burn(
+    ports: Ports, planned: Authenticator, code: str, event: AuditEvent, attempt: AttemptId
+) -> bool:
+    """Use up one recovery code, and record that; of concurrent attempts with it one gets True.
+
+    The attempt that burned it gets True again, and changes nothing: a code is gone even when what
+    came after it was lost, and whoever repeats the request must not need another one.
+    """
     key = digests.derive(ports.snapshot.keyring.root, "recovery-code")
     async with ports.database.transaction() as stores:
         # The set in the challenge may be older than the last code that was burned.
@@ -81,13 +90,24 @@ async def burn(ports: Ports, planned: Authenticator, code: str) -> bool:
         if current is None or not isinstance(current.credential, RecoveryCodes):
             return False
         codes = current.credential
+        if attempt in codes.burned_by:
+            return True
         digest = recovery_codes.matching_digest(codes, code, key)
         if digest is None:
             return False
-        left = tuple(known for known in codes.digests if known != digest)
-        return await stores.authenticators.replace_credential(
-            current.id, expected=codes, credential=RecoveryCodes(digests=left, confirmed=True)
+        left = RecoveryCodes(
+            digests=tuple(known for known in codes.digests if known != digest),
+            confirmed=True,
+            burned_by=(*codes.burned_by, attempt),
         )
+        burned = await stores.authenticators.replace_credential(
+            current.id, expected=codes, credential=left
+        )
+        if burned:
+            details = {**event.details, "left": len(left.digests)}
+            used = msgspec.structs.replace(event, details=details)
+            await stores.audit.append(ports.entropy.token(16), used)
+        return burned
 
 
 async def _present(ports: Ports, session: AccountSession) -> Authenticator | None:

@@ -1,21 +1,28 @@
 """Recovery codes: shown once, inert until one was burned, each burned once."""
 
 import asyncio
+from datetime import datetime
 
 import pytest
+from typing_extensions import override
 
-from stepup.domain.assurance import Method
-from stepup.domain.audit import AuditKind
+from stepup.domain.assurance import CeremonyFacts, Method
+from stepup.domain.audit import AuditEvent, AuditKind
+from stepup.domain.authenticator import Authenticator
 from stepup.domain.challenge import Challenge, ChallengeState
 from stepup.domain.errors import (
     AuthenticatorNotFoundError,
     MethodNotUsableError,
+    OutcomeUnknownError,
     StepUpRequiredError,
     TooManyAttemptsError,
     VerificationFailedError,
 )
+from stepup.domain.ids import AttemptId
+from stepup.ports import Permit
 from stepup.usecases import answer, enroll, holder, recovery
 from tests.support.builders import an_attempt
+from tests.support.memory_challenges import MemoryChallengeStore
 from tests.support.world import World
 from tests.usecases.steps import (
     BROWSER,
@@ -23,6 +30,7 @@ from tests.usecases.steps import (
     elevated,
     elevating,
     finish_elevating,
+    kinds,
     last_audited,
     methods_of,
     opened,
@@ -47,10 +55,32 @@ def kept(world: World):
     )
 
 
-async def burning(world: World, challenge_id, code: str) -> Challenge:
+async def burning(
+    world: World, challenge_id, code: str, attempt: AttemptId | None = None
+) -> Challenge:
     return await answer.answer_with_recovery_code(
-        world.ports, challenge_id, BROWSER, code, an_attempt()
+        world.ports, challenge_id, BROWSER, code, attempt or an_attempt()
     )
+
+
+async def burning_directly(world: World, stored: Authenticator, code: str) -> bool:
+    event = AuditEvent(kind=AuditKind.RECOVERY_CODE_USED, at=world.clock.now())
+    return await recovery.burn(world.ports, stored, code, event, an_attempt())
+
+
+class FinishIsLostOnce(MemoryChallengeStore):
+    """The first answer does not reach the store, as when Redis fails between two calls."""
+
+    lost = False
+
+    @override
+    async def finish_answer(
+        self, permit: Permit, facts: CeremonyFacts, *, verified: bool, now: datetime
+    ) -> Challenge:
+        if not self.lost:
+            self.lost = True
+            raise OutcomeUnknownError
+        return await super().finish_answer(permit, facts, verified=verified, now=now)
 
 
 async def lose_the_app(world: World) -> None:
@@ -167,9 +197,7 @@ async def test_a_code_is_burned_once_by_twenty_callers(world: World):
 async def test_burning_directly_is_atomic_too(world: World):
     codes = await recovery_codes(world)
     stored = kept(world)
-    burned = await asyncio.gather(
-        *(recovery.burn(world.ports, stored, codes[0]) for _ in range(20))
-    )
+    burned = await asyncio.gather(*(burning_directly(world, stored, codes[0]) for _ in range(20)))
 
     assert burned.count(True) == 1
 
@@ -178,7 +206,7 @@ async def test_a_code_burned_elsewhere_meanwhile_does_not_answer(world: World):
     codes = await recovery_codes(world)
     secret = await signed_in(world)
     challenge_id = await elevating(world, secret, "urn:stepup:acr:1")
-    await recovery.burn(world.ports, kept(world), codes[0])
+    await burning_directly(world, kept(world), codes[0])
 
     with pytest.raises(VerificationFailedError):
         await burning(world, challenge_id, codes[0])
@@ -202,6 +230,64 @@ async def test_burning_one_in_a_challenge_is_audited(world: World):
     event = await last_audited(world.ports, AuditKind.CHALLENGE_VERIFIED)
     assert event.details["method"] == "recovery_code"
     assert event.details["authenticator"] == kept(world).id
+
+
+async def test_a_burn_is_recorded_in_a_challenge_and_on_the_account_page(world: World):
+    codes = await recovery_codes(world)
+    session = await session_of(world, await signed_in(world))
+    on_the_page = await last_audited(world.ports, AuditKind.RECOVERY_CODE_USED)
+    assert on_the_page.subject_id == session.identity.subject.id
+    assert on_the_page.details == {"authenticator": kept(world).id, "left": 9}
+
+    challenge_id = await elevating(world, await signed_in(world), "urn:stepup:acr:1")
+    await burning(world, challenge_id, codes[0])
+    in_the_challenge = await last_audited(world.ports, AuditKind.RECOVERY_CODE_USED)
+    assert in_the_challenge.challenge_id == challenge_id
+    assert in_the_challenge.details == {"authenticator": kept(world).id, "left": 8}
+    assert all(code not in str(e) for e in await audited(world.ports) for code in codes)
+
+
+async def test_a_wrong_code_burns_and_records_nothing(world: World):
+    await recovery_codes(world)
+    before = await kinds(world.ports)
+    challenge_id = await elevating(world, await signed_in(world), "urn:stepup:acr:1")
+    with pytest.raises(VerificationFailedError):
+        await burning(world, challenge_id, "AAAA-AAAA-AAAA-AAAA")
+
+    used = AuditKind.RECOVERY_CODE_USED
+    assert (await kinds(world.ports)).count(used) == before.count(used)
+
+
+async def test_the_same_attempt_may_come_again_when_what_follows_the_burn_was_lost():
+    world = World()
+    challenges = FinishIsLostOnce(world.clock)
+    challenges.lost = True
+    state = world.ports.state._replace(challenges=challenges)
+    world.ports = world.ports._replace(state=state)
+    await world.enroll_app()
+    codes = await recovery_codes(world)
+    challenge_id = await elevating(world, await signed_in(world), "urn:stepup:acr:1")
+    attempt = an_attempt()
+    challenges.lost = False
+    with pytest.raises(OutcomeUnknownError):
+        await burning(world, challenge_id, codes[0], attempt)
+
+    answered = await burning(world, challenge_id, codes[0], attempt)
+    assert answered.state is ChallengeState.VERIFIED
+    assert len(kept(world).credential.digests) == 8
+    assert (await kinds(world.ports)).count(AuditKind.RECOVERY_CODE_USED) == 2
+
+
+async def test_an_attempt_of_one_challenge_burns_nothing_in_another(world: World):
+    codes = await recovery_codes(world)
+    secret = await signed_in(world)
+    first = await elevating(world, secret, "urn:stepup:acr:1")
+    second = await elevating(world, secret, "urn:stepup:acr:1")
+    attempt = an_attempt()
+    await burning(world, first, codes[0], attempt)
+
+    with pytest.raises(VerificationFailedError):
+        await burning(world, second, codes[0], attempt)
 
 
 async def test_who_lost_everything_enrolls_something_new_with_a_code(world: World):
