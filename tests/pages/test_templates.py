@@ -56,6 +56,12 @@ def test_a_page_uses_no_word_that_needs_explaining(name, locale):
     assert not FORBIDDEN.search(text), text
 
 
+@pytest.mark.parametrize(("name", "locale"), EVERYWHERE)
+def test_sentences_do_not_run_into_each_other(name, locale):
+    texts = shown(name, locale).texts
+    assert not [text for text in texts if re.search(r"[a-zäöüß][.!?;:][A-ZÄÖÜ]", text)]
+
+
 @pytest.mark.parametrize("word", ["TOTP", "an OTP", "WebAuthn", "second factor", "Zwei-Faktor"])
 def test_the_search_finds_such_words(word):
     assert FORBIDDEN.search(f"Use {word} here")
