@@ -57,9 +57,10 @@ def test_a_transfer_is_confirmed_by_keyboard_alone(person: Person, page: Page):
 
 def focus(page: Page, text: str) -> None:
     """Press Tab until the element with the text has the focus."""
+    expect(page.get_by_role("link", name=text)).to_be_visible()
     for _ in range(30):
         page.keyboard.press("Tab")
-        focused = page.evaluate("document.activeElement?.textContent ?? ''")
+        focused = page.evaluate("document.querySelector(':focus')?.textContent ?? ''")
         if text in focused:
             return
     pytest.fail(f"{text!r} cannot be reached with Tab")
