@@ -1,5 +1,6 @@
 """The state in Redis keeps every promise of the ports, seen through two clients."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -71,3 +72,12 @@ class TestOutbox(OutboxContract):
 
 class TestChanges(ChangesContract):
     pass
+
+
+async def test_closing_while_it_connects_does_not_wait_for_ever(redis_url: str, clock: StillClock):
+    for moment in range(20):
+        async with asyncio.timeout(5):
+            state = RedisState(redis_url, Sealer({1: bytes(32)}, CountingEntropy().bytes), clock)
+            async with state:
+                # redis-py may swallow a cancellation that meets it between two steps.
+                await asyncio.sleep(moment * 0.0003)

@@ -30,6 +30,7 @@ class Line:
         self._down_since = 0.0
         self._generation = 0
         self._keeper: asyncio.Task[None] | None = None
+        self._closing = False
         self.trouble = "not connected yet"
 
     def start(self) -> None:
@@ -60,6 +61,7 @@ class Line:
 
     async def close(self) -> None:
         """Stop connecting, and close."""
+        self._closing = True
         await stop(self._keeper)
         if self._wire is not None:
             await self._wire.close()
@@ -76,6 +78,8 @@ class Line:
             except (RedisError, OSError) as error:
                 self.trouble = str(error) or type(error).__name__
                 continue
+            if self._closing:  # the driver has swallowed our cancellation while it connected
+                return
             opened_at = clock()
             self._up.set()
             await self._wire.until_broken()
