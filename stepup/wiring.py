@@ -5,11 +5,9 @@ The only importer of the adapters that serve requests; the CLI reaches them thro
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-
-from litestar import Litestar
-from litestar.types import ASGIApp, Receive, Scope, Send
+from typing import Any
 
 from stepup import telemetry
 from stepup.adapters.observed import ObservedOutbox
@@ -20,32 +18,38 @@ from stepup.adapters.upstream.provider import Provider
 from stepup.adapters.upstream.upstreams import HttpUpstreams
 from stepup.config import Settings, UpstreamSettings
 from stepup.crypto.sealing import Sealer
+from stepup.domain.client import Client
+from stepup.domain.errors import PolicyNotFoundError
 from stepup.domain.site import Site
-from stepup.http.app import create_app
-from stepup.http.health import Readiness
-from stepup.http.page_errors import PageErrorRenderer
 from stepup.ports import Ports
-from stepup.usecases.account import account_client
 from stepup.usecases.drain import drain
 from stepup.usecases.snapshot import LiveSnapshot, follow, refresh
 
 
 class Application:
-    """The service over one set of settings, as an ASGI application that can be drained."""
+    """The service over one set of settings, as an ASGI application that can be drained.
+
+    The edge is imported here and not above: commands that only open ports start in half the time.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self._parts = _Parts(settings)
+        from stepup.http.app import create_app  # noqa: PLC0415  see above
+        from stepup.http.health import Readiness  # noqa: PLC0415
+        from stepup.http.page_errors import PageErrorRenderer  # noqa: PLC0415
+        from stepup.usecases.account import account_client  # noqa: PLC0415
+
+        self._parts = _Parts(settings, [account_client(_site(settings))])
         self._readiness = Readiness(
             {"postgres": self._parts.database.check, "redis": self._parts.state.check}
         )
-        self._app: ASGIApp = create_app(
+        self._app = create_app(
             self._parts.ports,
             readiness=self._readiness,
             page_errors=PageErrorRenderer(self._parts.ports),
             lifespan=[self._run],
         )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection, or start and stop."""
         await self._app(scope, receive, send)
 
@@ -58,10 +62,12 @@ class Application:
         self._readiness.close_connections()
 
     @asynccontextmanager
-    async def _run(self, _app: Litestar) -> AsyncIterator[None]:
+    async def _run(self, _app: object) -> AsyncIterator[None]:
         parts = self._parts
         async with parts.opened():
-            await refresh(parts.ports, parts.snapshot, parts.sealer)
+            # Without a policy we are not ready, and become so when the first one is activated.
+            with suppress(PolicyNotFoundError):
+                await refresh(parts.ports, parts.snapshot, parts.sealer)
             running = [
                 asyncio.create_task(follow(parts.ports, parts.snapshot, parts.sealer)),
                 asyncio.create_task(drain(parts.ports)),
@@ -74,6 +80,12 @@ class Application:
                 for task in running:
                     with suppress(asyncio.CancelledError):
                         await task
+
+
+def import_application() -> None:
+    """Import what an application is made of, so that making one is quick."""
+    import stepup.http.app  # noqa: PLC0415  see Application
+    import stepup.http.page_errors  # noqa: F401, PLC0415
 
 
 def create_application(settings: Settings) -> Application:
@@ -92,7 +104,7 @@ async def open_ports(settings: Settings) -> AsyncIterator[tuple[Ports, Sealer]]:
 class _Parts:
     """Everything that is made of the settings, before it is opened."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, built_in_clients: Sequence[Client] = ()) -> None:
         clock, entropy = SystemClock(), SystemEntropy()
         site = _site(settings)
         self.sealer = Sealer(settings.key_encryption_ring, entropy.bytes)
@@ -100,7 +112,7 @@ class _Parts:
         self.state = RedisState(settings.redis_url.reveal(), self.sealer, clock)
         self.upstreams = HttpUpstreams(tuple(map(_provider, settings.upstreams)), clock)
         self.snapshot = LiveSnapshot(
-            built_in_clients=(account_client(site),),
+            built_in_clients=tuple(built_in_clients),
             on_swap=lambda policy: telemetry.policy_version.set(policy.version),
         )
         self.ports = Ports(

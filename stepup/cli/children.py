@@ -7,6 +7,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
 
 import structlog
 
@@ -21,6 +23,8 @@ Child = ChildProcess
 
 # A worker that cannot live must not be started over and over at full speed.
 _PAUSE_BEFORE_RESTART = 1.0
+# What a worker needs beyond what it is given to stop; then it is killed.
+_MARGIN = timedelta(seconds=5)
 
 
 class WorkerError(Exception):
@@ -28,15 +32,14 @@ class WorkerError(Exception):
 
 
 class _Worker:
-    """One worker process, and the pipe through which it says that it serves."""
+    """One worker process: it waits for its order, and says through a pipe that it serves."""
 
-    def __init__(
-        self, settings: Settings, sockets: Sequence[socket.socket], environment: dict[str, str]
-    ) -> None:
+    def __init__(self, sockets: Sequence[socket.socket], environment: dict[str, str]) -> None:
         self._ready, ready = os.pipe()
-        order, order_end = os.pipe()
+        order, self._order = os.pipe()
         fds = tuple(each.fileno() for each in sockets)
-        text = encode_order(Order(settings=settings, sockets=fds, ready=ready))
+        # The numbers are the same in the child, which inherits them.
+        self._inherited = (fds, ready)
         self.process = ChildProcess(
             [sys.executable, "-m", "stepup.cli.worker", str(order)],
             death_signal=signal.SIGTERM,
@@ -45,10 +48,16 @@ class _Worker:
         )
         os.close(ready)
         os.close(order)
-        with os.fdopen(order_end, "wb") as pipe:
-            pipe.write(text)
         os.set_blocking(self._ready, False)
         self._serves = False
+
+    def send_order(self, settings: Settings) -> None:
+        """Let it serve; once."""
+        sockets, ready = self._inherited
+        text = encode_order(Order(settings=settings, sockets=sockets, ready=ready))
+        # One that has died meanwhile is found and replaced by whoever looks after it.
+        with suppress(BrokenPipeError), os.fdopen(self._take_order_end(), "wb") as pipe:
+            pipe.write(text)
 
     @property
     def serves(self) -> bool:
@@ -63,21 +72,36 @@ class _Worker:
     def close(self) -> None:
         """Forget an ended worker."""
         os.close(self._ready)
+        if self._order >= 0:
+            os.close(self._take_order_end())
+
+    def _take_order_end(self) -> int:
+        end, self._order = self._order, -1
+        return end
 
 
 class Workers:
-    """N workers on shared sockets; a dead one is replaced."""
+    """N workers on shared sockets; a dead one is replaced.
 
-    def __init__(self, settings: Settings, sockets: Sequence[socket.socket]) -> None:
-        self._settings = settings
+    They begin to import as soon as they are made, and serve once they are told what.
+    """
+
+    def __init__(self, sockets: Sequence[socket.socket], count: int) -> None:
+        self._settings: Settings | None = None
         self._sockets = tuple(sockets)
         self._environment = dict(os.environ)
         self._figures: tempfile.TemporaryDirectory[str] | None = None
-        count = settings.workers or os.cpu_count() or 1
+        count = count or os.cpu_count() or 1
         if count > 1:
             self._figures = tempfile.TemporaryDirectory(prefix="stepup-metrics-")
             self._environment["PROMETHEUS_MULTIPROC_DIR"] = self._figures.name
         self._workers = [self._start() for _ in range(count)]
+
+    def serve(self, settings: Settings) -> None:
+        """Let all of them serve; what the settings need must be in place."""
+        self._settings = settings
+        for worker in self._workers:
+            worker.send_order(settings)
 
     @property
     def ready(self) -> bool:
@@ -112,8 +136,7 @@ class Workers:
         """Drain and end all of them, at the same time."""
         for worker in self._workers:
             worker.process.send(signal.SIGTERM)
-        allowed = self._settings.drain_delay + self._settings.stop_timeout
-        deadline = time.monotonic() + allowed.total_seconds() + 5
+        deadline = time.monotonic() + self._allowed_to_stop().total_seconds()
         for worker in self._workers:
             while worker.process.alive and time.monotonic() < deadline:
                 time.sleep(0.02)
@@ -123,7 +146,15 @@ class Workers:
             self._figures.cleanup()
 
     def _start(self) -> _Worker:
-        return _Worker(self._settings, self._sockets, self._environment)
+        worker = _Worker(self._sockets, self._environment)
+        if self._settings is not None:
+            worker.send_order(self._settings)
+        return worker
+
+    def _allowed_to_stop(self) -> timedelta:
+        if self._settings is None:
+            return _MARGIN
+        return self._settings.drain_delay + self._settings.stop_timeout + _MARGIN
 
     def _forget(self, worker: _Worker) -> None:
         worker.close()

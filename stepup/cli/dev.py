@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import socket
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -13,32 +12,25 @@ import rich_click as click
 
 from stepup import telemetry
 from stepup.cli.children import Child, WorkerError, Workers, start_demo
-from stepup.cli.db import apply_migrations
-from stepup.cli.dev_content import (
-    ClientEntry,
-    demo_client,
-    load_policy_and_clients,
-    read_clients,
-    with_secrets,
-)
+from stepup.cli.client_file import ClientEntry, read_clients, with_secrets
 from stepup.cli.dev_plan import (
     Demo,
     Engine,
     default_data_dir,
-    listening_address,
+    demo_client,
+    plan_listening,
     plan_settings,
 )
 from stepup.cli.dev_ready import print_table, ready_document, wait_until_answers, write_ready_file
 from stepup.cli.dev_secrets import DevelopmentSecrets
 from stepup.cli.engines import Engines
+from stepup.cli.files import EXISTING_FILE, read_text
 from stepup.cli.findings import explain_findings
 from stepup.cli.listening import listen_or_explain, port_of
 from stepup.cli.settings import parse_sets
 from stepup.cli.stopping import stoppable
 from stepup.config import Settings
 from stepup.domain.errors import PolicyInvalidError
-
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 class _Options(NamedTuple):
@@ -64,8 +56,8 @@ class _Options(NamedTuple):
     "--port", type=click.IntRange(0, 65535), help="Port; 0 is a free one.  [default: 8000]"
 )
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where the engines keep data.")
-@click.option("--policy", type=_FILE, help="Policy document to activate.")
-@click.option("--clients", type=_FILE, help="List of clients, as YAML or JSON.")
+@click.option("--policy", type=EXISTING_FILE, help="Policy document to activate.")
+@click.option("--clients", type=EXISTING_FILE, help="List of clients, as YAML or JSON.")
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="One setting.")
 @click.option("--no-demo", "demo", flag_value=False, default=True, help="Service only.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Worker processes.  [default: 1]")
@@ -86,20 +78,27 @@ def dev(**options: Any) -> None:
 
 def _run(options: _Options, stack: ExitStack) -> None:
     sets = parse_sets(options.sets)
-    host, port = listening_address({"host": options.host, "port": options.port}, sets)
-    sockets = listen_or_explain(host, port)
+    given = {"host": options.host, "port": options.port, "workers": options.workers}
+    listening = plan_listening(given, sets)
+    sockets = listen_or_explain(listening.host, listening.port)
     for each in sockets:
         stack.enter_context(each)
-    port = port_of(sockets)
+    listening = listening._replace(port=port_of(sockets))
+    port = listening.port
     demo = Demo.on_free_ports(port) if options.demo else None
+    # Processes import while others prepare what they need: the start is half as long.
+    running = Workers(sockets, listening.workers)
+    stack.callback(running.stop)
     engine, secrets = _engines(options, stack)
-    flags = {"host": host, "port": port, "workers": options.workers}
-    settings = plan_settings(engine, secrets, demo, flags, sets)
+    settings = plan_settings(engine, secrets, demo, listening, sets)
     telemetry.configure_logging(settings.log_level, settings.log_format)
     clients = with_secrets(_clients(options, demo, port), secrets.client_secret)
+    bank = _start_demo(settings, demo, clients, stack) if demo else None
     _prepare(settings, options.policy, clients)
-    running = _serve(settings, sockets, stack)
-    bank = _serve_demo(settings, demo, clients, stack) if demo else None
+    _serve(running, settings)
+    if demo is not None:
+        for url in (f"{demo.idp}/.well-known/openid-configuration", f"{demo.bank}/"):
+            wait_until_answers(url, "the demo", bank)
     document = ready_document(settings, demo, clients)
     if options.ready_file is not None:
         write_ready_file(options.ready_file, document)
@@ -133,26 +132,28 @@ def _clients(options: _Options, demo: Demo | None, port: int) -> list[ClientEntr
 
 
 def _prepare(settings: Settings, policy: Path | None, clients: Sequence[ClientEntry]) -> None:
+    # Imported while the workers and the demo import what they need.
+    from stepup.cli.db import apply_migrations  # noqa: PLC0415
+    from stepup.cli.dev_content import load_policy_and_clients  # noqa: PLC0415
+
     apply_migrations(settings.postgres_url.reveal())
-    text = policy.read_text(encoding="utf-8") if policy else None
+    text = read_text(policy) if policy else None
     try:
         asyncio.run(load_policy_and_clients(settings, text, clients))
     except PolicyInvalidError as error:
         raise click.ClickException(f"{policy}: {explain_findings(error)}") from error
 
 
-def _serve(settings: Settings, sockets: Sequence[socket.socket], stack: ExitStack) -> Workers:
-    running = Workers(settings, sockets)
-    stack.callback(running.stop)
+def _serve(running: Workers, settings: Settings) -> None:
+    running.serve(settings)
     try:
         running.wait_until_ready()
     except WorkerError as error:
         raise click.ClickException(str(error)) from error
     wait_until_answers(f"http://127.0.0.1:{settings.port}/readyz", "the service")
-    return running
 
 
-def _serve_demo(
+def _start_demo(
     settings: Settings, demo: Demo, clients: Sequence[ClientEntry], stack: ExitStack
 ) -> Child:
     bank = next(entry for entry in clients if entry.client_id == "bank")
@@ -161,6 +162,4 @@ def _serve_demo(
     arguments += ["--audience", *bank.audiences[:1]]
     process = start_demo(arguments, bank.client_secret)
     stack.callback(process.stop, signal.SIGTERM)
-    for url in (f"{demo.idp}/.well-known/openid-configuration", f"{demo.bank}/"):
-        wait_until_answers(url, "the demo", process)
     return process

@@ -9,13 +9,16 @@ from typing import Any, NamedTuple
 import msgspec
 import rich_click as click
 
+from stepup.cli.client_file import ClientEntry
 from stepup.cli.demo import DEFAULT_AUDIENCE
 from stepup.cli.dev_secrets import DevelopmentSecrets
 from stepup.cli.listening import free_port
 from stepup.config import Settings, SettingsError, load, read
+from stepup.domain.client import Role
 
 _EVERYWHERE = {"0.0.0.0", "::", "127.0.0.1", "::1", "localhost"}  # noqa: S104  compared only
 _DEFAULT_PORT = 8000
+_DEFAULT_WORKERS = 1
 
 
 class Demo(NamedTuple):
@@ -55,31 +58,56 @@ class Engine(NamedTuple):
     redis: str
 
 
+def demo_client(bank: str) -> ClientEntry:
+    """Return the demo bank as a client; it asks, redeems, and receives tokens."""
+    return ClientEntry(
+        client_id="bank",
+        name="Demo bank",
+        redirect_uris=(f"{bank}/callback",),
+        roles=(Role.PEP, Role.RP, Role.RS),
+        audiences=(DEFAULT_AUDIENCE,),
+        asserts_subject=True,
+        asserts_authentication=True,
+    )
+
+
 def default_data_dir() -> Path:
     """Return this user's data folder."""
     given = os.environ.get("XDG_DATA_HOME")
     return (Path(given) if given else Path.home() / ".local" / "share") / "stepup"
 
 
-def listening_address(flags: Mapping[str, Any], sets: Mapping[str, str]) -> tuple[str, int]:
-    """Return the host and port to listen on: flags, then `--set`, then the environment."""
+class Listening(NamedTuple):
+    """What must be known before anything is started."""
+
+    host: str
+    port: int
+    workers: int
+
+
+def plan_listening(flags: Mapping[str, Any], sets: Mapping[str, str]) -> Listening:
+    """Return where to listen, and with how many: flags, then `--set`, then the environment."""
     try:
         given = {key: one.value for key, one in read(os.environ, None, sets).items()}
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
     chosen = given | {key: value for key, value in flags.items() if value is not None}
-    return chosen.get("host", "127.0.0.1"), chosen.get("port", _DEFAULT_PORT)
+    return Listening(
+        chosen.get("host", "127.0.0.1"),
+        chosen.get("port", _DEFAULT_PORT),
+        chosen.get("workers", _DEFAULT_WORKERS),
+    )
 
 
 def plan_settings(
     engine: Engine,
     secrets: DevelopmentSecrets,
     demo: Demo | None,
-    flags: Mapping[str, Any],
+    listening: Listening,
     sets: Mapping[str, str],
 ) -> Settings:
     """Fill in what development needs, below everything that was given, and check the whole."""
-    host, port = flags["host"], flags["port"]
+    host, port, _ = listening
     shown = "localhost" if host in _EVERYWHERE else host
     issuer = f"http://{shown}:{port}"
     defaults: dict[str, Any] = {
@@ -97,7 +125,7 @@ def plan_settings(
         "drain_delay": "0s",
         "stop_timeout": "5s",
         "log_format": "console" if sys.stderr.isatty() else "json",
-        "workers": 1,
+        "workers": _DEFAULT_WORKERS,
     }
     try:
         given = read(os.environ, None, sets)
@@ -105,8 +133,7 @@ def plan_settings(
         settings = load(os.environ, None, {**below, **sets})
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
-    firm = {key: value for key, value in flags.items() if value is not None}
-    return msgspec.structs.replace(settings, **firm)
+    return msgspec.structs.replace(settings, **listening._asdict())
 
 
 def _upstream(demo: Demo) -> dict[str, Any]:

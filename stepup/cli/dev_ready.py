@@ -12,7 +12,7 @@ import msgspec
 import rich_click as click
 
 from stepup.cli.children import Child
-from stepup.cli.dev_content import ClientEntry
+from stepup.cli.client_file import ClientEntry
 from stepup.cli.dev_plan import Demo
 from stepup.config import Settings
 

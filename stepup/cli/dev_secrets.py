@@ -7,8 +7,6 @@ import os
 import secrets
 from pathlib import Path
 
-from sqlalchemy import make_url
-
 _SEED = "seed"
 
 
@@ -37,6 +35,8 @@ class DevelopmentSecrets:
         Several `stepup dev` on one database must open each other's sealed keys without a word
         between them. As weak as that password: development only.
         """
+        from sqlalchemy import make_url  # noqa: PLC0415  slow to import, and seldom needed
+
         url = make_url(postgres_url)
         text = f"{url.username}\0{url.password}\0{url.database}"
         return cls(hashlib.sha256(text.encode()).digest())

@@ -14,7 +14,7 @@ from stepup.cli.db import schema_finding
 from stepup.cli.findings import FINDINGS
 from stepup.cli.settings import load_settings, settings_options
 from stepup.config import Settings
-from stepup.crypto.sealing import Sealer
+from stepup.crypto.sealing import Sealer, UnsealError
 from stepup.domain.errors import StepUpError
 from stepup.domain.ids import ChallengeId, TokenId
 from stepup.ports import Ports
@@ -41,7 +41,7 @@ def doctor(config_file: Path | None, sets: Sequence[str], as_json: bool) -> None
     findings = [
         Finding("settings", True, f"the issuer is {settings.issuer}"),
         Finding("schema", schema is None, schema or "up to date"),
-        *asyncio.run(_look(settings)),
+        *asyncio.run(_look(settings, with_content=schema is None)),
     ]
     if as_json:
         click.echo(json.dumps([finding._asdict() for finding in findings], indent=2))
@@ -52,11 +52,16 @@ def doctor(config_file: Path | None, sets: Sequence[str], as_json: bool) -> None
         raise SystemExit(FINDINGS)
 
 
-async def _look(settings: Settings) -> list[Finding]:
+async def _look(settings: Settings, *, with_content: bool) -> list[Finding]:
     async with wiring.open_ports(settings) as (ports, sealer):
-        return [
+        stores = [
             await _finding("postgres", lambda: _postgres(ports)),
             await _finding("redis", lambda: _redis(ports)),
+        ]
+        if not with_content:  # without the schema there is no table to look into
+            return stores
+        return [
+            *stores,
             await _finding("keys", lambda: _keys(ports, sealer)),
             await _finding("policy", lambda: _policy(ports)),
         ]
@@ -66,7 +71,7 @@ async def _finding(name: str, look: Callable[[], Awaitable[str]]) -> Finding:
     try:
         async with asyncio.timeout(_PATIENCE.total_seconds()):
             return Finding(name, True, await look())
-    except (StepUpError, LookupError, ValueError) as error:
+    except (StepUpError, UnsealError, LookupError, ValueError) as error:
         return Finding(name, False, str(error))
     except TimeoutError:
         return Finding(name, False, f"no answer in {_PATIENCE.total_seconds():.0f} s")
@@ -84,6 +89,8 @@ async def _redis(ports: Ports) -> str:
 
 async def _keys(ports: Ports, sealer: Sealer) -> str:
     async with ports.database.transaction() as stores:
+        if not await stores.keys.all():
+            raise LookupError("there are none; the first `stepup serve` makes them")
         keyring = await keyrings.read_keyring(stores, sealer)
     return f"{len(keyring.keys)} open; {keyring.active.id} signs"
 
@@ -92,5 +99,5 @@ async def _policy(ports: Ports) -> str:
     async with ports.database.transaction() as stores:
         active = await stores.policies.find_active()
     if active is None:
-        raise LookupError("none is active; PUT /v1/admin/policy activates one")
+        raise LookupError("none is active; run `stepup policy apply FILE`")
     return f"version {active.version} is active"

@@ -1,5 +1,9 @@
 """How commands write findings."""
 
+from typing import Any
+
+import msgspec
+
 from stepup.domain.errors import PolicyInvalidError
 
 FINDINGS = 3
@@ -9,3 +13,8 @@ FINDINGS = 3
 def explain_findings(error: PolicyInvalidError) -> str:
     """Write what is wrong with a policy document, a line for each finding."""
     return "\n".join([str(error), *(f"  {finding}" for finding in error.findings)])
+
+
+def findings_document(error: PolicyInvalidError) -> list[Any]:
+    """Return the findings as JSON shows them: code, severity, message, line, column, path."""
+    return [msgspec.to_builtins(finding) for finding in error.findings]

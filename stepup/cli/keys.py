@@ -7,11 +7,11 @@ from pathlib import Path
 
 import rich_click as click
 
-from stepup import wiring
+from stepup.cli.operating import operate
 from stepup.cli.settings import load_settings, settings_options
-from stepup.config import Settings
-from stepup.domain.errors import DependencyUnavailableError
+from stepup.crypto.sealing import Sealer
 from stepup.domain.keyring import SealedKey
+from stepup.ports import Ports
 
 
 @click.group()
@@ -25,10 +25,7 @@ def keys() -> None:
 def list_keys(config_file: Path | None, sets: Sequence[str], as_json: bool) -> None:
     """List every key that is not gone: what it is for, how it stands, since when."""
     settings = load_settings(config_file, sets)
-    try:
-        found = asyncio.run(_all_keys(settings))
-    except DependencyUnavailableError as error:
-        raise click.ClickException(str(error)) from error
+    found = asyncio.run(operate(settings, _all_keys))
     rows = [
         {
             "kid": key.id,
@@ -46,9 +43,6 @@ def list_keys(config_file: Path | None, sets: Sequence[str], as_json: bool) -> N
         click.echo("  ".join(str(value) for value in row.values()))
 
 
-async def _all_keys(settings: Settings) -> Sequence[SealedKey]:
-    async with (
-        wiring.open_ports(settings) as (ports, _sealer),
-        ports.database.transaction() as stores,
-    ):
+async def _all_keys(ports: Ports, _sealer: Sealer) -> Sequence[SealedKey]:
+    async with ports.database.transaction() as stores:
         return await stores.keys.all()

@@ -17,6 +17,7 @@ _COMMANDS = {
     "config": "stepup.cli.config:config",
     "db": "stepup.cli.db:db",
     "policy": "stepup.cli.policy:policy",
+    "client": "stepup.cli.client:client",
     "keys": "stepup.cli.keys:keys",
 }
 

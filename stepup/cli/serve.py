@@ -1,5 +1,6 @@
 """`stepup serve`: the production entry."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -7,13 +8,17 @@ from pathlib import Path
 
 import msgspec
 import rich_click as click
+import structlog
 
 from stepup import telemetry
 from stepup.cli.children import WorkerError, Workers
-from stepup.cli.db import require_schema
 from stepup.cli.listening import listen_or_explain
 from stepup.cli.settings import load_settings, settings_options
 from stepup.cli.stopping import stoppable
+from stepup.config import Settings
+
+_logger: structlog.stdlib.BoundLogger = structlog.get_logger("stepup.serve")
+_NO_POLICY = "no policy is active, so this is not ready; run `stepup policy apply FILE`"
 
 
 @click.command()
@@ -22,19 +27,21 @@ from stepup.cli.stopping import stoppable
 def serve(workers: int | None, config_file: Path | None, sets: Sequence[str]) -> None:
     """Serve, with one worker process per core, until told to stop.
 
-    SIGTERM makes the server not ready, waits `drain_delay`, finishes what runs and ends.
+    Makes the keys at the first start. SIGTERM makes the server not ready, waits `drain_delay`,
+    finishes what runs and ends.
     """
     settings = load_settings(config_file, sets)
     if workers is not None:
         settings = msgspec.structs.replace(settings, workers=workers)
     telemetry.configure_logging(settings.log_level, settings.log_format)
-    require_schema(settings.postgres_url.reveal())
     with stoppable(), ExitStack() as stack:
         sockets = listen_or_explain(settings.host, settings.port)
         for each in sockets:
             stack.enter_context(each)
-        running = Workers(settings, sockets)
+        running = Workers(sockets, settings.workers)
         stack.callback(running.stop)
+        _prepare(settings)
+        running.serve(settings)
         try:
             running.wait_until_ready()
         except WorkerError as error:
@@ -42,3 +49,15 @@ def serve(workers: int | None, config_file: Path | None, sets: Sequence[str]) ->
         while True:
             time.sleep(0.2)
             running.look_after()
+
+
+def _prepare(settings: Settings) -> None:
+    """See to it that there are a schema and keys; say what to do when there is no policy."""
+    # Imported while the workers import what they need.
+    from stepup.cli.applying import first_start  # noqa: PLC0415
+    from stepup.cli.db import require_schema  # noqa: PLC0415
+    from stepup.cli.operating import operate  # noqa: PLC0415
+
+    require_schema(settings.postgres_url.reveal())
+    if not asyncio.run(operate(settings, first_start)):
+        _logger.warning("no_policy", detail=_NO_POLICY)

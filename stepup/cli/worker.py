@@ -52,14 +52,18 @@ def encode_order(order: Order) -> bytes:
 
 
 def main(order_fd: int) -> None:
-    """Serve until told to stop."""
-    with open(order_fd, "rb") as pipe:
-        order = msgspec.json.decode(pipe.read(), type=Order, dec_hook=_conceal)
-    settings = order.settings
-    telemetry.configure_logging(settings.log_level, settings.log_format)
-    # After logging is set up and not before the figures' folder is known: see telemetry.
+    """Wait for the order, then serve until told to stop."""
+    # Slow, and needed in any case: done while our parent prepares what we shall work on.
     from stepup import wiring  # noqa: PLC0415
 
+    wiring.import_application()
+    with open(order_fd, "rb") as pipe:
+        text = pipe.read()
+    if not text:  # our parent gave up, and has said why
+        return
+    order = msgspec.json.decode(text, type=Order, dec_hook=_conceal)
+    settings = order.settings
+    telemetry.configure_logging(settings.log_level, settings.log_format)
     application: Any = wiring.create_application(settings)
     config = uvicorn.Config(
         application,

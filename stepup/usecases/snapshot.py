@@ -16,8 +16,9 @@ from stepup.crypto.sealing import Sealer, UnsealError
 from stepup.domain.client import Client
 from stepup.domain.errors import (
     DependencyUnavailableError,
-    NewerFormatError,
     PolicyInvalidError,
+    PolicyNotFoundError,
+    StepUpError,
 )
 from stepup.domain.ids import ClientId
 from stepup.domain.keyring import Keyring
@@ -88,6 +89,10 @@ async def refresh(ports: Ports, snapshot: LiveSnapshot, sealer: Sealer) -> bool:
 
     A policy that this release cannot read is refused and the last good one stays: an instance
     never runs without rules.
+
+    Raises:
+        PolicyNotFoundError: Before the first policy was activated.
+        PolicyInvalidError: If the first one that is met cannot be read.
     """
     version = await ports.database.configuration_version()
     before = snapshot.loaded
@@ -98,7 +103,7 @@ async def refresh(ports: Ports, snapshot: LiveSnapshot, sealer: Sealer) -> bool:
         clients = await stores.clients.all()
         keyring = await read_keyring(stores, sealer)
     if active is None:
-        raise DependencyUnavailableError("No policy has been activated yet.")
+        raise PolicyNotFoundError
     try:
         policy = _parsed(before, active.document, active.version)
         snapshot.refused_policy = None
@@ -132,9 +137,10 @@ async def follow(ports: Ports, snapshot: LiveSnapshot, sealer: Sealer) -> None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(announced.wait(), POLL_INTERVAL.total_seconds())
             announced.clear()
-            # A database that is away, or that holds what only a newer release or another key can
-            # read, changes nothing here: the last good configuration serves, and we go on asking.
-            with contextlib.suppress(DependencyUnavailableError, NewerFormatError, UnsealError):
+            # A database that is away, that holds no policy yet, or what only a newer release or
+            # another key can read, changes nothing here: the last good configuration serves, and
+            # we go on asking.
+            with contextlib.suppress(StepUpError, UnsealError):
                 await refresh(ports, snapshot, sealer)
     finally:
         listening.cancel()

@@ -1,7 +1,8 @@
 import click
 import pytest
 
-from stepup.cli.dev_content import demo_client, read_clients, with_secrets
+from stepup.cli.client_file import read_clients, with_secrets
+from stepup.cli.dev_plan import demo_client
 from stepup.domain.client import Role
 
 

@@ -13,6 +13,7 @@ from stepup.domain.errors import (
     DependencyUnavailableError,
     NewerFormatError,
     PolicyInvalidError,
+    PolicyNotFoundError,
 )
 from stepup.domain.ids import ActionName, ClientId
 from stepup.ports import Changes, Database
@@ -121,7 +122,7 @@ async def test_a_good_policy_ends_the_refusal(world: World, live: LiveSnapshot):
 
 async def test_an_instance_never_starts_without_rules(world: World):
     await keys.ensure_keys(world.ports, SEALER)
-    with pytest.raises(DependencyUnavailableError):
+    with pytest.raises(PolicyNotFoundError):
         await refresh(world.ports, LiveSnapshot(), SEALER)
 
     await keep_bad_policy(world)
@@ -184,7 +185,7 @@ async def following(ports, live: LiveSnapshot) -> AsyncIterator[None]:
 
 
 async def seen(live: LiveSnapshot, version: int) -> None:
-    while live.policy.version != version:  # noqa: ASYNC110  the snapshot tells nobody
+    while live.loaded is None or live.policy.version != version:  # noqa: ASYNC110  the snapshot tells nobody
         await asyncio.sleep(0.001)
 
 
@@ -223,6 +224,16 @@ async def test_following_outlives_whatever_cannot_be_loaded(
     async with following(world.ports._replace(database=failing), live):
         assert live.policy.version == 1
         await asyncio.wait_for(seen(live, 2), 5)
+
+
+async def test_following_waits_for_the_first_policy(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(snapshot, "POLL_INTERVAL", timedelta(milliseconds=5))
+    await keys.ensure_keys(world.ports, SEALER)
+    waiting = LiveSnapshot()
+    async with following(world.ports, waiting):
+        await asyncio.sleep(0.02)
+        await policies.activate(world.ports, a_document("sell"), "carol")
+        await asyncio.wait_for(seen(waiting, 1), 5)
 
 
 async def test_one_request_never_sees_half_of_a_change(world: World, live: LiveSnapshot):
