@@ -5,13 +5,10 @@ later one wins. A secret may also be named by `<KEY>_FILE`. What is unknown or m
 start with one line.
 """
 
-import base64
-import binascii
 import difflib
-import ipaddress
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
@@ -20,9 +17,30 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from stepup.config_values import (
+    check_algorithms,
+    check_issuer,
+    check_origin,
+    check_postgres_url,
+    check_proxy,
+    check_redis_url,
+    check_url,
+    parse_keys,
+)
+
 _PREFIX = "STEPUP_"
 # Names that belong to the entry points, the tests and the demo; none of them is a setting.
-_NOT_SETTINGS = ("CONFIG", "TEST_", "BENCH_", "DEMO_")
+_NOT_SETTINGS = {
+    "STEPUP_CONFIG",
+    "STEPUP_DEMO_ADMIN_TOKEN",
+    "STEPUP_DEMO_CLIENT_ID",
+    "STEPUP_DEMO_CLIENT_SECRET",
+    "STEPUP_DEMO_ISSUER",
+    "STEPUP_DEMO_REDIRECT_URI",
+    "STEPUP_DEMO_TOKEN_ENDPOINT",
+    "STEPUP_TEST_POSTGRES",
+    "STEPUP_TEST_REDIS",
+}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h|d)")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -88,8 +106,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: Annotated[
         Secret,
         Meta(
-            description="Redis, as `redis://`, `rediss://`, `unix:///path`, "
-            "`redis+sentinel://host:port,host:port/NAME/DB` or `redis+cluster://host:port,...`."
+            description="Redis, as `redis://host:port/database`, `rediss://...` or `unix:///path`."
         ),
     ]
     key_encryption_keys: Annotated[
@@ -119,7 +136,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     rp_name: Annotated[
-        str, Meta(description="Name of the organisation, shown on pages and by authenticators.")
+        str, Meta(description="Name of the organization, shown on pages and by authenticators.")
     ] = "stepup"
     webauthn_origins: Annotated[
         tuple[str, ...],
@@ -144,7 +161,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     trusted_proxies: Annotated[
         tuple[str, ...],
-        Meta(description="Addresses whose `X-Forwarded-For` and `-Proto` are believed."),
+        Meta(
+            description="Addresses and networks whose `X-Forwarded-For` and `-Proto` are believed."
+        ),
     ] = ()
     development: Annotated[
         bool, Meta(description="Development mode: an admin token, `/dev/outbox`, policies at once.")
@@ -171,12 +190,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key_encryption_ring(self) -> dict[int, bytes]:
-        """The key-encryption keys by number.
-
-        Raises:
-            SettingsError: If they are malformed.
-        """
-        return dict(_encryption_keys(self.key_encryption_keys.reveal()))
+        """The key-encryption keys by number."""
+        return parse_keys(self.key_encryption_keys.reveal())
 
     @property
     def origin(self) -> str:
@@ -262,7 +277,7 @@ def default_text(key: str) -> str:
 def _environment_layer(environ: Mapping[str, str]) -> Iterator[tuple[str, Given]]:
     for name, text in sorted(environ.items()):
         key = name.removeprefix(_PREFIX)
-        if name.startswith(_PREFIX) and not key.startswith(_NOT_SETTINGS):
+        if name.startswith(_PREFIX) and name not in _NOT_SETTINGS:
             yield key.lower(), Given(text, name)
 
 
@@ -292,7 +307,7 @@ def _parse_layer(layer: Iterator[tuple[str, Given]]) -> dict[str, Given]:
         if name not in TYPES and secret in TYPES and is_secret(secret):
             key, raw = secret, _contents(raw, given.source)
         if key not in TYPES:
-            raise SettingsError(f"{given.source} is not a setting{_nearest(key)}")
+            raise SettingsError(f"{given.source} is not a setting{_nearest(key, given.source)}")
         if key in values:
             raise SettingsError(f"{given.source}: {values[key].source} says it already")
         values[key] = Given(_parse(key, raw, given.source), given.source)
@@ -337,6 +352,11 @@ def _upstream(entry: Any, source: str) -> Any:
         table["audiences"] = [audience] if isinstance(audience, str) else audience
     if "client_secret_file" in table:
         table["client_secret"] = _contents(table.pop("client_secret_file"), source)
+    for name in table:
+        if name not in UpstreamSettings.__struct_fields__:
+            near = difflib.get_close_matches(name, UpstreamSettings.__struct_fields__, 1, 0.5)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise SettingsError(f"{source}: {name} is not known of an upstream{hint}")
     return table
 
 
@@ -353,9 +373,13 @@ def _decode(wanted: type, value: Any) -> Any:
     raise TypeError(f"Expected text, got `{type(value).__name__}`")
 
 
-def _nearest(key: str) -> str:
+def _nearest(key: str, source: str) -> str:
     near = difflib.get_close_matches(key, TYPES, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else "; `stepup config docs` lists them all"
+    if not near:
+        return "; `stepup config docs` lists them all"
+    # As it is written where the mistake is: a key in the file, a name in the environment.
+    written = f"{_PREFIX}{near[0].upper()}" if source.startswith(_PREFIX) else near[0]
+    return f"; did you mean {written}?"
 
 
 def _meta(key: str) -> Meta:
@@ -381,37 +405,40 @@ def _with_derived(settings: Settings) -> Settings:
 
 def _check(settings: Settings) -> None:
     """Refuse what is well-formed but cannot be meant."""
-    parts = urlsplit(settings.issuer)
-    host = parts.hostname or ""
-    if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
-        raise SettingsError("STEPUP_ISSUER: expected a URL such as https://stepup.example")
-    if parts.scheme == "http" and not _is_loopback(host):
-        raise SettingsError("STEPUP_ISSUER: http is accepted for a loopback host only; use https")
+    _expect("issuer", check_issuer, settings.issuer)
+    host = urlsplit(settings.issuer).hostname or ""
     if host != settings.rp_id and not host.endswith(f".{settings.rp_id}"):
         raise SettingsError(f"STEPUP_RP_ID: must be {host} or a domain that it lies in")
-    if not settings.subject_issuer:
-        raise SettingsError("STEPUP_UPSTREAMS is missing: at least one identity provider is needed")
     if settings.admin_token is not None and not settings.development:
         raise SettingsError("STEPUP_ADMIN_TOKEN: accepted in development mode only")
-    _ = settings.key_encryption_ring
+    _expect("postgres_url", check_postgres_url, settings.postgres_url.reveal())
+    _expect("redis_url", check_redis_url, settings.redis_url.reveal())
+    _expect("key_encryption_keys", parse_keys, settings.key_encryption_keys.reveal())
+    for origin in settings.webauthn_origins:
+        _expect("webauthn_origins", check_origin, origin)
+    for proxy in settings.trusted_proxies:
+        _expect("trusted_proxies", check_proxy, proxy)
+    _check_upstreams(settings)
 
 
-def _encryption_keys(text: str) -> Iterator[tuple[int, bytes]]:
-    for entry in text.split(","):
-        number, _, encoded = entry.strip().partition(":")
-        try:
-            key = base64.b64decode(encoded, validate=True)
-        except binascii.Error:
-            key = b""
-        if not number.isdecimal() or len(key) != 32:
-            raise SettingsError("STEPUP_KEY_ENCRYPTION_KEYS: expected `1:<32 bytes in base64>,...`")
-        yield int(number), key
+def _check_upstreams(settings: Settings) -> None:
+    for upstream in settings.upstreams:
+        _expect("upstreams", check_issuer, upstream.issuer)
+        _expect("upstreams", check_algorithms, upstream.algorithms)
+        if upstream.jwks_uri is not None:
+            _expect("upstreams", check_url, upstream.jwks_uri)
+    issuers = [upstream.issuer for upstream in settings.upstreams]
+    if len(set(issuers)) < len(issuers):
+        raise SettingsError("STEPUP_UPSTREAMS: an issuer is given twice")
+    if not settings.subject_issuer:
+        raise SettingsError("STEPUP_UPSTREAMS is missing: at least one identity provider is needed")
+    # Without any upstream subjects can still be named, as when others show all the pages.
+    if issuers and settings.subject_issuer not in issuers:
+        raise SettingsError("STEPUP_SUBJECT_ISSUER: is none of the upstreams")
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
+def _expect(key: str, check: Callable[[Any], object], value: object) -> None:
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        check(value)
+    except ValueError as error:
+        raise SettingsError(f"{_PREFIX}{key.upper()}: {error}") from None

@@ -8,6 +8,7 @@ import rich_click as click
 
 from stepup.adapters.postgres import migrate
 from stepup.cli.settings import config_option, read_settings
+from stepup.config_values import check_postgres_url
 from stepup.domain.errors import DependencyUnavailableError
 
 _Postgres = Callable[..., None]
@@ -84,11 +85,18 @@ def schema_finding(url: str) -> str | None:
 
 def _url(postgres: str | None, config_file: Path | None) -> str:
     if postgres is not None:
-        return postgres
+        return _checked(postgres, "--postgres")
     given = read_settings(config_file, ()).get("postgres_url")
     if given is None:
         raise click.UsageError("set STEPUP_POSTGRES_URL, or give --postgres URL")
-    url: str = given.value.reveal()
+    return _checked(given.value.reveal(), given.source)
+
+
+def _checked(url: str, source: str) -> str:
+    try:
+        check_postgres_url(url)
+    except ValueError as error:
+        raise click.UsageError(f"{source}: {error}") from None
     return url
 
 

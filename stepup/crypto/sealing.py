@@ -6,10 +6,7 @@ Each message has a key of its own, derived from the numbered key and the salt. T
 authenticated with it, so a sealed secret moved to another row does not open.
 """
 
-import binascii
 import hmac
-import re
-from base64 import b64decode
 from collections.abc import Callable, Mapping
 
 from cryptography.exceptions import InvalidTag
@@ -25,7 +22,6 @@ _NONCE_BYTES = 12
 _TAG_BYTES = 16
 _PREFIX_BYTES = 5
 _HEADER_BYTES = _PREFIX_BYTES + _SALT_BYTES + _NONCE_BYTES
-_ENTRY = re.compile(r"([1-9][0-9]{0,8}):([A-Za-z0-9+/_-]+={0,2})", re.ASCII)
 
 
 class UnsealError(Exception):
@@ -71,10 +67,6 @@ class Sealer:
         except InvalidTag:
             raise UnsealError("the sealed bytes were changed or belong elsewhere") from None
 
-    def needs_rewrap(self, sealed: bytes) -> bool:
-        """Say whether it lies under another key than the current one."""
-        return sealed[1:_PREFIX_BYTES] != self._current.to_bytes(4, "big")
-
     def _key_of(self, sealed: bytes) -> bytes:
         if sealed and sealed[0] > FORMAT:
             raise NewerFormatError
@@ -87,35 +79,6 @@ class Sealer:
 
     def __repr__(self) -> str:
         return f"Sealer(keys {sorted(self._keys)}, ***)"
-
-
-def parse_keys(text: str) -> dict[int, bytes]:
-    """Read key-encryption keys written as `1:<base64>,2:<base64>`; no message repeats a key.
-
-    Raises:
-        ValueError: If the text is malformed, a number comes twice, or a key is not 32 bytes.
-    """
-    keys: dict[int, bytes] = {}
-    for position, entry in enumerate(text.split(","), start=1):
-        match = _ENTRY.fullmatch(entry.strip())
-        if match is None:
-            raise ValueError(f"entry {position} is not written as number:base64")
-        number, key = int(match[1]), _decoded(match[2])
-        if key is None:
-            raise ValueError(f"key {number} is not {KEY_BYTES} bytes of base64")
-        if number in keys:
-            raise ValueError(f"key {number} is given twice")
-        keys[number] = key
-    return keys
-
-
-def _decoded(text: str) -> bytes | None:
-    standard = text.rstrip("=").replace("-", "+").replace("_", "/")
-    try:
-        key = b64decode(standard + "=" * (-len(standard) % 4), validate=True)
-    except binascii.Error:
-        return None
-    return key if len(key) == KEY_BYTES else None
 
 
 def _message_key(key: bytes, salt: bytes) -> bytes:

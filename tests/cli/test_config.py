@@ -22,7 +22,7 @@ def test_check_accepts_complete_settings(run):
 def test_check_says_in_one_line_what_is_wrong(run):
     result = run("config", "check", environ=ENOUGH | {"STEPUP_PROT": "1"})
     assert result.exit_code == 1
-    assert "STEPUP_PROT is not a setting; did you mean port?" in result.output
+    assert "STEPUP_PROT is not a setting; did you mean STEPUP_PORT?" in result.output
 
 
 def test_show_names_sources_and_hides_secrets(run):

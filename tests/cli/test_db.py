@@ -39,3 +39,12 @@ def test_asks_for_a_database_when_none_is_named():
     result = CliRunner().invoke(stepup, ["db", "current"], env={"STEPUP_POSTGRES_URL": None})
     assert result.exit_code == 2
     assert "STEPUP_POSTGRES_URL" in result.output
+
+
+@pytest.mark.parametrize("command", ["upgrade", "current", "check"])
+def test_says_that_a_url_is_none_and_does_not_repeat_it(command):
+    arguments = ["db", command, "--postgres", "hush-nonsense"]
+    result = CliRunner().invoke(stepup, arguments, prog_name="stepup")
+    assert result.exit_code == 2
+    assert "--postgres: expected a URL" in " ".join(result.output.split())
+    assert "hush" not in result.output

@@ -49,7 +49,7 @@ def test_refuses_to_start_without_a_schema_and_says_what_to_run(postgres_url, re
 def test_refuses_to_start_on_a_misspelt_setting(postgres_url, redis_url):
     refused = serve(environment(postgres_url, redis_url, STEPUP_PROT="1"))
     assert refused.returncode == 1
-    assert "STEPUP_PROT is not a setting; did you mean port?" in refused.stderr
+    assert "STEPUP_PROT is not a setting; did you mean STEPUP_PORT?" in refused.stderr
 
 
 def test_says_that_a_database_does_not_answer(redis_url):
