@@ -151,7 +151,7 @@ def verify_assertion(  # noqa: PLR0913  each is a separate expectation of the se
     """
     assertion, credential_id = responses.parse_credential(credential, Assertion)
     authenticator, record = _find(authenticators, credential_id)
-    _check_user_handle(assertion.response.user_handle, expected_user_handle)
+    _check_user_handle(assertion.response.user_handle, record.user_handle or expected_user_handle)
     expected = ExpectedClientData(
         type="webauthn.get",
         challenge=expected_challenge,
@@ -172,7 +172,9 @@ def verify_assertion(  # noqa: PLR0913  each is a separate expectation of the se
         authenticator=authenticator,
         facts=CeremonyFacts(
             method=Method.WEBAUTHN,
-            user_verified=data.flags.uv,
+            # Whoever finds a key without a PIN can set one: verification counts only where it was
+            # there at registration (uvInitialized, Level 3 section 7.2).
+            user_verified=data.flags.uv and record.user_verified,
             device_bound=not data.flags.be,
             attested=record.attested,
             aaguid=record.aaguid,

@@ -23,7 +23,10 @@ class TotpSecret(msgspec.Struct, frozen=True, tag="totp", kw_only=True):
 
 
 class WebAuthnCredential(msgspec.Struct, frozen=True, tag="webauthn", kw_only=True):
-    """The record that WebAuthn Level 3 section 7.1 asks a relying party to keep."""
+    """The record that WebAuthn Level 3 section 7.1 asks a relying party to keep.
+
+    `user_handle` is kept when another system registered it, under a handle of its own.
+    """
 
     credential_id: bytes
     public_key: bytes
@@ -34,6 +37,7 @@ class WebAuthnCredential(msgspec.Struct, frozen=True, tag="webauthn", kw_only=Tr
     user_verified: bool = True
     attested: bool = False
     aaguid: str = "00000000-0000-0000-0000-000000000000"
+    user_handle: bytes | None = None
 
 
 class RecoveryCodes(msgspec.Struct, frozen=True, tag="recovery_code", kw_only=True):
@@ -96,21 +100,22 @@ class Authenticator(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def usable_methods(
+def usable_authenticators(
     requirement: Requirement,
     level: Level,
     authenticators: Iterable[Authenticator],
     passed: Iterable[CeremonyFacts] = (),
-) -> tuple[Method, ...]:
-    """Return the methods that bring a subject nearer to the level, single ones first.
+) -> tuple[Authenticator, ...]:
+    """Return the authenticators that bring a subject nearer to the level.
 
-    A method is usable when it reaches the level alone with what was passed already, or when no
-    method does so alone and it belongs to a combination the subject can complete.
+    One is usable when it reaches the level alone with what was passed already, or when none does
+    so alone and it belongs to a combination the subject can complete. A weaker one of the same
+    method is not offered: a key without user verification must not stand in for one with it.
     """
     enrolled = [a for a in authenticators if a.usable and _is_allowed(requirement, a.method)]
     done = tuple(passed)
-    alone = [a for a in enrolled if level.is_reached_by((*done, a.best_facts))]
-    chosen = alone or [
+    alone = tuple(a for a in enrolled if level.is_reached_by((*done, a.best_facts)))
+    return alone or tuple(
         a
         for a in enrolled
         if any(
@@ -121,7 +126,17 @@ def usable_methods(
             )
             for combination in level.any_of
         )
-    ]
+    )
+
+
+def usable_methods(
+    requirement: Requirement,
+    level: Level,
+    authenticators: Iterable[Authenticator],
+    passed: Iterable[CeremonyFacts] = (),
+) -> tuple[Method, ...]:
+    """Return the methods of the usable authenticators, the fastest first."""
+    chosen = usable_authenticators(requirement, level, authenticators, passed)
     order = list(Method)
     return tuple(sorted({a.method for a in chosen}, key=order.index))
 

@@ -53,6 +53,8 @@ def test_reads_every_member():
             sign_count=7,
             transports=["usb", "nfc", "telepathy"],
             backup_eligible=True,
+            backed_up=True,
+            user_handle=encode(b"theirs"),
             aaguid="00010203-0405-0607-0809-0A0B0C0D0E0F",
         )
     )
@@ -63,6 +65,8 @@ def test_reads_every_member():
         sign_count=7,
         transports=("usb", "nfc"),
         backup_eligible=True,
+        backed_up=True,
+        user_handle=b"theirs",
         aaguid="00010203-0405-0607-0809-0a0b0c0d0e0f",
     )
 
@@ -144,6 +148,11 @@ def test_refuses_a_key_that_is_no_cose(raw):
         {"transports": [7]},
         {"transports": ["usb"] * 17},
         {"backup_eligible": "yes"},
+        {"backed_up": True},
+        {"backed_up": "yes", "backup_eligible": True},
+        {"user_handle": ""},
+        {"user_handle": "AA=="},
+        {"user_handle": "A" * 87},
         {"aaguid": "zero"},
         {"type": "totp"},
         {"attested": True},

@@ -248,6 +248,20 @@ def test_refuses_a_swapped_user_handle():
     assert refusal_of(credential, authenticator) == Refusal.USER_HANDLE
 
 
+def test_an_imported_passkey_keeps_the_handle_of_the_system_that_registered_it():
+    software = device()
+    authenticator = enrolled(software)
+    software.user_handle = b"theirs"
+    record = msgspec.structs.replace(authenticator.credential, user_handle=b"theirs")
+    imported = msgspec.structs.replace(authenticator, credential=record)
+
+    assert verify(software.answer(request_options()), imported)
+    ours = software.answer(request_options(), Lie(user_handle=HANDLE))
+    assert refusal_of(ours, imported) == Refusal.USER_HANDLE
+    theirs = software.answer(request_options())
+    assert refusal_of(theirs, authenticator) == Refusal.USER_HANDLE
+
+
 @pytest.mark.parametrize("handle", [None, b""])
 def test_needs_no_user_handle_from_a_key_that_keeps_none(handle):
     software = device()

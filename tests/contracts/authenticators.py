@@ -23,6 +23,7 @@ PASSKEY = WebAuthnCredential(
     backed_up=False,
     attested=True,
     aaguid="08987058-cadc-4b81-b6e1-30de50dcbe96",
+    user_handle=b"\0theirs",
 )
 CODES = RecoveryCodes(digests=(b"one", b"two", b"three"))
 

@@ -10,7 +10,7 @@ import pytest
 
 from stepup.domain.assurance import Method
 from tests.http.conftest import app_over
-from tests.support.authenticator import SoftwareAuthenticator
+from tests.support.authenticator import SoftwareAuthenticator, encode
 from tests.support.world import TOTP_SECRET, World
 from tests.usecases.steps import methods_of, opened, recovery_codes, touch, type_code
 
@@ -58,6 +58,17 @@ async def test_a_provisioned_passkey_answers(admin: httpx2.AsyncClient, world: W
     answer = await admin.post(ALICE, json=passkey.provisioning())
 
     assert answer.status_code == 201
+    await touch(world, await opened(world, "5000.00"), passkey)
+
+
+async def test_an_imported_passkey_answers_under_the_handle_it_was_made_with(
+    admin: httpx2.AsyncClient, world: World
+):
+    passkey = SoftwareAuthenticator(
+        origin=world.site.origins[0], backup_eligible=True, user_handle=b"theirs"
+    )
+    described = passkey.provisioning() | {"backed_up": True, "user_handle": encode(b"theirs")}
+    assert (await admin.post(ALICE, json=described)).status_code == 201
     await touch(world, await opened(world, "5000.00"), passkey)
 
 

@@ -37,6 +37,7 @@ class ProvisionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     backup_eligible: bool | None = None
     backed_up: bool | None = None
     aaguid: str | None = None
+    user_handle: str | None = None
 
     def __repr__(self) -> str:
         return f"ProvisionRequest({self.type}, ***)"
