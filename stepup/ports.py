@@ -180,7 +180,8 @@ class ChallengeStore(Protocol):
         """Record a passed ceremony; with `verified` the challenge is answered.
 
         Of any number of concurrent attempts exactly one gets it, also across a failover; the same
-        attempt repeated gets the same answer.
+        attempt repeated gets the same answer. It may come again with `verified` when its facts are
+        enough together with those that others recorded meanwhile.
 
         Raises:
             ChallengeNotPendingError: If another attempt was first.
@@ -313,11 +314,15 @@ class AccountStore(Protocol):
     """What the account pages keep: sessions, logins, enrollments; sealed, by digest of a secret."""
 
     async def put_session(self, digest: str, session: AccountSession) -> None:
-        """Keep or replace a session until it expires."""
+        """Keep a session until it expires."""
         ...
 
     async def find_session(self, digest: str) -> AccountSession | None:
         """Return a session."""
+        ...
+
+    async def replace_session(self, digest: str, session: AccountSession) -> bool:
+        """Swap a session that is still there; False when it has ended, and stays so."""
         ...
 
     async def remove_session(self, digest: str) -> None:

@@ -203,10 +203,10 @@ async def finish_elevation(
     raised = AuthnContext(
         acr=issued.token.acr, amr=issued.token.amr, auth_time=issued.token.auth_time
     )
-    await ports.state.accounts.put_session(
-        _digest(ports, secret),
-        msgspec.structs.replace(session, elevation=raised, elevated_for=issued.token.action),
-    )
+    session = msgspec.structs.replace(session, elevation=raised, elevated_for=issued.token.action)
+    # A session that was signed out meanwhile must not come back.
+    if not await ports.state.accounts.replace_session(_digest(ports, secret), session):
+        raise SessionNotFoundError
     return elevation.return_to
 
 

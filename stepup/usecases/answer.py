@@ -249,6 +249,12 @@ async def _finish(
     challenge = await ports.state.challenges.finish_answer(
         permit, facts, verified=verified, now=now
     )
+    # Another factor may have been recorded since the permit: who sees both completes the answer.
+    if challenge.state is ChallengeState.PENDING and level.is_reached_by(challenge.passed):
+        verified = True
+        challenge = await ports.state.challenges.finish_answer(
+            permit, facts, verified=verified, now=now
+        )
     entry = recorded(
         challenge,
         AuditKind.CHALLENGE_VERIFIED if verified else AuditKind.CHALLENGE_ADVANCED,

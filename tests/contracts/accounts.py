@@ -61,8 +61,15 @@ class AccountStoreContract:
         elevation = AuthnContext(acr=Acr("phr"), auth_time=clock.now())
         raised = msgspec.structs.replace(session, elevation=elevation)
         await store.put_session(digest, session)
-        await store.put_session(digest, raised)
+        assert await store.replace_session(digest, raised)
         assert await store.find_session(digest) == raised
+
+    async def test_replaces_no_session_that_has_ended(self, store, digest, session):
+        assert not await store.replace_session(digest, session)
+        await store.put_session(digest, session)
+        await store.remove_session(digest)
+        assert not await store.replace_session(digest, session)
+        assert await store.find_session(digest) is None
 
     async def test_a_session_ends_by_the_second(self, store, clock, digest, session):
         await store.put_session(digest, session)

@@ -316,6 +316,29 @@ class ChallengeStoreContract:
         assert (half.state, half.passed) == (ChallengeState.PENDING, (A_TOTP,))
         assert (whole.state, whole.passed) == (ChallengeState.VERIFIED, (A_TOTP, A_TOUCH))
 
+    async def test_an_attempt_may_come_again_to_say_that_it_is_enough_after_all(
+        self, stores, challenge, clock
+    ):
+        now = clock.now()
+        first = await stores[0].begin_answer(challenge.id, Method.TOTP, an_attempt(), now)
+        second = await stores[1].begin_answer(challenge.id, Method.TOTP, an_attempt(), now)
+        await stores[0].finish_answer(first, A_TOTP, verified=False, now=now)
+        half = await stores[1].finish_answer(second, A_TOUCH, verified=False, now=now)
+        assert (half.state, half.passed) == (ChallengeState.PENDING, (A_TOTP, A_TOUCH))
+
+        whole = await stores[1].finish_answer(second, A_TOUCH, verified=True, now=now)
+        assert (whole.state, whole.passed) == (ChallengeState.VERIFIED, (A_TOTP, A_TOUCH))
+        assert whole.verified_at == now
+
+    async def test_an_attempt_that_comes_again_answers_no_cancelled_challenge(
+        self, store, challenge, clock
+    ):
+        permit = await store.begin_answer(challenge.id, Method.TOTP, an_attempt(), clock.now())
+        await store.finish_answer(permit, A_TOTP, verified=False, now=clock.now())
+        await store.cancel(challenge.id)
+        again = await store.finish_answer(permit, A_TOTP, verified=True, now=clock.now())
+        assert (again.state, again.verified_at) == (ChallengeState.DENIED, None)
+
     async def test_twenty_concurrent_correct_answers_one_wins(self, stores, clock, challenge):
         permits = [
             await stores[0].begin_answer(challenge.id, method, an_attempt(), clock.now())

@@ -192,6 +192,13 @@ class _Drawer(Generic[Kept]):
         await asyncio.sleep(0)
         self._values[name] = (value, until)
 
+    async def replace(self, name: str, value: Kept, until: datetime) -> bool:
+        await asyncio.sleep(0)
+        if self._live(self._values.get(name)) is None:
+            return False
+        self._values[name] = (value, until)
+        return True
+
     async def find(self, name: str) -> Kept | None:
         await asyncio.sleep(0)
         return self._live(self._values.get(name))
@@ -224,6 +231,10 @@ class MemoryAccountStore(AccountStore):
     @override
     async def find_session(self, digest: str) -> AccountSession | None:
         return await self._sessions.find(digest)
+
+    @override
+    async def replace_session(self, digest: str, session: AccountSession) -> bool:
+        return await self._sessions.replace(digest, session, session.expires_at)
 
     @override
     async def remove_session(self, digest: str) -> None:

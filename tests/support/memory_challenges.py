@@ -184,16 +184,13 @@ class MemoryChallengeStore(ChallengeStore):
     ) -> Challenge:
         await asyncio.sleep(0)
         record = self._get(permit.challenge.id)
-        if permit.attempt in record.finished:
-            return record.challenge
-        if (
-            permit.attempt not in record.permits
-            or record.challenge.state is not ChallengeState.PENDING
-        ):
-            raise ChallengeNotPendingError
-        record.finished.add(permit.attempt)
-        record.change(passed=(*record.challenge.passed, facts))
-        if verified:
+        pending = record.challenge.state is ChallengeState.PENDING
+        if permit.attempt not in record.finished:
+            if permit.attempt not in record.permits or not pending:
+                raise ChallengeNotPendingError
+            record.finished.add(permit.attempt)
+            record.change(passed=(*record.challenge.passed, facts))
+        if verified and pending:
             record.answered_by = permit.attempt
             record.change(state=ChallengeState.VERIFIED, verified_at=now)
         return record.challenge

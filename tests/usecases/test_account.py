@@ -270,6 +270,29 @@ async def test_who_signed_out_meanwhile_is_not_elevated(alice: World):
         await finish_elevating(alice, secret, challenge_id)
 
 
+async def test_a_sign_out_while_the_elevation_is_finished_is_not_undone(alice: World):
+    secret = await signed_in(alice)
+    challenge_id = await elevating(alice, secret)
+    await type_code(alice, challenge_id)
+    passed = await finish.issue_code(alice.ports, challenge_id, BROWSER)
+    # The session is read first and written last; each step of the sign-out falls in between.
+    finishing, _ = await asyncio.gather(
+        account.finish_elevation(
+            alice.ports,
+            secret,
+            state=state_of(passed.redirect_url),
+            code=passed.code,
+            attempt=an_attempt(),
+        ),
+        account.sign_out(alice.ports, secret),
+        return_exceptions=True,
+    )
+
+    assert isinstance(finishing, SessionNotFoundError)
+    with pytest.raises(SessionNotFoundError):
+        await session_of(alice, secret)
+
+
 async def test_an_elevation_opened_by_somebody_else_s_session_is_somebody_else_s(alice: World):
     await alice.enroll_app("mallory")
     mallorys = await signed_in(alice, "mallory")

@@ -469,3 +469,10 @@ async def test_both_factors_answered_at_once_are_enough_after_all():
     assert len(won(answers)) == 2
     challenge = await world.ports.state.challenges.find(challenge_id)
     assert {facts.method for facts in challenge.passed} == {Method.TOTP, Method.WEBAUTHN}
+    assert challenge.state is ChallengeState.VERIFIED
+    assert await kinds(world.ports) == [
+        AuditKind.CHALLENGE_OPENED,
+        AuditKind.CHALLENGE_ADVANCED,
+        AuditKind.CHALLENGE_VERIFIED,
+    ]
+    assert (await finish.issue_code(world.ports, challenge_id, BROWSER)).code

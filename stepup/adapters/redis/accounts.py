@@ -47,6 +47,11 @@ class RedisAccountStore(AccountStore):
         return session if session and self._clock.now() < session.expires_at else None
 
     @override
+    async def replace_session(self, digest: str, session: AccountSession) -> bool:
+        kept = session.expires_at - self._clock.now()
+        return await self._put(keys.session(digest), session, kept, "XX")
+
+    @override
     async def remove_session(self, digest: str) -> None:
         await self._client.call("DEL", keys.session(digest))
 
@@ -78,9 +83,10 @@ class RedisAccountStore(AccountStore):
     async def consume_enrollment(self, enrollment_id: str) -> PendingEnrollment | None:
         return await self._take(keys.enrollment(enrollment_id), PendingEnrollment)
 
-    async def _put(self, key: str, value: msgspec.Struct, kept: timedelta) -> None:
+    async def _put(self, key: str, value: msgspec.Struct, kept: timedelta, *only: str) -> bool:
         sealed = self._sealer.seal(_json.encode(value), context=key)
-        await self._client.call("SET", key, sealed, "PX", span_ms(kept))
+        done = await self._client.call("SET", key, sealed, "PX", span_ms(kept), *only)
+        return done is not None
 
     async def _find(self, key: str, kind: type[Kept]) -> Kept | None:
         sealed = await self._client.call("GET", key)

@@ -16,9 +16,9 @@ if redis.call('HEXISTS', KEYS[2], 'd:' .. ARGV[2]) == 0 then
   if h[2] ~= 'pending' or permitted == 0 then return {'ended'} end
   redis.call('HSET', KEYS[2], 'd:' .. ARGV[2], 1)
   redis.call('HSET', KEYS[1], 'passed', h[3] and h[3] .. ',' .. ARGV[3] or ARGV[3])
-  if ARGV[4] == '1' then
-    redis.call('HSET', KEYS[1], 'state', 'verified', 'verified_at', ARGV[1], 'by', ARGV[2])
-  end
+end
+if ARGV[4] == '1' and h[2] == 'pending' then
+  redis.call('HSET', KEYS[1], 'state', 'verified', 'verified_at', ARGV[1], 'by', ARGV[2])
 end
 -- The write that WAIT speaks of, on every path that says ok.
 redis.call('HINCRBY', KEYS[1], 'n', 1)
