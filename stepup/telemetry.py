@@ -166,13 +166,12 @@ _SECRET_KEYS = frozenset(
         "webauthn_challenge",
     }
 )
-# A JWT, a password inside a URL, our own handles: whatever key they come under.
-_SECRET_TEXT = re.compile(
-    r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"
-    r"|(?<=://)[^/@\s:]*:[^/@\s]+(?=@)"
-    r"|\b[a-z0-9]+\.[\w-]{22}\.[\w-]{20,}"
+# A password inside a URL, and words with dots between them, which may be a JWT or a handle of ours.
+# No word is begun in its middle, nor given back: a long line is read once, whatever it says.
+_SUSPECT_TEXT = re.compile(
+    r"(?<=://)[^/@\s:]*+:[^/@\s]+(?=@)|(?<![\w-])(?P<words>[\w-]++(?:\.[\w-]*+){2,})"
 )
-# One character, a dot, 22, a dot, 20: the last alternative of the pattern.
+# One character, a dot, 22, a dot, 20.
 _SHORTEST_HANDLE = 45
 _HIDDEN = "***"
 
@@ -216,12 +215,27 @@ def _redacted(key: str, value: Any) -> Any:
     if _is_secret(key):
         return _HIDDEN
     if isinstance(value, str):
-        return _SECRET_TEXT.sub(_HIDDEN, value) if _may_hold_secret(value) else value
+        return _SUSPECT_TEXT.sub(_hidden, value) if _may_hold_secret(value) else value
     if isinstance(value, Mapping):
         return {str(name): _redacted(str(name), inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_redacted("", inner) for inner in value]
     return value
+
+
+def _hidden(suspect: re.Match[str]) -> str:
+    if suspect["words"] is None:
+        return _HIDDEN
+    words = suspect["words"].split(".")
+    triples = zip(words, words[1:], words[2:], strict=False)
+    return _HIDDEN if any(map(_is_token, triples)) else suspect[0]
+
+
+def _is_token(words: tuple[str, str, str]) -> bool:
+    first, second, third = words
+    # The base64url of `{"`, and at least a name after it; or a challenge and its secret.
+    is_jwt = bool(second) and "eyJ" in first[:-8]
+    return is_jwt or (len(second) == 22 and len(third) >= 20 and first[-1:].isalnum())
 
 
 # Our own keys are few; a library's are not many more.
@@ -231,7 +245,7 @@ def _is_secret(key: str) -> bool:
 
 
 def _may_hold_secret(text: str) -> bool:
-    """Spare an ordinary value the search; whatever the pattern finds has one of these marks."""
+    """Spare an ordinary value the search; whatever must be hidden has one of these marks."""
     return "eyJ" in text or "@" in text or len(text) >= _SHORTEST_HANDLE
 
 

@@ -21,7 +21,8 @@ Body = TypeVar("Body", bound=msgspec.Struct)
 # An AuthZEN request needs four levels; nobody's properties need thirty-two.
 DEPTH_LIMIT = 32
 
-_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+# Possessive, and a text without an end is one too: each byte is looked at once.
+_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 _CONTENT_TYPE = b"application/json"
 
 

@@ -62,6 +62,10 @@ def test_a_long_value_is_cut_visibly():
     assert cut.endswith("…")
 
 
+def test_a_value_drowned_in_invisible_characters_is_cut_visibly_too():
+    assert plain("10" + "\u200b" * 10_000 + "000.00") == "10…"
+
+
 def test_money_comes_first_with_its_currency():
     items = display_items({"payee": "ACME", "amount": "1250.00", "currency": "eur"})
     assert [(i.label, i.kind, i.currency) for i in items] == [
