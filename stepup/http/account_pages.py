@@ -11,7 +11,7 @@ from litestar.params import FromPath
 
 from stepup.domain.assurance import Method
 from stepup.domain.authenticator import Authenticator, RecoveryCodes, WebAuthnCredential
-from stepup.domain.errors import InvalidRequestError, SessionNotFoundError
+from stepup.domain.errors import InvalidRequestError, LastAuthenticatorError, SessionNotFoundError
 from stepup.domain.ids import AuthenticatorId
 from stepup.http.account_session import (
     ACCOUNT,
@@ -39,6 +39,7 @@ from stepup.usecases.account_guard import authenticators_of
 AnyRequest = Request[Any, Any, Any]
 
 _NOTICES = frozenset({"added", "renamed", "removed", "recovery_ready", "confirmed"})
+_CONFLICT = 409
 _UNPROCESSABLE = 422
 
 
@@ -50,9 +51,10 @@ class RenameForm(msgspec.Struct, frozen=True):
 
 
 class RemoveForm(msgspec.Struct, frozen=True):
-    """The button under the page that names the consequence."""
+    """The button under the page that names the consequence; `accepted` says which one it named."""
 
     form_token: str
+    accepted: str = ""
 
 
 @get("/")
@@ -118,20 +120,7 @@ async def show_removal(
     authenticator_id: FromPath[AuthenticatorId], visitor: NamedDependency[Visitor]
 ) -> PageResponse:
     """Say what removing an authenticator means."""
-
-    async def work() -> PageResponse:
-        removal = await look_after.prepare_removal(visitor.ports, visitor.session, authenticator_id)
-        leaving = removal.authenticator
-        page = RemovePage(
-            frame=visitor.frame,
-            action_url=visitor.path,
-            name=leaving.name,
-            kind=_kind(leaving),
-            last=removal.is_last,
-        )
-        return visitor.show(page)
-
-    return await visitor.stepping_up(work())
+    return await visitor.stepping_up(_removal_page(visitor, authenticator_id))
 
 
 @post("/authenticators/{authenticator_id:str}/remove", status_code=200)
@@ -144,12 +133,32 @@ async def remove(
     account.check_form_token(visitor.session, data.form_token)
 
     async def work() -> PageResponse:
-        name = await look_after.remove(
-            visitor.ports, visitor.session, authenticator_id, consequence_accepted=True
-        )
+        accepted = data.accepted == "last"
+        try:
+            name = await look_after.remove(
+                visitor.ports, visitor.session, authenticator_id, consequence_accepted=accepted
+            )
+        except LastAuthenticatorError:
+            # It became the last one after the page was shown, which did not say so.
+            return await _removal_page(visitor, authenticator_id, _CONFLICT)
         return see_other(noticing("removed", name))
 
     return await visitor.stepping_up(work())
+
+
+async def _removal_page(
+    visitor: Visitor, authenticator_id: AuthenticatorId, status: int = 200
+) -> PageResponse:
+    removal = await look_after.prepare_removal(visitor.ports, visitor.session, authenticator_id)
+    leaving = removal.authenticator
+    page = RemovePage(
+        frame=visitor.frame,
+        action_url=visitor.path,
+        name=leaving.name,
+        kind=_kind(leaving),
+        last=removal.is_last,
+    )
+    return visitor.show(page, status)
 
 
 def noticing(notice: Notice, name: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from stepup.domain.assurance import Method
 from stepup.pages.locales import available
+from stepup.usecases import provision
 from tests.http.account_visit import HTML, ISSUER, AccountVisit
 from tests.http.conftest import app_over
 from tests.http.flow import hidden_fields, passkey_options
@@ -455,6 +456,27 @@ async def test_removing_the_only_one_says_what_it_means(alice: AccountVisit):
     assert "It is the only one you have" in (await alice.get(path)).text
 
     assert (await alice.submit(path)).status_code == 303
+    assert await methods_of(alice.world) == []
+
+
+async def test_what_became_the_last_one_after_the_page_was_shown_is_asked_about_again(
+    alice: AccountVisit,
+):
+    subject = alice.world.subject()
+    await alice.world.enroll_app(name="Old phone")
+    path = await own_path(alice, "remove")
+    await alice.elevated(path)
+    form = hidden_fields((await alice.get(path)).text)
+    assert "accepted" not in form
+    for other in await provision.list_authenticators(alice.world.ports, subject):
+        if other.id not in path:
+            await provision.remove(alice.world.ports, subject, other.id)
+
+    asked = await alice.post(path, **form)
+    assert asked.status_code == 409
+    assert "It is the only one you have." in asked.text
+    removed = await alice.post(path, **hidden_fields(asked.text))
+    assert removed.status_code == 303
     assert await methods_of(alice.world) == []
 
 
