@@ -7,7 +7,7 @@ import msgspec
 
 from stepup.domain.ids import ClientId
 
-_LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\])(:\d{1,5})?(/[^#]*)?$")
+_LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\])(:\d{1,5})?(/[^#\s]*)?", re.ASCII)
 
 
 class Role(StrEnum):
@@ -51,7 +51,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
         native app that listens on the loopback interface.
         """
         return redirect_uri in self.redirect_uris or (
-            _LOOPBACK.match(redirect_uri) is not None
+            _LOOPBACK.fullmatch(redirect_uri) is not None
             and _without_port(redirect_uri) in map(_without_port, self.redirect_uris)
         )
 
@@ -60,5 +60,5 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _without_port(uri: str) -> str:
-    match = _LOOPBACK.match(uri)
+    match = _LOOPBACK.fullmatch(uri)
     return uri if match is None else f"http://{match[1]}{match[3] or ''}"
