@@ -144,6 +144,7 @@ def _site(settings: Settings) -> Site:
         rp_name=settings.rp_name,
         origins=settings.webauthn_origins,
         subject_issuer=settings.subject_issuer,
+        other_subject_issuers=tuple(upstream.issuer for upstream in settings.upstreams),
         development=settings.development,
         admin_token_digest=hashlib.sha256(token.reveal().encode()).digest() if token else None,
     )

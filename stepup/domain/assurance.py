@@ -154,11 +154,15 @@ class AuthnContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
-    """An authentication that was made for one action and the values bound to it."""
+    """An authentication that was made for one action and the values bound to it.
+
+    `once` when it is good for one use, which whoever acts on it must end.
+    """
 
     context: AuthnContext
     action: str | None = None
     bound_digest: str | None = None
+    once: bool = False
 
 
 def _level(acr: str, max_age: timedelta, *combinations: tuple[Factor, ...]) -> Level:

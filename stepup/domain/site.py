@@ -18,8 +18,14 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     rp_name: str
     origins: tuple[str, ...]
     subject_issuer: str
+    other_subject_issuers: tuple[str, ...] = ()
     development: bool = False
     admin_token_digest: bytes | None = None
+
+    @property
+    def subject_issuers(self) -> frozenset[str]:
+        """Every issuer whose subjects we know."""
+        return frozenset({self.subject_issuer, *self.other_subject_issuers})
 
     @property
     def secure(self) -> bool:

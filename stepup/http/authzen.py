@@ -137,8 +137,16 @@ def context_of(ports: Ports, answer: decide.Answer) -> dict[str, Any] | None:
         case Deny() as decision:
             reason = {"reason": decision.reason.value}
             return reason if decision.text is None else {**reason, "reason_text": decision.text}
+        case Allow() if answer.must_consume:
+            return {"obligations": [_consume_obligation(ports)]}
         case Allow():
             return None
+
+
+def _consume_obligation(ports: Ports) -> dict[str, Any]:
+    """Tell the caller to use the token up before it acts: a decision spends nothing."""
+    endpoint = ports.site.url("/oauth2/consume")
+    return {"id": "consume", "type": "consume", "properties": {"endpoint": endpoint}}
 
 
 def step_up_context(answer: decide.Answer, decision: StepUp) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def authzen_metadata(site: Site) -> dict[str, object]:
     return {
         "policy_decision_point": site.issuer,
         "access_evaluation_endpoint": site.url("/access/v1/evaluation"),
-        "supported_obligations": ["step-up"],
+        "supported_obligations": ["step-up", "consume"],
     }
 
 

@@ -28,7 +28,7 @@ from stepup.domain.policy import DecisionRequest
 from stepup.domain.requirement import Requirement
 from stepup.domain.site import Site
 from stepup.ports import Ports
-from stepup.usecases import authorize, decide, redeem
+from stepup.usecases import authorize, decide, opening, redeem
 
 ACCOUNT_CLIENT_ID = ClientId("stepup-account")
 ACCOUNT_PATH = "/account"
@@ -159,7 +159,7 @@ async def begin_elevation(
         state=state,
         code_challenge=digests.code_challenge_of(verifier),
     )
-    pushed = await authorize.open_for_browser(ports, authorization)
+    pushed = await authorize.open_for_browser(ports, authorization, opening.drawn(ports))
     await ports.state.accounts.add_elevation(
         _digest(ports, state),
         PendingElevation(

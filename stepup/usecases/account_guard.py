@@ -7,8 +7,10 @@ with; the policy can demand a stronger or fresher base login for it.
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
+
 from stepup.domain.account import AccountSession
-from stepup.domain.assurance import Approval
+from stepup.domain.assurance import Acr, Approval, Method
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.authenticator import Authenticator
 from stepup.domain.binding import bound_digest
@@ -39,8 +41,16 @@ async def permit_adding(ports: Ports, session: AccountSession) -> Sequence[Authe
         ActionDeniedError: If the policy denies it.
     """
     enrolled = await authenticators_of(ports, session)
-    has_any = any(a.usable for a in enrolled)
-    await permit(ports, session, ADD if has_any else ADD_FIRST)
+    if not any(a.usable for a in enrolled):
+        await permit(ports, session, ADD_FIRST)
+        return enrolled
+    demand = _narrowed(ports, _demand(ports, session, ADD), enrolled)
+    try:
+        await permit(ports, session, ADD)
+    except StepUpRequiredError as needed:
+        raise StepUpRequiredError(ADD, demand) from needed
+    if session.elevated_for != ADD and not _is_best(ports, session, enrolled):
+        raise StepUpRequiredError(ADD, demand)
     return enrolled
 
 
@@ -76,6 +86,44 @@ async def permit(
         or not is_fresh(at_least, elevation, now)
     ):
         raise StepUpRequiredError(action, at_least)
+
+
+def _demand(ports: Ports, session: AccountSession, action: ActionName) -> Requirement:
+    """Return what the policy would ask of somebody who has shown nothing yet."""
+    now = ports.clock.now()
+    request = account.account_request(session, action, now)
+    decision = decide(ports.snapshot.policy, request, None, now)
+    ladder = ports.snapshot.policy.ladder
+    return decision.requirement if isinstance(decision, StepUp) else Requirement(acr=ladder.acrs[0])
+
+
+def _narrowed(ports: Ports, demand: Requirement, enrolled: Sequence[Authenticator]) -> Requirement:
+    """Ask for the subject's best authenticator, or for a recovery code.
+
+    Otherwise one phished code would be enough to enroll a passkey, and so to reach any level.
+    Recovery codes are for whoever has lost the best one.
+    """
+    best = {a.method for a in enrolled if _level_of(ports, a) == _best_level(ports, enrolled)}
+    allowed = frozenset({*best, Method.RECOVERY_CODE})
+    methods = allowed if demand.methods is None else demand.methods & allowed
+    return msgspec.structs.replace(demand, methods=methods)
+
+
+def _is_best(ports: Ports, session: AccountSession, enrolled: Sequence[Authenticator]) -> bool:
+    elevation, best = session.elevation, _best_level(ports, enrolled)
+    ladder = ports.snapshot.policy.ladder
+    return best is None or (elevation is not None and ladder.reaches(elevation.acr, best))
+
+
+def _best_level(ports: Ports, enrolled: Sequence[Authenticator]) -> Acr | None:
+    levels = [acr for a in enrolled if (acr := _level_of(ports, a)) is not None]
+    return max(levels, key=ports.snapshot.policy.ladder.rank, default=None)
+
+
+def _level_of(ports: Ports, authenticator: Authenticator) -> Acr | None:
+    if authenticator.method is Method.RECOVERY_CODE or not authenticator.usable:
+        return None
+    return ports.snapshot.policy.ladder.level_of((authenticator.best_facts,))
 
 
 def _approval(session: AccountSession, now: datetime) -> Approval | None:

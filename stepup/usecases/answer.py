@@ -43,7 +43,7 @@ async def answer_with_code(
         VerificationFailedError: If the code is wrong, or was used before.
         ChallengeNotPendingError: If another answer was first.
     """
-    attempt = _of_this_answer(ports, attempt, code)
+    attempt = _of_this_answer(ports, challenge_id, attempt, code)
     permit = await _begin(ports, challenge_id, holder, Method.TOTP, attempt)
     if _is_answered(permit):
         return permit.challenge
@@ -101,6 +101,7 @@ async def answer_with_passkey(
         ChallengeNotPendingError: If another answer was first.
     """
     ceremony_id = naming.answered_ceremony(credential)
+    attempt = _of_this_answer(ports, challenge_id, attempt, ceremony_id)
     permit = await _begin(ports, challenge_id, holder, Method.WEBAUTHN, attempt, ceremony_id)
     if _is_answered(permit):
         return permit.challenge
@@ -148,19 +149,17 @@ async def answer_with_recovery_code(
         VerificationFailedError: If the code is wrong, or was used before.
         ChallengeNotPendingError: If another answer was first.
     """
-    attempt = _of_this_answer(ports, attempt, code)
+    attempt = _of_this_answer(ports, challenge_id, attempt, code)
     permit = await _begin(ports, challenge_id, holder, Method.RECOVERY_CODE, attempt)
     if _is_answered(permit):
         return permit.challenge
     subject = permit.challenge.authorization.subject
     burned = None
-    # An attempt's name is its client's own: in another challenge it is another attempt.
-    burning = AttemptId(f"{challenge_id} {attempt}")
     now = ports.clock.now()
     for planned in permit.challenge.authenticators_for(Method.RECOVERY_CODE):
         kind = AuditKind.RECOVERY_CODE_USED
         entry = recorded(permit.challenge, kind, now, authenticator=planned.id)
-        if await recovery.burn(ports, planned, code, entry.event, burning):
+        if await recovery.burn(ports, planned, code, entry.event, attempt):
             burned = planned
     if burned is None:
         raise await _failure(ports, permit, "wrong_code")
@@ -191,10 +190,17 @@ async def _begin(
     )
 
 
-def _of_this_answer(ports: Ports, attempt: AttemptId, answer: str) -> AttemptId:
-    """Tie an attempt to its answer: the same key with another code is another try, and counted."""
+def _of_this_answer(
+    ports: Ports, challenge_id: ChallengeId, attempt: AttemptId, answer: str
+) -> AttemptId:
+    """Tie an attempt to its challenge and its answer.
+
+    The caller chooses an attempt's name. The same name with another code is another try, and is
+    counted; with another challenge it is another spend, and must not be taken for a repetition.
+    """
     key = digests.derive(ports.snapshot.keyring.root, "attempt")
-    return AttemptId(digests.encode(digests.keyed_digest(key, f"{attempt}\0{answer}")[:16]))
+    named = digests.keyed_digest(key, f"{challenge_id}\0{attempt}\0{answer}")
+    return AttemptId(digests.encode(named[:16]))
 
 
 def _check_usable(ports: Ports, challenge: Challenge, method: Method) -> None:

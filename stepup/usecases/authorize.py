@@ -31,7 +31,8 @@ from stepup.domain.ids import AttemptId, ChallengeId, ClientId, Handle, Subject
 from stepup.domain.requirement import Requirement
 from stepup.domain.site import Site
 from stepup.ports import Ports
-from stepup.usecases import decide, open_challenge
+from stepup.usecases import decide, open_challenge, opening
+from stepup.usecases.opening import Opening
 
 AUTHORIZE_PATH = "/oauth2/authorize"
 REQUEST_URI_PREFIX = "urn:ietf:params:oauth:request_uri:"
@@ -113,20 +114,20 @@ async def push(ports: Ports, caller: Client, pushed: PushedRequest, attempt: Att
         code_challenge=code_challenge,
         ui_locales=pushed.ui_locales,
     )
-    if ticket is not None:
-        await spend_ticket(ports, ticket, attempt)
-    return await open_for_browser(ports, authorization)
+    if ticket is None:
+        return await open_for_browser(ports, authorization, opening.drawn(ports))
+    await spend_ticket(ports, ticket, attempt)
+    return await open_for_browser(ports, authorization, opening.computed(ports, ticket, attempt))
 
 
-async def open_for_browser(ports: Ports, authorization: Authorization) -> Pushed:
+async def open_for_browser(ports: Ports, authorization: Authorization, named: Opening) -> Pushed:
     """Open a challenge that a browser will answer, and make the `request_uri` that leads to it."""
-    secret = ports.entropy.token(32)
     opened = await open_challenge.open_challenge(
-        ports, authorization, request_uri_digest=request_uri_digest(ports, secret)
+        ports, authorization, named, request_uri_digest=request_uri_digest(ports, named.secret)
     )
     return Pushed(
         challenge_id=opened.id,
-        request_uri=f"{REQUEST_URI_PREFIX}{Handle(opened.id, secret)}",
+        request_uri=f"{REQUEST_URI_PREFIX}{Handle(opened.id, named.secret)}",
         expires_in=int(REQUEST_URI_LIFETIME.total_seconds()),
     )
 
@@ -176,7 +177,7 @@ def read_ticket(ports: Ports, caller: Client, text: str) -> Ticket:
 
 
 async def spend_ticket(ports: Ports, ticket: Ticket, attempt: AttemptId) -> None:
-    """Use a ticket up; the same attempt may come again.
+    """Use a ticket up; the same attempt may come again, and gets the same challenge.
 
     Raises:
         InvalidTicketError: If it was redeemed before.
@@ -260,6 +261,8 @@ async def _proven_subject(
         if pushed.subject_token_type not in SUBJECT_TOKEN_TYPES:
             raise InvalidRequestError("subject_token_type is missing or not supported.")
         identity = await ports.upstreams.verify(pushed.subject_token, ports.clock.now())
+        if caller.subject_issuer not in {None, identity.subject.issuer}:
+            raise InvalidSubjectTokenError("This client's subjects belong to another issuer.")
         if ticket is not None and identity.subject != ticket.subject:
             raise InvalidSubjectTokenError("The subject token is not for the ticket's subject.")
         return identity.subject

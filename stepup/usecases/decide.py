@@ -19,10 +19,10 @@ from stepup.domain.authorization import TICKET_LIFETIME, Purpose, Ticket
 from stepup.domain.binding import bound_digest
 from stepup.domain.challenge import amr_of
 from stepup.domain.client import Client, Role
-from stepup.domain.errors import ClientNotAllowedError
+from stepup.domain.errors import ClientNotAllowedError, InvalidRequestError
 from stepup.domain.ids import ActionName, Subject
 from stepup.domain.keyring import Keyring
-from stepup.domain.policy import Action, Decision, DecisionRequest, StepUp
+from stepup.domain.policy import Action, Allow, Decision, DecisionRequest, StepUp
 from stepup.domain.policy import decide as apply_policy
 from stepup.domain.requirement import Requirement
 from stepup.ports import Ports
@@ -47,7 +47,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """A decision, and with a step-up what it takes: the ticket, and what can reach the level.
 
     `methods` can have a part in it; `amr_values` are what every way to it will show. `is_named`
-    when the policy names the action.
+    when the policy names the action. `must_consume` when the allowance rests on a once-only token,
+    which the caller has to use up.
     """
 
     decision: Decision
@@ -56,6 +57,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     ticket: str | None = None
     methods: tuple[Method, ...] = ()
     amr_values: tuple[Amr, ...] = ()
+    must_consume: bool = False
 
 
 async def decide(ports: Ports, caller: Client, question: Question) -> Answer:
@@ -73,7 +75,12 @@ async def decide(ports: Ports, caller: Client, question: Question) -> Answer:
     decision = apply_policy(policy, question.request, approval, now)
     is_named = question.request.action in policy.actions
     if not isinstance(decision, StepUp):
-        return Answer(decision=decision, subject=subject, is_named=is_named)
+        return Answer(
+            decision=decision,
+            subject=subject,
+            is_named=is_named,
+            must_consume=approval is not None and approval.once and isinstance(decision, Allow),
+        )
     level = policy.ladder.get(decision.requirement.acr)
     ticket = make_ticket(ports, caller, subject, question.request.action, decision)
     return Answer(
@@ -87,8 +94,16 @@ async def decide(ports: Ports, caller: Client, question: Question) -> Answer:
 
 
 def subject_of(ports: Ports, caller: Client, sub: str, issuer: str | None) -> Subject:
-    """Complete a bare subject identifier with the issuer it belongs to."""
-    return Subject(issuer or caller.subject_issuer or ports.site.subject_issuer, sub)
+    """Complete a bare subject identifier with the issuer it belongs to.
+
+    Raises:
+        InvalidRequestError: If the issuer is none of ours, or not the one whose subjects this
+            client may speak of.
+    """
+    chosen = issuer or caller.subject_issuer or ports.site.subject_issuer
+    if chosen not in ports.site.subject_issuers or caller.subject_issuer not in {None, chosen}:
+        raise InvalidRequestError("The subject's issuer is not one of this client's.")
+    return Subject(chosen, sub)
 
 
 def make_ticket(
@@ -156,24 +171,37 @@ async def _approval(
     ports: Ports, caller: Client, question: Question, subject: Subject, now: datetime
 ) -> Approval | None:
     if question.elevated_token is not None:
-        return await _approval_of_token(ports, question.elevated_token, subject, now)
+        return await _approval_of_token(ports, caller, question.elevated_token, subject, now)
     if question.asserted is not None and caller.asserts_authentication:
         return Approval(context=question.asserted)
     return None
 
 
 async def _approval_of_token(
-    ports: Ports, text: str, subject: Subject, now: datetime
+    ports: Ports, caller: Client, text: str, subject: Subject, now: datetime
 ) -> Approval | None:
     try:
         token = tokens.read_elevated(text, ports.snapshot.keyring, ports.site, now)
     except tokens.InvalidTokenError:
         return None
+    # Whoever was given a token for itself must not get others' actions allowed with it.
+    is_known = token.client_id == caller.client_id or (
+        caller.may(Role.RS) and token.audience in caller.audiences
+    )
     # A token of somebody else, or one that was revoked or used up, approves nothing.
-    if token.subject != subject or await ports.state.tokens.is_spent(token.challenge_id, token.id):
+    if (
+        not is_known
+        or token.subject != subject
+        or await ports.state.tokens.is_spent(token.challenge_id, token.id)
+    ):
         return None
     context = AuthnContext(acr=Acr(token.acr), amr=token.amr, auth_time=token.auth_time)
-    return Approval(context=context, action=token.action, bound_digest=token.bound_digest)
+    return Approval(
+        context=context,
+        action=token.action,
+        bound_digest=token.bound_digest,
+        once=token.once,
+    )
 
 
 def _certain_amr(combination: tuple[Factor, ...]) -> tuple[Amr, ...]:

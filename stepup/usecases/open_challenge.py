@@ -4,36 +4,55 @@ from datetime import datetime
 
 from stepup.domain.assurance import Level
 from stepup.domain.audit import AuditEvent, AuditKind
-from stepup.domain.authenticator import usable_methods
+from stepup.domain.authenticator import usable_authenticators, usable_methods
 from stepup.domain.authorization import Authorization
 from stepup.domain.challenge import CHALLENGE_LIFETIME, Challenge
-from stepup.domain.errors import UnmetRequirementError
-from stepup.domain.ids import ChallengeId
+from stepup.domain.errors import (
+    ChallengeNotPendingError,
+    InvalidTicketError,
+    UnmetRequirementError,
+)
 from stepup.ports import AuditRecorded, Ports
+from stepup.usecases.opening import Opening
 
 
 async def open_challenge(
-    ports: Ports, authorization: Authorization, *, request_uri_digest: bytes | None
+    ports: Ports,
+    authorization: Authorization,
+    opening: Opening,
+    *,
+    request_uri_digest: bytes | None,
 ) -> Challenge:
     """Open a challenge for an authorization; it may have no usable method, which a page explains.
 
+    A challenge that was opened before for the very same authorization is returned as it stands.
+
     The authenticators that can answer go into the challenge, sealed, so that answering needs no
     database.
+
+    Raises:
+        InvalidTicketError: If its name was opened before for something else.
     """
     now = ports.clock.now()
     level = level_of(ports, authorization)
     async with ports.database.transaction() as stores:
         enrolled = tuple(await stores.authenticators.of_subject(authorization.subject))
-    methods = usable_methods(authorization.requirement, level, enrolled)
+    useful = usable_authenticators(authorization.requirement, level, enrolled)
     challenge = Challenge(
-        id=new_challenge_id(ports),
+        id=opening.challenge_id,
         authorization=authorization,
-        methods=methods,
-        authenticators=tuple(a for a in enrolled if a.usable and a.method in methods),
+        methods=usable_methods(authorization.requirement, level, enrolled),
+        authenticators=useful,
         opened_at=now,
         expires_at=now + CHALLENGE_LIFETIME,
     )
-    await ports.state.challenges.open(challenge, request_uri_digest)
+    try:
+        await ports.state.challenges.open(challenge, request_uri_digest)
+    except ChallengeNotPendingError as error:
+        before = await ports.state.challenges.find(opening.challenge_id)
+        if before is None or before.authorization != authorization:
+            raise InvalidTicketError("The ticket was redeemed for another request.") from error
+        return before
     await ports.state.outbox.append(
         recorded(challenge, AuditKind.CHALLENGE_OPENED, now, acr=challenge.acr_wanted)
     )
@@ -50,11 +69,6 @@ def level_of(ports: Ports, authorization: Authorization) -> Level:
         return ports.snapshot.policy.ladder.get(authorization.requirement.acr)
     except KeyError as error:
         raise UnmetRequirementError from error
-
-
-def new_challenge_id(ports: Ports) -> ChallengeId:
-    """Make an identifier that names its region, so that any region finds its state."""
-    return ChallengeId(f"{ports.site.region}.{ports.entropy.token(16)}")
 
 
 def recorded(

@@ -13,7 +13,7 @@ from stepup.domain.errors import (
 )
 from stepup.domain.ids import AttemptId
 from stepup.ports import Ports
-from stepup.usecases import authorize, open_challenge
+from stepup.usecases import authorize, open_challenge, opening
 
 
 class OpenRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +61,9 @@ async def open_for_client(
         code_challenge=request.code_challenge,
     )
     await authorize.spend_ticket(ports, ticket, attempt)
-    challenge = await open_challenge.open_challenge(ports, authorization, request_uri_digest=None)
+    challenge = await open_challenge.open_challenge(
+        ports, authorization, opening.computed(ports, ticket, attempt), request_uri_digest=None
+    )
     if not challenge.methods:
         raise UnmetRequirementError
     return challenge

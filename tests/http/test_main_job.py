@@ -56,7 +56,9 @@ async def test_what_was_approved_satisfies_the_decision_until_it_is_used_up(flow
     token = await flow.token()
     request = a_transfer() | {"context": {"elevated_token": token}}
     again = await flow.http.post("/access/v1/evaluation", json=request, auth=BANK)
-    assert again.json() == {"decision": True}
+    assert again.json()["decision"] is True
+    # A decision spends nothing, so whoever acts on a once-only token is told to use it up.
+    assert [o["type"] for o in again.json()["context"]["obligations"]] == ["consume"]
     changed = a_transfer("501.00") | {"context": {"elevated_token": token}}
     other = await flow.http.post("/access/v1/evaluation", json=changed, auth=BANK)
     assert other.json()["decision"] is False

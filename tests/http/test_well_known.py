@@ -63,7 +63,7 @@ async def test_the_decision_point_describes_itself(frame):
     assert (await frame.get(AUTHZEN)).json() == {
         "policy_decision_point": ISSUER,
         "access_evaluation_endpoint": f"{ISSUER}/access/v1/evaluation",
-        "supported_obligations": ["step-up"],
+        "supported_obligations": ["step-up", "consume"],
     }
 
 

@@ -78,6 +78,7 @@ def a_site(**changes: object) -> Site:
         "rp_name": "stepup",
         "origins": (ISSUER,),
         "subject_issuer": "https://idp.example",
+        "other_subject_issuers": ("https://other.example",),
     }
     return Site(**fields | changes)
 

@@ -18,17 +18,34 @@ ENDS_WITHIN = 30.0
 
 
 class RunningService:
-    """A `stepup dev` that is ready; `ready` is what its ready file says."""
+    """A `stepup dev` that is ready; `ready` is what its ready file says.
 
-    def __init__(self, process: subprocess.Popen[str], ready: dict[str, Any], log: Path) -> None:
+    `log` holds its log lines; the table, which shows secrets to whoever sits at the terminal,
+    goes elsewhere.
+    """
+
+    def __init__(self, process: subprocess.Popen[str], ready_file: Path, log: Path) -> None:
         self.process = process
-        self.ready = ready
+        self.ready_file = ready_file
+        self.ready: dict[str, Any] = json.loads(ready_file.read_text())
         self.log = log
-        self.issuer: str = ready["issuer"]
+        self.issuer: str = self.ready["issuer"]
+        # Of a cluster every service has one issuer, and a port of its own.
+        self.origin = self.issuer
+
+    @property
+    def bank(self) -> str:
+        """The demo bank's origin."""
+        return str(self.ready["demo"]["bank"])
+
+    @property
+    def admin(self) -> dict[str, str]:
+        """The headers of an administrator."""
+        return {"authorization": f"Bearer {self.ready['admin']['token']}"}
 
     def get(self, path: str) -> httpx2.Response:
         """Ask the service on a connection of its own."""
-        return httpx2.get(f"{self.issuer}{path}", timeout=10, trust_env=False)
+        return httpx2.get(f"{self.origin}{path}", timeout=10, trust_env=False)
 
     def client(self, client_id: str = "bank") -> tuple[str, str]:
         """Return a client's credentials for Basic authentication."""
@@ -37,7 +54,7 @@ class RunningService:
 
     def descendants(self) -> list[int]:
         """Return the processes that it started."""
-        return [pid for pid, parent in _parents().items() if parent == self.process.pid]
+        return children_of(self.process.pid)
 
     def stop(self) -> int:
         """Stop it as an operator does, and return its exit code."""
@@ -49,18 +66,18 @@ class RunningService:
 def running_service(folder: Path, *arguments: str) -> Iterator[RunningService]:
     """Run `stepup dev` on a free port with its data below `folder`, until the block ends."""
     ready_file, log = folder / "ready.json", folder / "dev.log"
+    printed = folder / "printed.txt"
     command = [sys.executable, "-m", "stepup", "dev", "--port", "0"]
     command += ["--data-dir", str(folder / "data"), "--ready-file", str(ready_file), *arguments]
     environ = {key: text for key, text in os.environ.items() if not key.startswith("STEPUP_")}
     with (
-        log.open("w") as output,
-        subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, text=True, env=environ
-        ) as process,
+        log.open("w") as errors,
+        printed.open("w") as output,
+        subprocess.Popen(command, stdout=output, stderr=errors, text=True, env=environ) as process,
     ):
         try:
-            ready = _wait_for(ready_file, process, log)
-            yield RunningService(process, ready, log)
+            _wait_for(ready_file, process, log)
+            yield RunningService(process, ready_file, log)
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -68,6 +85,11 @@ def running_service(folder: Path, *arguments: str) -> Iterator[RunningService]:
                 process.wait(ENDS_WITHIN)
             finally:
                 process.kill()
+
+
+def children_of(parent: int) -> list[int]:
+    """Return the processes that another one started."""
+    return [pid for pid, its_parent in _parents().items() if its_parent == parent]
 
 
 def is_running(pid: int) -> bool:
@@ -86,14 +108,12 @@ def wait_until_gone(pids: list[int], seconds: float = 10.0) -> list[int]:
     return left
 
 
-def _wait_for(ready_file: Path, process: subprocess.Popen[str], log: Path) -> dict[str, Any]:
+def _wait_for(ready_file: Path, process: subprocess.Popen[str], log: Path) -> None:
     deadline = time.monotonic() + STARTS_WITHIN
     while not ready_file.exists():
         assert process.poll() is None, f"it ended: {log.read_text()}"
         assert time.monotonic() < deadline, f"it is not ready: {log.read_text()}"
         time.sleep(0.05)
-    document: dict[str, Any] = json.loads(ready_file.read_text())
-    return document
 
 
 def _parents() -> dict[int, int]:

@@ -93,14 +93,14 @@ class World:
         return f"{issuer}|{sub}"
 
     async def enroll_app(self, sub: str = "alice", name: str = "My phone") -> Authenticator:
-        return await self._enroll(sub, name, TotpSecret(secret=TOTP_SECRET))
+        return await self.enroll(TotpSecret(secret=TOTP_SECRET), sub, name)
 
     async def enroll_passkey(
         self, sub: str = "alice", **traits: object
     ) -> tuple[Authenticator, SoftwareAuthenticator]:
         passkey = SoftwareAuthenticator(origin=self.site.origins[0], **traits)
         credential = provisioned.read_credential(passkey.provisioning())
-        return await self._enroll(sub, "My passkey", credential), passkey
+        return await self.enroll(credential, sub, "My passkey"), passkey
 
     def code(self, at: timedelta = timedelta(0), secret: bytes = TOTP_SECRET) -> str:
         """The code that an authenticator app shows, now or some time from now."""
@@ -112,7 +112,9 @@ class World:
         near = {self.code(timedelta(seconds=30 * n)) for n in range(-2, 3)}
         return next(f"{n:06}" for n in range(10) if f"{n:06}" not in near)
 
-    async def _enroll(self, sub: str, name: str, credential: object) -> Authenticator:
+    async def enroll(
+        self, credential: object, sub: str = "alice", name: str = "Something"
+    ) -> Authenticator:
         authenticator = Authenticator(
             id=AuthenticatorId(self.ports.entropy.token(12)),
             subject=self.subject(sub),

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from stepup.domain.account import AccountSession
-from stepup.domain.assurance import Acr
+from stepup.domain.assurance import Acr, AuthnContext, Method
 from stepup.domain.errors import ActionDeniedError, StepUpRequiredError
 from stepup.domain.requirement import Requirement
 from stepup.usecases import account_guard
@@ -161,3 +161,28 @@ def test_events_name_the_subject_by_its_digest(world: World):
 
     assert event.subject_id == world.subject().id
     assert "alice" not in str(event)
+
+
+# --- one phished code must not enroll a passkey -----------------------------------------------
+
+
+async def test_adding_asks_for_the_best_that_the_subject_has(world: World):
+    await world.enroll_app()
+    await world.enroll_passkey()
+    session = await session_of(world, await signed_in(world))
+
+    with pytest.raises(StepUpRequiredError) as caught:
+        await account_guard.permit_adding(world.ports, session)
+
+    assert caught.value.requirement.methods == {Method.WEBAUTHN, Method.RECOVERY_CODE}
+
+
+async def test_a_step_up_below_the_best_for_something_else_adds_nothing(world: World):
+    await world.enroll_app()
+    await world.enroll_passkey()
+    session = await session_of(world, await signed_in(world))
+    context = AuthnContext(acr=Acr("urn:stepup:acr:2"), auth_time=world.clock.now())
+    session = msgspec.structs.replace(session, elevation=context, elevated_for=RENAME)
+
+    with pytest.raises(StepUpRequiredError):
+        await account_guard.permit_adding(world.ports, session)

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from stepup.ceremonies import webauthn
 from stepup.domain.assurance import Method
 from stepup.domain.audit import AuditKind
 from stepup.domain.challenge import Challenge, ChallengeState
@@ -18,14 +19,15 @@ from stepup.domain.errors import (
     WrongBrowserError,
 )
 from stepup.domain.ids import AttemptId, ChallengeId
-from stepup.usecases import answer, finish
+from stepup.usecases import answer, authorize, finish, holder
 from stepup.usecases.holder import Browser
-from tests.support.authenticator import Lie
+from tests.support.authenticator import Lie, SoftwareAuthenticator
 from tests.support.builders import an_attempt
 from tests.support.world import World
 from tests.usecases.steps import (
     BANK,
     BROWSER,
+    a_push,
     audited,
     fresh_code,
     kinds,
@@ -476,3 +478,64 @@ async def test_both_factors_answered_at_once_are_enough_after_all():
         AuditKind.CHALLENGE_VERIFIED,
     ]
     assert (await finish.issue_code(world.ports, challenge_id, BROWSER)).code
+
+
+# --- what an attacker tried -------------------------------------------------------------------
+
+
+async def test_one_code_with_one_attempt_answers_one_challenge(world: World):
+    await world.enroll_app()
+    first, second = await opened(world), await opened(world)
+    typed, attempt = fresh_code(world), AttemptId("chosen by the browser")
+
+    await answer.answer_with_code(world.ports, first, BROWSER, typed, attempt)
+
+    with pytest.raises(VerificationFailedError):
+        await answer.answer_with_code(world.ports, second, BROWSER, typed, attempt)
+
+
+async def a_key_without_pin(world: World) -> SoftwareAuthenticator:
+    """A security key as alice registered it: setting a PIN later needs no knowledge at all."""
+    key = SoftwareAuthenticator(origin=world.site.origins[0], user_verified=False)
+    options = webauthn.creation_options(
+        rp_id=world.site.rp_id,
+        rp_name="stepup",
+        webauthn_challenge=b"c" * 32,
+        user_handle=webauthn.user_handle(world.subject()),
+        user_name="alice",
+        display_name="Alice",
+        existing=[],
+    )
+    record = webauthn.verify_registration(
+        key.register(options),
+        expected_challenge=b"c" * 32,
+        expected_rp_id=world.site.rp_id,
+        expected_origins=world.site.origins,
+        require_user_verification=False,
+    )
+    await world.enroll(record, name="Security key")
+    return key
+
+
+async def asked_for_a_level(world: World, acr: str) -> ChallengeId:
+    push = a_push(world, acr_values=acr)
+    accepted = await authorize.push(world.ports, world.bank, push, an_attempt())
+    return (await holder.claim(world.ports, "bank", accepted.request_uri, BROWSER)).id
+
+
+async def test_a_stolen_key_on_which_the_thief_set_a_pin_gives_no_phr(world: World):
+    await world.enroll_passkey()
+    key = await a_key_without_pin(world)
+    key.user_verified = True
+
+    with pytest.raises(VerificationFailedError):
+        await touch(world, await opened(world, "5000.00"), key)
+
+
+async def test_a_verification_that_was_not_there_at_registration_is_not_believed(world: World):
+    key = await a_key_without_pin(world)
+    key.user_verified = True
+
+    passed = await touch(world, await asked_for_a_level(world, "urn:stepup:acr:1"), key)
+
+    assert [facts.user_verified for facts in passed.passed] == [False]

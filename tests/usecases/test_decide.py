@@ -8,14 +8,14 @@ import pytest
 from stepup.crypto import tickets
 from stepup.domain.assurance import DEFAULT_LADDER, Acr, AuthnContext, Method
 from stepup.domain.client import Role
-from stepup.domain.errors import ClientNotAllowedError
+from stepup.domain.errors import ClientNotAllowedError, InvalidRequestError
 from stepup.domain.ids import ActionName
 from stepup.domain.policy import Allow, AllowReason, Deny, DenyReason, StepUp
 from stepup.domain.requirement import Requirement
 from stepup.usecases import decide, introspect
 from tests.support.builders import an_attempt
 from tests.support.world import IDP, World
-from tests.usecases.steps import a_question, issued, kinds
+from tests.usecases.steps import a_question, code, issued, kinds, redeemed
 
 OPEN_DOCUMENT = """
 apiVersion: stepup/v1
@@ -87,7 +87,7 @@ async def test_a_client_that_enforces_nothing_may_not_ask(world: World):
     [
         (None, None, IDP),
         (None, "https://other.example", "https://other.example"),
-        ("https://third.example", "https://other.example", "https://third.example"),
+        ("https://other.example", None, "https://other.example"),
     ],
     ids=["the site's", "the client's", "the request's"],
 )
@@ -221,3 +221,42 @@ def test_only_what_every_way_shows_is_called_for(
     requirement = Requirement(acr=Acr(acr), methods=frozenset(methods) if methods else None)
 
     assert decide.amr_values_of(DEFAULT_LADDER.get(Acr(acr)), requirement) == expected
+
+
+async def test_a_token_for_another_audience_approves_nothing(world: World):
+    await world.enroll_app()
+    approved = await redeemed(world, await code(world))
+    shop = world.add_client("shop", audiences=("shop-api",))
+
+    answered = await decide.decide(world.ports, shop, a_question(elevated_token=approved.text))
+
+    assert isinstance(answered.decision, StepUp)
+
+
+async def test_an_allowance_that_rests_on_a_once_only_token_says_to_consume_it(world: World):
+    await world.enroll_app()
+    approved = await redeemed(world, await code(world))
+
+    answered = await decide.decide(
+        world.ports, world.bank, a_question(elevated_token=approved.text)
+    )
+
+    assert isinstance(answered.decision, Allow)
+    assert answered.must_consume
+
+
+async def test_a_client_of_one_issuer_does_not_speak_of_subjects_of_another(world: World):
+    tenant = world.add_client(
+        "tenant-b", subject_issuer="https://idp-b.example", asserts_subject=True
+    )
+    with pytest.raises(InvalidRequestError):
+        await decide.decide(
+            world.ports, tenant, a_question(subject_issuer=world.site.subject_issuer)
+        )
+
+
+async def test_an_issuer_that_nobody_configured_is_refused(world: World):
+    with pytest.raises(InvalidRequestError):
+        await decide.decide(
+            world.ports, world.bank, a_question(subject_issuer="https://nobody.example")
+        )

@@ -230,9 +230,8 @@ async def test_a_passkey_that_cannot_verify_its_user_is_not_counted_as_one_that_
 
 
 async def test_the_options_exclude_what_is_enrolled_and_hide_the_subject(world: World):
-    await world.enroll_app()
     _, passkey = await world.enroll_passkey()
-    session = await elevated(world, await signed_in(world))
+    session = await elevated(world, await signed_in(world), passkey=passkey)
     options = (await enroll.begin_registration(world.ports, session)).options
 
     known = passkey.provisioning()["credential_id"]

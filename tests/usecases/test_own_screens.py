@@ -11,6 +11,7 @@ from stepup.domain.errors import (
     StepUpError,
     UnmetRequirementError,
 )
+from stepup.domain.ids import AttemptId
 from stepup.usecases.own_screens import OpenRequest, open_for_client
 from tests.support.builders import an_attempt
 from tests.support.world import PKCE_CHALLENGE, World
@@ -85,3 +86,17 @@ async def test_a_malformed_code_challenge_is_refused_before_it_makes_a_code_usel
 
     with pytest.raises(InvalidRequestError):
         await open_for_client(world.ports, world.bank, request, an_attempt())
+
+
+async def test_one_ticket_opens_one_challenge_whatever_the_key(world: World):
+    await world.enroll_app()
+    request = OpenRequest(ticket=await ticket(world), subject_token=world.subject_token())
+    attempt = AttemptId("bank key")
+
+    first = await open_for_client(world.ports, world.bank, request, attempt)
+    again = await open_for_client(world.ports, world.bank, request, attempt)
+
+    assert again.id == first.id
+    other = msgspec.structs.replace(request, code_challenge=PKCE_CHALLENGE)
+    with pytest.raises(InvalidTicketError):
+        await open_for_client(world.ports, world.bank, other, attempt)
