@@ -8,6 +8,7 @@ from stepup.sdk.client import LEVELS, StepUp, bearer_token
 from stepup.sdk.errors import (
     AlreadyConsumedError,
     BindingError,
+    BodyTypeError,
     CallbackError,
     InvalidToken,
     MissingToken,
@@ -26,6 +27,7 @@ __all__ = [
     "ActionRequest",
     "AlreadyConsumedError",
     "BindingError",
+    "BodyTypeError",
     "CallbackError",
     "Decision",
     "InvalidToken",

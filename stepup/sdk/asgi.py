@@ -4,13 +4,14 @@
 
 Routes that are not in the map pass untouched. A path that can be read in two ways, such as one with
 `//` or an encoded slash, is refused wherever it leads: that is how guards are walked around.
+Bodies are JSON; routes that take a form instead are named: `forms={"POST /payments"}`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from stepup.sdk.bodies import MAX_BODY, fields_of
+from stepup.sdk.bodies import MAX_BODY, BodyKind, fields_of, refuse_two_places
 from stepup.sdk.client import StepUp, bearer_token
 from stepup.sdk.errors import AsgiApp, BindingError, Message, Receive, Scope, SdkError, Send
 from stepup.sdk.requirement import Requirement
@@ -28,6 +29,7 @@ class _Route:
     method: str
     segments: tuple[str, ...]
     requirement: Requirement
+    body: BodyKind
 
     def parameters(self, method: str, segments: tuple[str, ...]) -> dict[str, str] | None:
         """Return the values of the path's parameters; None when the route is another one."""
@@ -58,14 +60,27 @@ class StepUpMiddleware:
     """Lets a request through when its bearer token is good for its route.
 
     The verified token is at `scope["state"]["stepup"]`. Bound values come from the path's
-    parameters and from the members of a JSON or form body; a once-only token is used up.
+    parameters and from the members of a JSON body, or the fields of a form on the routes named in
+    `forms`, and never from the query; a once-only token is used up.
     """
 
-    def __init__(self, app: AsgiApp, su: StepUp, routes: Mapping[str, Requirement]) -> None:
+    def __init__(
+        self,
+        app: AsgiApp,
+        su: StepUp,
+        routes: Mapping[str, Requirement],
+        *,
+        forms: Collection[str] = (),
+    ) -> None:
         su.check(*routes.values())
+        if isinstance(forms, str) or not set(forms) <= routes.keys():
+            raise ValueError("forms is a collection of routes, each as it stands in the map")
         self._app = app
         self._su = su
-        self._routes = tuple(_route(name, requirement) for name, requirement in routes.items())
+        self._routes = tuple(
+            _route(name, requirement, "form" if name in forms else "json")
+            for name, requirement in routes.items()
+        )
         for i, first in enumerate(self._routes):
             for second in self._routes[i + 1 :]:
                 if first.overlaps(second):
@@ -93,9 +108,13 @@ class StepUpMiddleware:
         if route.requirement.bind and token:
             body = await _body(receive)
             receive = _replay(body, receive)
-            fields = fields_of(_header(scope, b"content-type") or "", body)
-            if parameters.keys() & fields.keys():
-                raise BindingError("a value stands both in the path and in the body")
+            fields = fields_of(
+                route.body,
+                _fields(scope, b"content-type"),
+                body,
+                _fields(scope, b"content-encoding"),
+            )
+            refuse_two_places(parameters, fields, scope.get("query_string", b""))
             values = {**parameters, **fields}
         verified = await self._su.admit(token, route.requirement, values)
         scope.setdefault("state", {})["stepup"] = verified
@@ -120,7 +139,7 @@ class StepUpMiddleware:
         return None
 
 
-def _route(name: str, requirement: Requirement) -> _Route:
+def _route(name: str, requirement: Requirement, body: BodyKind) -> _Route:
     form = _ROUTE(name)
     if form is None or _AMBIGUOUS(form[2]):
         raise ValueError(f'a route reads like "POST /payments/{{id}}", not {name!r}')
@@ -128,15 +147,19 @@ def _route(name: str, requirement: Requirement) -> _Route:
     for segment in segments:
         if ("{" in segment or "}" in segment) and not _PARAMETER(segment):
             raise ValueError(f"a parameter is a whole segment of the path: {name!r}")
-    return _Route(form[1], segments, requirement)
+    return _Route(form[1], segments, requirement, body)
+
+
+def _fields(scope: Scope, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for key, value in scope["headers"] if key.lower() == name]
 
 
 def _header(scope: Scope, name: bytes) -> str | None:
-    values = [value for key, value in scope["headers"] if key.lower() == name]
+    values = _fields(scope, name)
     # Two fields of one name: whoever reads the other one would see something else.
     if len(values) > 1:
         raise BindingError(f"the field {name.decode()} was sent twice")
-    return values[0].decode("latin-1") if values else None
+    return values[0] if values else None
 
 
 async def _body(receive: Receive) -> bytes:

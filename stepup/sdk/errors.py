@@ -145,6 +145,14 @@ class BindingError(SdkError, ValueError):
     title = "The request does not say what it must"
 
 
+class BodyTypeError(BindingError):
+    """The body is not sent as what the route takes, so others might read it differently."""
+
+    status = 415
+    code = "unsupported_media_type"
+    title = "The body is sent as something else than this route takes"
+
+
 class AlreadyConsumedError(SdkError):
     """A once-only token was used before."""
 

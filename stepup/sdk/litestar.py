@@ -16,7 +16,7 @@ from litestar.handlers.base import BaseRouteHandler
 from litestar.response import Response
 from litestar.types import ExceptionHandlersMap, Guard
 
-from stepup.sdk.bodies import fields_of
+from stepup.sdk.bodies import BodyKind, check_kind, fields_of, refuse_two_places
 from stepup.sdk.client import StepUp, bearer_token
 from stepup.sdk.errors import BindingError, MissingToken, SdkError
 from stepup.sdk.requirement import Requirement
@@ -42,10 +42,12 @@ def step_up(
     values: ReadValues | None = None,
     *,
     among: Iterable[Requirement] = (),
+    body: BodyKind = "json",
 ) -> Guard:
     """Make a guard that lets a request through when its bearer token meets `requirement`.
 
-    Bound values are read from the path and the body, or by `values`. The verified token is then at
+    Bound values are read from the path and the body, or by `values`; `body` says what the route
+    takes, so that the caller cannot make us read another one. The verified token is then at
     `request.state.stepup`; a once-only token is used up. Instead of one requirement there may be a
     function that chooses one by those values, `among` those that are checked at the start; where
     it returns None, no elevated token is needed and the route authenticates the caller itself.
@@ -53,11 +55,18 @@ def step_up(
     choose = requirement if callable(requirement) else None
     fixed = None if callable(requirement) else requirement
     su.check(*among, *([fixed] if fixed else []))
-    read = values or read_values
+    check_kind(body)
+
+    async def read(connection: Connection) -> Mapping[str, object]:
+        return await (values(connection) if values else read_values(connection, body))
 
     async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
         try:
-            raw = bearer_token(connection.headers.get("authorization"))
+            sent = connection.headers.getall("authorization", [])
+            # Two fields of one name: whoever reads the other one would see something else.
+            if len(sent) > 1:
+                raise BindingError("the field authorization was sent twice")
+            raw = bearer_token(sent[0] if sent else None)
             if raw is None:
                 raise MissingToken("there is no bearer token")
             bound = await read(connection) if choose or (fixed and fixed.bind) else {}
@@ -82,14 +91,22 @@ def verified_token(connection: Connection) -> VerifiedToken:
     return token
 
 
-async def read_values(connection: Connection) -> Mapping[str, object]:
-    """Read what may be bound from the path's parameters and the body's members."""
+async def read_values(connection: Connection, body: BodyKind = "json") -> Mapping[str, object]:
+    """Read what may be bound from the path's parameters and the members of one kind of body.
+
+    Raises:
+        BindingError: If there is another kind of body, or a value could be read in two ways.
+    """
     path = {name: str(value) for name, value in connection.path_params.items()}
     if not isinstance(connection, Request):
         return path
-    fields = fields_of(connection.headers.get("content-type", ""), await connection.body())
-    if path.keys() & fields.keys():
-        raise BindingError("a value stands both in the path and in the body")
+    fields = fields_of(
+        body,
+        connection.headers.getall("content-type", []),
+        await connection.body(),
+        connection.headers.getall("content-encoding", []),
+    )
+    refuse_two_places(path, fields, connection.scope["query_string"])
     return {**path, **fields}
 
 

@@ -79,6 +79,7 @@ async def call(app, method, path, token=None, body=b"", **changes):
 
 
 JSON = json.dumps(VALUES).encode()
+FORM = b"application/x-www-form-urlencoded"
 
 
 async def test_lets_a_good_token_through_with_the_body_untouched(guarded, issuer):
@@ -122,9 +123,15 @@ async def test_a_service_that_does_not_answer_lets_nothing_through(guarded, issu
     assert headers[b"retry-after"] == b"60"
 
 
-async def test_a_form_is_read_like_json(guarded, issuer):
+@pytest.fixture
+def form_guarded(issuer, sdk_clock, service):
+    su = a_stepup(issuer, sdk_clock, client_id="rs", client_secret="s", transport=service)
+    return StepUpMiddleware(application, su, ROUTES, forms={"POST /payments"})
+
+
+async def test_a_form_is_read_where_the_route_takes_one(form_guarded, issuer):
     status, _, _ = await call(
-        guarded,
+        form_guarded,
         "POST",
         "/payments",
         issuer.mint(),
@@ -191,10 +198,78 @@ async def test_a_body_with_two_readings_or_none(guarded, issuer, body):
 
 
 @pytest.mark.parametrize("body", [b"amount=1&amount=5000.00&payee=DE89+3704", b"amount", b"%ff=1"])
-async def test_a_form_with_two_readings_or_none(guarded, issuer, body):
-    form = b"application/x-www-form-urlencoded"
-    status, _, _ = await call(guarded, "POST", "/payments", issuer.mint(), body, content_type=form)
+async def test_a_form_with_two_readings_or_none(form_guarded, issuer, body):
+    status, _, _ = await call(
+        form_guarded, "POST", "/payments", issuer.mint(), body, content_type=FORM
+    )
     assert status == 400
+
+
+# A good JSON object of one transfer, and a form of the one that was confirmed.
+POLYGLOT = b'{"amount":"9.00","payee":"M","x":"=&amount=5000.00&payee=DE89+3704&z="}'
+
+
+async def test_polyglot_body_sent_as_a_form(guarded, issuer, service):
+    token = issuer.mint()
+    for kind in (FORM, b"text/plain", b"application/json; charset=utf-7", b""):
+        status, _, body = await call(
+            guarded, "POST", "/payments", token, POLYGLOT, content_type=kind
+        )
+        assert status == 415
+        assert json.loads(body)["code"] == "unsupported_media_type"
+    assert service.consumed == {}
+
+
+async def test_polyglot_body_sent_as_json(guarded, form_guarded, issuer, service):
+    token = issuer.mint()
+    assert (await call(guarded, "POST", "/payments", token, POLYGLOT))[0] == 401
+    assert (await call(form_guarded, "POST", "/payments", token, POLYGLOT))[0] == 415
+    assert (await call(form_guarded, "POST", "/payments", token, JSON))[0] == 415
+    status, _, _ = await call(form_guarded, "POST", "/payments", token, POLYGLOT, content_type=FORM)
+    assert status == 400
+    assert service.consumed == {}
+
+
+async def test_a_body_without_a_type_or_with_two(guarded, issuer):
+    bearer = (b"authorization", f"Bearer {issuer.mint()}".encode())
+    json_type, form_type = (b"content-type", b"application/json"), (b"content-type", FORM)
+    for headers in ([bearer], [bearer, json_type, form_type], [bearer, form_type, json_type]):
+        assert (await call(guarded, "POST", "/payments", None, JSON, headers=headers))[0] == 415
+
+
+async def test_a_compressed_body(guarded, issuer):
+    bearer = (b"authorization", f"Bearer {issuer.mint()}".encode())
+    headers = [bearer, (b"content-type", b"application/json"), (b"content-encoding", b"gzip")]
+    assert (await call(guarded, "POST", "/payments", None, JSON, headers=headers))[0] == 415
+
+
+@pytest.mark.parametrize("query", [b"amount=9.00", b"%61mount=9.00", b"x=1&payee", b"id=8"])
+async def test_a_value_from_the_query_is_never_mixed_in(guarded, issuer, query):
+    values = {"amount": "5000.00", "payee": "DE89 3704", "id": "7"}
+    answers = [
+        await call(guarded, "POST", "/payments", issuer.mint(), body, query_string=query)
+        for body in (json.dumps(values).encode(), b"{}", b"")
+    ]
+    assert [status for status, _, _ in answers] == [400, 400, 400]
+
+
+async def test_a_query_beside_the_body_is_left_alone(guarded, issuer):
+    status, _, _ = await call(
+        guarded, "POST", "/payments", issuer.mint(), JSON, query_string=b"lang=de&%ff=x"
+    )
+    assert status == 200
+
+
+async def test_a_path_value_that_the_query_has_too(guarded, issuer):
+    token = issuer.mint(authorization_details=details("project.delete", {"id": "7"}, once=False))
+    status, _, _ = await call(guarded, "DELETE", "/projects/7", token, query_string=b"id=8")
+    assert status == 400
+
+
+@pytest.mark.parametrize("forms", ["POST /payments", ["POST /other"], ["/payments"]], ids=str)
+def test_a_form_of_no_route_stops_the_start(su, forms):
+    with pytest.raises(ValueError, match="forms"):
+        StepUpMiddleware(application, su, ROUTES, forms=forms)
 
 
 async def test_two_authorization_fields(guarded, issuer):

@@ -1,6 +1,7 @@
+import httpx2
 import pytest
 from litestar import Litestar, Request, get, post
-from litestar.params import JSONBody
+from litestar.params import JSONBody, URLEncodedBody
 from litestar.testing import TestClient
 
 from stepup.sdk import Requirement
@@ -25,6 +26,10 @@ def routes(issuer, sdk_clock):
     async def pay(request: Request, data: JSONBody[dict[str, str]]) -> dict[str, str]:
         return {"by": verified_token(request).subject, "amount": data["amount"]}
 
+    @post("/form", guards=[step_up(su, TRANSFER, body="form")])
+    async def pay_by_form(data: URLEncodedBody[dict[str, str]]) -> dict[str, str]:
+        return data
+
     @get("/payments", guards=[step_up(su, PLAIN)])
     async def payments() -> list[str]:
         return []
@@ -33,7 +38,7 @@ def routes(issuer, sdk_clock):
     async def unguarded(request: Request) -> str:
         return verified_token(request).subject
 
-    return [pay, payments, unguarded]
+    return [pay, pay_by_form, payments, unguarded]
 
 
 @pytest.fixture
@@ -60,6 +65,53 @@ def test_changed_amount(client, issuer):
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["acr_values"] == "phr"
     assert read_challenge(answer.headers["www-authenticate"])[1]["acr_values"] == "phr"
+
+
+FORM = "application/x-www-form-urlencoded"
+# A good JSON object of one transfer, and a form of the one that was confirmed; and the reverse.
+POLYGLOT = b'{"amount":"9.00","payee":"M","x":"=&amount=5000.00&payee=DE89+3704&z="}'
+REVERSE = b'{"amount":"5000.00","payee":"DE89 3704","x":"=&amount=9.00&payee=M&z="}'
+
+
+@pytest.mark.parametrize("kind", [FORM, "text/plain", "multipart/form-data; boundary=x", None])
+def test_polyglot_body_sent_as_something_else(client, issuer, kind):
+    headers = bearing(issuer.mint()) | ({"Content-Type": kind} if kind else {})
+    for body in (POLYGLOT, REVERSE):
+        answer = client.post("/payments", content=body, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(("kind", "status"), [(FORM, 400), ("application/json", 415)])
+def test_polyglot_body_sent_to_a_form(client, issuer, kind, status):
+    headers = bearing(issuer.mint()) | {"Content-Type": kind}
+    for body in (POLYGLOT, REVERSE):
+        assert client.post("/form", content=body, headers=headers).status_code == status
+
+
+def test_a_form_is_read_where_the_route_takes_one(client, issuer):
+    answer = client.post("/form", data=VALUES, headers=bearing(issuer.mint()))
+    assert (answer.status_code, answer.json()) == (201, VALUES)
+
+
+async def test_two_fields_of_one_name(routes, issuer):
+    app = Litestar(routes, exception_handlers=exception_handlers)
+    bearer = ("Authorization", f"Bearer {issuer.mint()}")
+    kinds = [("Content-Type", "application/json"), ("Content-Type", FORM)]
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app)) as http:
+        for fields, status in (([bearer, bearer, kinds[0]], 400), ([bearer, *kinds], 415)):
+            answer = await http.post("http://x/payments", content=POLYGLOT, headers=fields)
+            assert answer.status_code == status
+
+
+@pytest.mark.parametrize("query", ["amount=9.00", "%61mount=9", "payee"])
+def test_a_value_from_the_query_is_never_mixed_in(client, issuer, query):
+    answer = client.post(f"/payments?{query}", json=VALUES, headers=bearing(issuer.mint()))
+    assert answer.status_code == 400
+
+
+def test_a_kind_of_body_that_there_is_not_stops_the_start(su):
+    with pytest.raises(ValueError, match="json"):
+        step_up(su, TRANSFER, body="xml")
 
 
 @pytest.mark.parametrize("field", ["", "Basic YTpi", "Bearer", "Bearer  ", "Token x"])
