@@ -92,9 +92,10 @@ class DecisionRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EvaluationError(msgspec.Struct, frozen=True):
-    """Why a condition has no answer."""
+    """Why a condition has no answer; `wrong` are the attributes that are not of their types."""
 
     reason: str
+    wrong: frozenset[str] = frozenset()
 
 
 class Inputs(Protocol):
@@ -107,7 +108,10 @@ class AttributeSchema(Protocol):
     def read(
         self, request: DecisionRequest, context: AuthnContext | None, now: datetime
     ) -> Inputs | EvaluationError:
-        """Check the request's attributes; an error when one is missing or of the wrong type."""
+        """Check the request's attributes; an error when one is missing or of the wrong type.
+
+        The error names every attribute whose value is wrong, not only the first one.
+        """
         ...
 
 
@@ -242,6 +246,7 @@ class DenyReason(StrEnum):
     UNKNOWN_ACTION = "unknown_action"
     RULE = "rule"
     MISSING_BOUND_ATTRIBUTE = "missing_bound_attribute"
+    INVALID_ATTRIBUTE = "invalid_attribute"
 
 
 class Allow(msgspec.Struct, frozen=True, kw_only=True):
@@ -293,7 +298,7 @@ def decide(
         policy_version=policy.version,
         rule=rule.id if rule else None,
         guardrails=tuple(guardrail.id for guardrail in guardrails),
-        error=error,
+        error=error.reason if error else None,
     )
     if then is Effect.DENY:
         return Deny(reason=DenyReason.RULE, basis=basis, text=rule.reason if rule else None)
@@ -303,9 +308,9 @@ def decide(
     for guardrail in guardrails:
         requirement = requirement.raised_by(guardrail.require, policy.ladder)
     bound = _values(action, request, sorted(requirement.bind))
-    if any(value is None for value in bound.values()):
-        # A token bound to nothing would be good for any amount.
-        return Deny(reason=DenyReason.MISSING_BOUND_ATTRIBUTE, basis=basis)
+    unfit = _why_unfit(requirement, bound, error)
+    if unfit is not None:
+        return Deny(reason=unfit, basis=basis)
     if approval and is_approved(policy.ladder, requirement, action.name, bound, approval, now):
         return Allow(reason=AllowReason.ALREADY_SATISFIED, basis=basis)
     shown = _values(action, request, requirement.display)
@@ -364,18 +369,31 @@ def strongest_requirement(policy: Policy, action: Action) -> Requirement:
 
 def _first_match(
     action: Action, request: DecisionRequest, approval: Approval | None, now: datetime
-) -> tuple[Rule | None, Requirement | Effect, str | None]:
+) -> tuple[Rule | None, Requirement | Effect, EvaluationError | None]:
     context = approval.context if approval else None
     inputs = action.schema.read(request, context, now)
     if isinstance(inputs, EvaluationError):
-        return None, action.default, inputs.reason
+        return None, action.default, inputs
     for rule in action.rules:
         verdict = True if rule.when is None else rule.when.holds(inputs)
         if isinstance(verdict, EvaluationError):
-            return rule, action.default, f"{rule.id}: {verdict.reason}"
+            return rule, action.default, EvaluationError(f"{rule.id}: {verdict.reason}")
         if verdict:
             return rule, rule.then, None
     return None, action.default, None
+
+
+def _why_unfit(
+    requirement: Requirement, bound: Properties, error: EvaluationError | None
+) -> DenyReason | None:
+    # What a subject approves it must be able to read, and a token bound to `1E1000` or to a list
+    # where an amount belongs says nothing; no ceremony makes such a value a right one.
+    if error is not None and error.wrong & (requirement.bind | set(requirement.display)):
+        return DenyReason.INVALID_ATTRIBUTE
+    # A token bound to nothing would be good for any amount.
+    if any(value is None for value in bound.values()):
+        return DenyReason.MISSING_BOUND_ATTRIBUTE
+    return None
 
 
 def _least(ladder: Ladder, action: Action) -> Requirement:

@@ -4,10 +4,11 @@ The values come from a client. They are shown as text under a label, cut to a le
 stripped of everything that could make them look like something else.
 """
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Literal
 
 DisplayKind = Literal["text", "money", "account"]
@@ -18,6 +19,9 @@ MOST_ITEMS = 8
 
 # More than any script writes one character with; what comes after is neither shown nor looked at.
 _CODE_POINTS_PER_CHARACTER = 16
+
+# Written out in full: `1E1000` is a number too, and one with a thousand digits.
+_MONEY = re.compile(r"-?\d{1,18}(\.\d{1,18})?", re.ASCII)
 
 # Names of attributes that hold an account number, which is set in groups of four.
 _ACCOUNTS = frozenset({"account", "iban", "from_account", "to_account"})
@@ -39,13 +43,8 @@ class DisplayItem:
     @property
     def amount(self) -> Decimal | None:
         """The value as a number, when it is money that can be read as one."""
-        if self.kind != "money":
-            return None
-        try:
-            number = Decimal(self.value)
-        except InvalidOperation:
-            return None
-        return number if number.is_finite() else None
+        is_written_out = self.kind == "money" and _MONEY.fullmatch(self.value)
+        return Decimal(self.value) if is_written_out else None
 
 
 def display_items(values: Mapping[str, object]) -> tuple[DisplayItem, ...]:

@@ -109,23 +109,29 @@ class RequestSchema(AttributeSchema):
             "action": {"name": request.action},
             "context": {},
         }
+        absent: set[str] = set()
+        wrong: set[str] = set()
+        faults: list[str] = []
         if any(
             _is_too_long(text) for name in ("subject", "resource") for text in values[name].values()
         ):
-            return EvaluationError("an identifier is too long")
-        absent: set[str] = set()
+            faults.append("an identifier is too long")
         for column in self._columns:
             sent = request.properties_of(column.entity).get(column.name, column.default)
             if sent is None:
-                if column.required:
-                    return EvaluationError(f"{column.path} is missing")
                 absent.add(column.path)
+                if column.required:
+                    faults.append(f"{column.path} is missing")
                 continue
             try:
                 value = column.read(sent)
             except WrongValueError as error:
-                return EvaluationError(f"{column.path} {error}")
+                wrong.add(column.name)
+                faults.append(f"{column.path} {error}")
+                continue
             values[column.entity][column.name] = {"value": value} if column.nullable else value
+        if faults:
+            return EvaluationError(faults[0], frozenset(wrong))
         values["auth"] = self._auth(context, now)
         return self._inputs(values, absent, now)
 

@@ -314,6 +314,37 @@ class TestApproval:
         assert isinstance(decision, Deny)
         assert decision.reason is DenyReason.MISSING_BOUND_ATTRIBUTE
 
+    @pytest.mark.parametrize(
+        ("wrong", "demand", "outcome"),
+        [
+            ("amount", {"bind": frozenset({"amount"})}, DenyReason.INVALID_ATTRIBUTE),
+            ("amount", {"display": ("amount",)}, DenyReason.INVALID_ATTRIBUTE),
+            ("payee", {"bind": frozenset({"amount"}), "display": ("amount",)}, None),
+            ("payee", {"bind": frozenset({"iban"})}, DenyReason.MISSING_BOUND_ATTRIBUTE),
+            ("iban", {"bind": frozenset({"iban"})}, DenyReason.INVALID_ATTRIBUTE),
+            ("amount", {}, None),
+        ],
+    )
+    def test_attack_a_value_of_the_wrong_type_is_neither_bound_nor_shown(
+        self, wrong, demand, outcome
+    ):
+        schema = AnySchema("not of its type", {wrong})
+        action = an_action(schema=schema, default=Requirement(acr=LEVEL_2, **demand))
+
+        decision = decided(action, an_approval("phrh") if not demand else None)
+
+        assert (decision.reason if isinstance(decision, Deny) else None) is outcome
+
+    def test_attack_a_guardrail_binds_what_is_of_the_wrong_type(self):
+        action = an_action(schema=AnySchema("not of its type", {"amount"}), default=Effect.ALLOW)
+        guardrail = a_guardrail(require=Requirement(acr=LEVEL_2, bind=frozenset({"amount"})))
+        policy = a_policy(action, guardrails=(guardrail,))
+
+        decision = decide(policy, a_decision_request(), None, NOON)
+
+        assert isinstance(decision, Deny)
+        assert decision.reason is DenyReason.INVALID_ATTRIBUTE
+
     def test_shows_only_what_was_sent(self):
         action = an_action(default=Requirement(acr=PHR, display=("amount", "currency")))
 

@@ -1,5 +1,6 @@
 """What you see is what you sign: values of a client, made fit to be shown."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -82,11 +83,22 @@ def test_a_currency_that_is_none_stays_beside_the_amount(currency):
     assert items[0].amount is None
 
 
-@pytest.mark.parametrize("amount", ["NaN", "Infinity", "five", "", "1e"])
+@pytest.mark.parametrize(
+    "amount", ["NaN", "Infinity", "five", "", "1e", "1E5", "1_0", "+1", "\u0665", "9" * 19, "1."]
+)
 def test_an_amount_that_is_no_number_is_shown_as_it_came(amount):
     (item,) = display_items({"amount": amount, "currency": "EUR"})
     assert item.amount is None
     assert item.value == amount
+
+
+@pytest.mark.parametrize("amount", ["1E1000", "1E999999999", "-1e400", "0." + "1" * 5000])
+def test_attack_an_amount_that_cannot_be_drawn_makes_a_page_that_cannot_be_left(amount):
+    items = display_items({"amount": amount, "currency": "EUR"})
+    page = PAGES["code"]
+    page = replace(page, challenge=replace(page.challenge, display=items))
+
+    assert amount[:6] in render(page, "de")
 
 
 def test_hostile_requests_show_little():

@@ -334,6 +334,24 @@ class TestInputs:
         assert "many" not in read.reason
 
     @pytest.mark.parametrize(
+        ("properties", "wrong"),
+        [
+            ({"amount": "1E1000", "payee": "Carol"}, {"amount"}),
+            ({"amount": "1E1000", "payee": ["Carol"]}, {"amount", "payee"}),
+            ({"payee": ["Carol"]}, {"payee"}),
+            ({"payee": "Carol"}, set()),
+        ],
+        ids=repr,
+    )
+    def test_name_every_attribute_that_is_not_of_its_type(self, properties, wrong):
+        for subject_id in ("alice", "x" * 2000):
+            request = a_decision_request(action_properties=properties, subject_id=subject_id)
+            read = SCHEMA.read(request, None, NOON)
+
+            assert isinstance(read, EvaluationError)
+            assert read.wrong == wrong
+
+    @pytest.mark.parametrize(
         "changes",
         [
             {"subject_id": "x" * 1025},

@@ -39,7 +39,8 @@ AMOUNT = "request: {attributes: {amount: 5}}"
         f"{AMOUNT}, auth: {{acr: urn:stepup:acr:2, age: 301, for_this: true}}, expect: step_up",
         f"{AMOUNT}, auth: {{acr: phrh}}, expect: step_up",
         "expect: deny",
-        "request: {attributes: {amount: many}}, expect: step_up, acr: phr",
+        "request: {attributes: {amount: many}}, expect: deny",
+        "request: {attributes: {amount: 5, vip: 1}}, expect: step_up, acr: phr",
         "request: {resource: {type: account, id: a-1}, context: {other: [1, {a: b}]}, attributes: {amount: 5}}, expect: step_up",
     ],
 )  # fmt: skip

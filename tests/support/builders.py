@@ -1,6 +1,7 @@
 """Valid values by default; a keyword changes one thing. Identifiers are never repeated."""
 
 import secrets
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from stepup.domain.assurance import (
@@ -128,13 +129,14 @@ class AnyInputs(Inputs):
 class AnySchema(AttributeSchema):
     """Reads every request, or none."""
 
-    def __init__(self, error: str | None = None) -> None:
+    def __init__(self, error: str | None = None, wrong: Iterable[str] = ()) -> None:
         self.error = error
+        self.wrong = frozenset(wrong)
 
     def read(
         self, request: DecisionRequest, context: AuthnContext | None, now: datetime
     ) -> Inputs | EvaluationError:
-        return AnyInputs() if self.error is None else EvaluationError(self.error)
+        return AnyInputs() if self.error is None else EvaluationError(self.error, self.wrong)
 
 
 class Answers(Condition):
