@@ -28,6 +28,20 @@ class InvalidRequestError(StepUpError):
     message = "The request is malformed."
 
 
+class RequestObjectNotSupportedError(StepUpError):
+    """Requests are pushed as a form, not as a signed object (RFC 9101)."""
+
+    code = "request_not_supported"
+    message = "Request objects are not supported; push the parameters themselves."
+
+
+class InvalidAuthorizationDetailsError(StepUpError):
+    """What is to be authorized comes from a ticket, not from the request (RFC 9396 section 5)."""
+
+    code = "invalid_authorization_details"
+    message = "authorization_details are not supported here; send a step_up_ticket."
+
+
 class UnsupportedResponseTypeError(StepUpError):
     """Only the authorization code flow exists (RFC 9700 section 2.1.2)."""
 

@@ -99,7 +99,10 @@ class OtpAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WebAuthnAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `PublicKeyCredential.toJSON()` returned; it names the ceremony it answers by itself."""
+    """What `PublicKeyCredential.toJSON()` returned; it names the ceremony it answers by itself.
+
+    A caller that keeps the ceremony's identifier too may send it, and is refused if it is another.
+    """
 
     credential: dict[str, Any]
     ceremony_id: CeremonyId | None = None
@@ -244,7 +247,12 @@ async def answer_with_passkey(
     data = await read_json(request, WebAuthnAnswer)
     holding = holder.ApiClient(caller.client_id)
     answered = await answer.answer_with_passkey(
-        ports, challenge_id, holding, data.credential, attempt_of(request, ports, caller)
+        ports,
+        challenge_id,
+        holding,
+        data.credential,
+        attempt_of(request, ports, caller),
+        expected_ceremony=data.ceremony_id,
     )
     return await _answered(ports, answered, holding)
 

@@ -14,7 +14,7 @@ from stepup.domain.assurance import CeremonyFacts, Factor, Method
 from stepup.domain.audit import AuditKind
 from stepup.domain.authenticator import TotpSecret
 from stepup.domain.challenge import Challenge, ChallengeState
-from stepup.domain.errors import MethodNotUsableError, VerificationFailedError
+from stepup.domain.errors import CeremonyExpiredError, MethodNotUsableError, VerificationFailedError
 from stepup.domain.ids import AttemptId, AuthenticatorId, CeremonyId, ChallengeId
 from stepup.ports import AuthenticatorUsed, Permit, Ports
 from stepup.usecases import recovery
@@ -89,10 +89,12 @@ async def answer_with_passkey(
     holder: Holder,
     credential: Mapping[str, object],
     attempt: AttemptId,
+    *,
+    expected_ceremony: CeremonyId | None = None,
 ) -> Challenge:
     """Verify an assertion; its facts, not its name, decide how far it reaches.
 
-    Which ceremony it answers is read from what was signed.
+    Which ceremony it answers is read from what was signed; a caller that kept the name says it.
 
     Raises:
         MethodNotUsableError: If no passkey can answer this challenge.
@@ -101,6 +103,8 @@ async def answer_with_passkey(
         ChallengeNotPendingError: If another answer was first.
     """
     ceremony_id = naming.answered_ceremony(credential)
+    if expected_ceremony not in {None, ceremony_id}:
+        raise CeremonyExpiredError
     attempt = _of_this_answer(ports, challenge_id, attempt, ceremony_id)
     permit = await _begin(ports, challenge_id, holder, Method.WEBAUTHN, attempt, ceremony_id)
     if _is_answered(permit):

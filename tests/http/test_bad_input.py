@@ -10,8 +10,10 @@ import msgspec
 import pytest
 from typing_extensions import override
 
+from stepup.crypto import keys
 from stepup.domain.errors import DependencyUnavailableError
 from stepup.usecases import provision
+from tests.crypto import forging
 from tests.http.conftest import app_over
 from tests.http.flow import (
     BANK,
@@ -23,7 +25,7 @@ from tests.http.flow import (
     passkey_options,
 )
 from tests.support.application import CLIENT_SECRET
-from tests.support.authenticator import Lie
+from tests.support.authenticator import TRUTH, Lie
 from tests.support.world import BANK_CALLBACK, World
 
 
@@ -142,10 +144,17 @@ def tampered(token: str, **changes: object) -> str:
     return f"{head}.{changed}.{signature}"
 
 
-async def test_a_tampered_ticket_is_refused(flow: Flow):
-    answer = await flow.push(tampered(await flow.ticket(), jti="other"))
+async def test_a_ticket_with_a_lowered_level_is_refused(flow: Flow):
+    ticket = await flow.ticket("5000.00")
+    weaker = forging.read(await flow.ticket("500.00"), 1)
+    claims = forging.read(ticket, 1)
+    changed = {name: weaker[name] for name in claims if claims[name] != weaker[name]}
+    assert "phr" in json.dumps(claims)
+    assert "phr" not in json.dumps(claims | changed)
+    answer = await flow.push(tampered(ticket, **changed))
     assert answer.status_code == 400
     assert "ticket" in answer.json()["error_description"]
+    assert (await flow.push(ticket)).status_code == 201
 
 
 async def test_a_ticket_cannot_be_redeemed_twice(flow: Flow):
@@ -206,6 +215,37 @@ async def test_a_push_with_a_wrong_parameter_is_refused(flow: Flow, parameter: s
     answer = await flow.push(await flow.ticket(), **{parameter: value})
     assert answer.status_code == 400
     assert answer.json()["error"].startswith(("invalid_", "unsupported_response_type"))
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "error"),
+    [
+        ("request", "eyJ.eyJ.sig", "request_not_supported"),
+        ("request_uri", "urn:ietf:params:oauth:request_uri:x", "invalid_request"),
+        ("authorization_details", '[{"type":"x"}]', "invalid_authorization_details"),
+        ("claims", '{"id_token":{}}', "invalid_request"),
+        ("dpop_jkt", "thumbprint", "invalid_request"),
+        ("prompt", "none", "invalid_request"),
+        ("response_mode", "form_post", "invalid_request"),
+    ],
+)
+async def test_what_would_change_the_meaning_of_a_request_is_not_ignored(
+    flow: Flow, parameter: str, value: str, error: str
+):
+    answer = await flow.push(await flow.ticket(), **{parameter: value})
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+async def test_an_unknown_parameter_is_ignored(flow: Flow):
+    answer = await flow.push(await flow.ticket(), prompt="login", utm_source="mail", nonce="n")
+    assert answer.status_code == 201
+
+
+async def test_a_proof_of_possession_gets_no_bearer_token(flow: Flow):
+    code = await flow.code()
+    refused = await flow.redeem(code, headers={"dpop": "eyJ.eyJ.sig"})
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
+    assert (await flow.redeem(code)).status_code == 200
 
 
 # --- codes ------------------------------------------------------------------------------------
@@ -287,8 +327,16 @@ async def test_alg_none_is_not_active(flow: Flow):
     assert not await flow.is_active(unsigned)
 
 
-async def test_a_foreign_kid_is_not_active(flow: Flow):
-    assert not await flow.is_active(with_header(await flow.token(), kid="foreign"))
+async def test_a_token_of_a_foreign_key_is_not_active_under_its_name_or_ours(flow: Flow):
+    token = await flow.token()
+    foreign = keys.generate_signing_key()
+    header, claims = forging.read(token, 0), forging.read(token, 1)
+    (ours,) = (key for key in flow.world.keyring.keys if key.id == header["kid"])
+    for kid in (foreign.id, ours.id):
+        forged = forging.forge(header | {"kid": kid}, claims, foreign.private_key)
+        assert not await flow.is_active(forged)
+    # The same words under our own key are active: nothing else was wrong with them.
+    assert await flow.is_active(forging.forge(header, claims, ours.private_key))
 
 
 async def test_a_token_is_active_for_its_own_parties_only(flow: Flow):
@@ -375,8 +423,8 @@ async def test_five_wrong_codes_pause_the_method_and_nothing_else(flow: Flow):
     late = await flow.http.post(
         f"{where}/code", data=hidden_fields(page.text) | {"code": flow.world.code()}
     )
-    assert late.status_code in {429, 303}
-    assert BANK_CALLBACK not in late.headers.get("location", "")
+    assert late.status_code == 429
+    assert "location" not in late.headers
     elsewhere = await flow.opened()
     assert (await flow.type_code(elsewhere, flow.world.code())).status_code == 429
     assert code_in(await flow.touch(where, passkey))
@@ -428,6 +476,29 @@ async def test_a_lying_ceremony_is_refused(flow: Flow, lie: Lie):
     assert code_in(await flow.touch(where, passkey))
 
 
+async def test_a_ceremony_of_a_wrong_origin_is_refused(flow: Flow):
+    _, passkey = await flow.world.enroll_passkey()
+    for origin in (
+        "https://stepup.example.evil.example",
+        "https://evil.example/https://stepup.example",
+        "http://stepup.example",
+        "https://stepup.example:8443",
+    ):
+        where = await flow.opened("5000.00")
+        assert (await flow.touch(where, passkey, Lie(origin=origin))).status_code == 422
+
+
+async def test_a_cross_origin_ceremony_is_refused(flow: Flow):
+    _, passkey = await flow.world.enroll_passkey()
+    for lie in (
+        Lie(cross_origin=True),
+        Lie(cross_origin=True, top_origin="https://evil.example"),
+        Lie(cross_origin=True, top_origin="https://stepup.example"),
+    ):
+        where = await flow.opened("5000.00")
+        assert (await flow.touch(where, passkey, lie)).status_code == 422
+
+
 async def test_a_counter_that_goes_back_is_refused(flow: Flow):
     _, passkey = await flow.world.enroll_passkey(sign_count=5)
     clone = passkey.twin()
@@ -437,6 +508,38 @@ async def test_a_counter_that_goes_back_is_refused(flow: Flow):
 
 
 async def test_a_webauthn_answer_cannot_be_replayed(flow: Flow):
+    _, passkey = await flow.world.enroll_passkey()
+    where = await flow.opened("5000.00")
+    page = await flow.http.get(f"{where}/passkey")
+    credential = json.dumps(passkey.answer(passkey_options(page.text)))
+    form = hidden_fields(page.text) | {"credential": credential}
+    assert code_in(await flow.http.post(f"{where}/passkey", data=form))
+    again = await flow.http.post(f"{where}/passkey", data=form | {"attempt": "another"})
+    assert BANK_CALLBACK not in again.headers.get("location", "")
+    assert again.status_code == 303, again.text
+
+
+async def test_a_ceremony_is_spent_by_a_wrong_answer_too(flow: Flow):
+    _, passkey = await flow.world.enroll_passkey()
+    where = await flow.opened("5000.00")
+    page = await flow.http.get(f"{where}/passkey")
+    options = passkey_options(page.text)
+    wrong, right = passkey.answer(options, Lie(signature=b"forged")), passkey.answer(options)
+    form = hidden_fields(page.text)
+    statuses = [
+        (
+            await flow.http.post(
+                f"{where}/passkey",
+                data=form | {"credential": json.dumps(credential), "attempt": attempt},
+            )
+        ).status_code
+        for attempt, credential in (("first", wrong), ("second", right))
+    ]
+    assert statuses == [422, 422]
+    assert code_in(await flow.touch(where, passkey))
+
+
+async def test_a_webauthn_answer_of_another_challenge_is_refused(flow: Flow):
     _, passkey = await flow.world.enroll_passkey()
     where = await flow.opened("5000.00")
     page = await flow.http.get(f"{where}/passkey")
@@ -466,10 +569,14 @@ async def test_three_tabs_do_not_disturb_each_other(flow: Flow):
     _, passkey = await flow.world.enroll_passkey()
     where = await flow.opened("5000.00")
     pages = [await flow.http.get(f"{where}/passkey") for _ in range(3)]
-    first = pages[0]
-    credential = json.dumps(passkey.answer(passkey_options(first.text)))
-    form = hidden_fields(first.text) | {"credential": credential}
-    assert code_in(await flow.http.post(f"{where}/passkey", data=form))
+    assert len({passkey_options(page.text)["challenge"] for page in pages}) == 3
+    # Each tab's ceremony is still its own, whatever the ones before it came to.
+    for page, lie in zip(pages, (Lie(signature=b"x"), Lie(signature=b"x"), TRUTH), strict=True):
+        credential = json.dumps(passkey.answer(passkey_options(page.text), lie))
+        form = hidden_fields(page.text) | {"credential": credential}
+        answered = await flow.http.post(f"{where}/passkey", data=form)
+        assert answered.status_code == (303 if lie is TRUTH else 422)
+    assert code_in(answered)
 
 
 async def test_cancelling_says_so_to_the_client(flow: Flow):

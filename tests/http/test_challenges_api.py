@@ -247,6 +247,18 @@ async def test_a_passkey_may_name_its_ceremony(screens: Screens):
     assert (await screens.post(f"{where}/webauthn", body)).json()["status"] == "passed"
 
 
+async def test_a_passkey_that_names_another_ceremony_is_refused(screens: Screens):
+    _, passkey = await screens.flow.world.enroll_passkey()
+    where = await screens.opened("5000.00")
+    first = (await screens.post(f"{where}/webauthn/options")).json()
+    second = (await screens.post(f"{where}/webauthn/options")).json()
+    credential = passkey.answer(first["options"])
+    for ceremony_id in (second["ceremony_id"], "", "made-up"):
+        body = {"credential": credential, "ceremony_id": ceremony_id}
+        refused = await screens.post(f"{where}/webauthn", body)
+        assert (refused.status_code, refused.json()["code"]) == (409, "ceremony_expired")
+
+
 @pytest.mark.parametrize(
     "lie", [Lie(origin="https://evil.example"), Lie(user_verified=False), Lie(signature=b"x")]
 )

@@ -33,6 +33,8 @@ REGISTERED = {
     "temporarily_unavailable",
     "invalid_target",
     "unmet_authentication_requirements",
+    "request_not_supported",
+    "invalid_authorization_details",
 }
 
 

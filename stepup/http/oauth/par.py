@@ -8,9 +8,9 @@ from litestar.di import NamedDependency
 
 from stepup.domain import errors
 from stepup.domain.client import Client
-from stepup.domain.errors import InvalidRequestError
 from stepup.http.attempts import attempt_of
 from stepup.http.form import Form
+from stepup.http.oauth.unsupported import check_authorization_request, check_no_proof
 from stepup.http.openapi import CLIENT_SECURITY, oauth_responses, reads_form
 from stepup.ports import Ports
 from stepup.usecases import authorize
@@ -36,6 +36,8 @@ class ParResponse(msgspec.Struct, frozen=True):
         errors.InvalidTargetError,
         errors.InvalidScopeError,
         errors.UnsupportedResponseTypeError,
+        errors.RequestObjectNotSupportedError,
+        errors.InvalidAuthorizationDetailsError,
         errors.UnmetRequirementError,
     ),
 )
@@ -46,9 +48,8 @@ async def push(
     ports: NamedDependency[Ports],
 ) -> ParResponse:
     """Accept an authorization request and return the `request_uri` that stands for it."""
-    if "request_uri" in form:
-        # RFC 9126 section 2.1, step 2.
-        raise InvalidRequestError("request_uri cannot be pushed.")
+    check_authorization_request(form)
+    check_no_proof(request)
     pushed = pushed_request(form)
     accepted = await authorize.push(
         ports, form_caller, pushed, attempt_of(request, ports, form_caller)
@@ -57,7 +58,7 @@ async def push(
 
 
 def pushed_request(form: Form) -> PushedRequest:
-    """Take the parameters that we know; others are ignored (RFC 6749 section 3.1)."""
+    """Take the parameters that we know; unknown ones are ignored (RFC 6749 section 3.1)."""
     return PushedRequest(**{name: form[name] for name in _PARAMETERS if name in form})
 
 

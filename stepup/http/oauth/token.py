@@ -12,6 +12,7 @@ from stepup.domain.errors import StepUpError, UnsupportedGrantTypeError
 from stepup.domain.token import ElevatedToken
 from stepup.http.attempts import attempt_of
 from stepup.http.form import Form
+from stepup.http.oauth.unsupported import check_no_proof
 from stepup.http.openapi import CLIENT_SECURITY, oauth_responses, reads_form
 from stepup.http.request_log import request_log
 from stepup.ports import Ports
@@ -53,6 +54,7 @@ async def token(
     ports: NamedDependency[Ports],
 ) -> TokenResponse:
     """Redeem a code, once; the same `Idempotency-Key` gets the same token again."""
+    check_no_proof(request)
     if form.need("grant_type") != "authorization_code":
         raise UnsupportedGrantTypeError
     try:
