@@ -4,7 +4,7 @@ The level of a ceremony is computed from its facts, never from the name of its m
 without user verification is not more than a touch.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
@@ -84,9 +84,29 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
         """Say whether the passed ceremonies contain one of the combinations."""
         ceremonies = tuple(passed)
         return any(
-            all(any(factor.is_met_by(facts) for facts in ceremonies) for factor in combination)
-            for combination in self.any_of
+            factors_met(combination, ceremonies) == len(combination) for combination in self.any_of
         )
+
+
+def factors_met(combination: Sequence[Factor], passed: Sequence[CeremonyFacts]) -> int:
+    """Count the factors that are met, each by a ceremony of its own.
+
+    One ceremony is one factor, however many of them it could pass for: two factors are two, or
+    the word means nothing.
+    """
+    taken: dict[int, Factor] = {}
+
+    def finds_one(factor: Factor, tried: set[int]) -> bool:
+        # A ceremony that is taken is given up when its factor finds another (Kuhn's matching).
+        for place, facts in enumerate(passed):
+            if place not in tried and factor.is_met_by(facts):
+                tried.add(place)
+                if place not in taken or finds_one(taken[place], tried):
+                    taken[place] = factor
+                    return True
+        return False
+
+    return sum(finds_one(factor, set()) for factor in combination)
 
 
 class Ladder(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from stepup.domain.assurance import CeremonyFacts, Factor, Level, Method
+from stepup.domain.assurance import CeremonyFacts, Factor, Level, Method, factors_met
 from stepup.domain.ids import AttemptId, AuthenticatorId, Subject
 from stepup.domain.requirement import Requirement
 
@@ -120,10 +120,7 @@ def usable_authenticators(
         for a in enrolled
         if any(
             _can_complete(combination, done, enrolled)
-            and any(
-                factor.is_met_by(a.best_facts) and not any(factor.is_met_by(f) for f in done)
-                for factor in combination
-            )
+            and factors_met(combination, (*done, a.best_facts)) > factors_met(combination, done)
             for combination in level.any_of
         )
     )
@@ -152,7 +149,7 @@ def ceremonies_left(
     done = tuple(passed)
     return min(
         (
-            sum(not any(factor.is_met_by(facts) for facts in done) for factor in combination)
+            len(combination) - factors_met(combination, done)
             for combination in level.any_of
             if _can_complete(combination, done, enrolled)
         ),
@@ -170,4 +167,4 @@ def _can_complete(
     enrolled: list[Authenticator],
 ) -> bool:
     available = (*done, *(a.best_facts for a in enrolled))
-    return all(any(factor.is_met_by(facts) for facts in available) for factor in combination)
+    return factors_met(combination, available) == len(combination)

@@ -1,6 +1,7 @@
 """The `levels` of a document: the ladder, weakest first."""
 
 from datetime import timedelta
+from itertools import combinations
 
 from stepup.domain.assurance import DEFAULT_LADDER, Acr, Factor, Ladder, Level, Method
 from stepup.policy_language.fields import Fields
@@ -33,15 +34,15 @@ def _level(acr: Acr, fields: Fields) -> Level:
         fields.missing("any_of")
     if "max_age" not in fields:
         fields.missing("max_age")
-    combinations: list[tuple[Factor, ...]] = []
+    read: list[tuple[Factor, ...]] = []
     node = fields.peek("any_of")
     if isinstance(node, Listing) and node.items:
-        combinations.extend(_combination(item, fields.findings) for item in node.items)
+        read.extend(_combination(item, fields.findings) for item in node.items)
     elif node is not None:
         fields.wrong("any_of", "must be a list of combinations")
     level = Level(
         acr=acr,
-        any_of=tuple(combination for combination in combinations if combination),
+        any_of=tuple(combination for combination in read if combination),
         max_age=fields.span("max_age") or timedelta(0),
     )
     if not acr.isascii() or not acr.isprintable() or " " in acr or not acr:
@@ -55,8 +56,25 @@ def _combination(node: Node, findings: Findings) -> tuple[Factor, ...]:
     nodes = node.items if isinstance(node, Listing) else [node]
     if not nodes:
         findings.error(Code.WRONG_VALUE, "a combination needs a factor", node.at)
-    factors = [_factor(item, findings) for item in nodes]
-    return tuple(factor for factor in factors if factor is not None)
+    read = [_factor(item, findings) for item in nodes]
+    factors = tuple(factor for factor in read if factor is not None)
+    for first, second in combinations(factors, 2):
+        if not _are_two(first, second):
+            message = (
+                f"`{first.method}` stands twice in a combination: one authenticator could pass for "
+                "both; leave one out, or give each a list of `aaguids` of its own"
+            )
+            findings.error(Code.CONTRADICTION, message, node.at)
+            break
+    return factors
+
+
+def _are_two(first: Factor, second: Factor) -> bool:
+    """Say whether no single authenticator can be both factors."""
+    if first.method is not second.method:
+        return True
+    models = (set(first.aaguids), set(second.aaguids))
+    return all(models) and models[0].isdisjoint(models[1])
 
 
 def _factor(node: Node, findings: Findings) -> Factor | None:

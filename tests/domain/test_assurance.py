@@ -12,6 +12,7 @@ from stepup.domain.assurance import (
     Ladder,
     Level,
     Method,
+    factors_met,
 )
 
 YUBIKEY = "cb69481e-8ff7-4039-93ec-0a2729a154a8"
@@ -87,6 +88,43 @@ def test_a_factor_may_name_models_of_authenticators(facts, meets):
 )
 def test_names_methods_in_the_words_of_rfc_8176(facts, amr):
     assert facts.amr == amr
+
+
+VERIFIED = Factor(method=Method.WEBAUTHN, user_verified=True)
+TOUCHED = Factor(method=Method.WEBAUTHN)
+BOUND = Factor(method=Method.WEBAUTHN, device_bound=True)
+
+
+@pytest.mark.parametrize(
+    ("combination", "passed", "met"),
+    [
+        pytest.param((TOUCHED, VERIFIED), [a_passkey(user_verified=True)], 1, id="one for two"),
+        pytest.param((VERIFIED, VERIFIED), [a_passkey(user_verified=True)], 1, id="twice the same"),
+        pytest.param(
+            (TOUCHED, VERIFIED), [a_passkey(user_verified=True), a_passkey()], 2, id="other order"
+        ),
+        pytest.param(
+            (TOUCHED, VERIFIED), [a_passkey(), a_passkey(user_verified=True)], 2, id="in order"
+        ),
+        pytest.param(
+            (TOUCHED, BOUND, VERIFIED),
+            [
+                a_passkey(user_verified=True, device_bound=True),
+                a_passkey(device_bound=True),
+                a_passkey(),
+            ],
+            3,
+            id="each gives way",
+        ),
+        pytest.param((VERIFIED, TOUCHED), [a_passkey(), a_passkey()], 1, id="too weak"),
+        pytest.param((TOUCHED,), [], 0, id="nothing"),
+    ],
+)
+def test_attack_one_ceremony_passes_for_two_factors(combination, passed, met):
+    level = Level(acr=Acr("two"), any_of=(combination,), max_age=timedelta(minutes=5))
+
+    assert factors_met(combination, passed) == met
+    assert level.is_reached_by(passed) is (met == len(combination))
 
 
 def test_a_combination_needs_all_its_factors():

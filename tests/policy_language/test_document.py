@@ -262,6 +262,26 @@ class TestLevels:
 
         assert any(line.startswith(finding) for line in found), found
 
+    @pytest.mark.parametrize(
+        "combination",
+        [
+            "[webauthn, {method: webauthn, user_verified: true}]",
+            "[totp, webauthn, totp]",
+            "[{method: webauthn, aaguids: [a]}, webauthn]",
+            "[{method: webauthn, aaguids: [a, b]}, {method: webauthn, aaguids: [b]}]",
+        ],
+    )
+    def test_attack_one_authenticator_passes_for_both_factors_of_a_combination(self, combination):
+        level = f"- {{acr: a, any_of: [{combination}], max_age: 5m}}"
+
+        assert "SU014" in codes(a_document(levels=level))
+
+    def test_two_models_of_authenticator_are_two_factors(self):
+        two = "[{method: webauthn, aaguids: [a]}, {method: webauthn, aaguids: [b]}]"
+        level = f"- {{acr: a, any_of: [{two}], max_age: 5m}}"
+
+        assert "SU014" not in codes(a_document(levels=level))
+
     def test_refuses_a_level_twice(self):
         level = "{acr: a, any_of: [totp], max_age: 5m}"
 
