@@ -7,6 +7,7 @@ from stepup.domain.policy import Action, Attribute, AttributeType, Guardrail, Po
 from stepup.domain.requirement import Requirement
 from stepup.policy_language.actions import WrittenAction, WrittenRule
 from stepup.policy_language.conditions import Compiled
+from stepup.policy_language.enrollable import warn_of_requirement
 from stepup.policy_language.findings import Code, Findings, Place, did_you_mean
 from stepup.policy_language.guardrails import WrittenGuardrail
 
@@ -30,6 +31,7 @@ def lint_action(written: WrittenAction, policy: Policy, findings: Findings) -> N
     for requirement, at in _demands(written):
         _check_names(requirement, action, at, findings)
         _check_reach(requirement, guardrails, policy.ladder, at, findings)
+        warn_of_requirement(requirement, policy.ladder.get(requirement.acr), findings, at)
     _find_unguarded(written, findings)
     _find_unused(written, guardrails, findings)
 
@@ -44,6 +46,7 @@ def lint_guardrail(written: WrittenGuardrail, policy: Policy, findings: Findings
     level = policy.ladder.get(guardrail.require.acr)
     if not _can_reach(level, guardrail.require):
         _report_unreachable(level, "the guardrail's methods", written.require_at, findings)
+    warn_of_requirement(guardrail.require, level, findings, written.require_at)
     for name in sorted(guardrail.require.bind | set(guardrail.require.display)):
         without = [action.name for action in matched if action.attribute(name) is None]
         if without:
