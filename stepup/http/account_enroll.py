@@ -110,7 +110,7 @@ async def confirm_app(
             return visitor.show(page, _UNPROCESSABLE)
         except EnrollmentNotFoundError:
             return see_other(_APP)
-        return see_other(noticing("added", enrolled.name))
+        return see_other(noticing(visitor, "added", enrolled.name))
 
     return await visitor.stepping_up(work())
 
@@ -145,7 +145,7 @@ async def finish_passkey(
             return await _show_registration(visitor, data.name, error="expired")
         except (VerificationFailedError, InvalidRequestError):
             return await _show_registration(visitor, data.name, error="wrong")
-        return see_other(noticing("added", enrolled.name))
+        return see_other(noticing(visitor, "added", enrolled.name))
 
     return await visitor.stepping_up(work())
 

@@ -33,6 +33,7 @@ from stepup.pages.account import (
     RenameError,
     RenamePage,
 )
+from stepup.pages.display import plain
 from stepup.usecases import account, look_after
 from stepup.usecases.account_guard import authenticators_of
 
@@ -41,6 +42,8 @@ AnyRequest = Request[Any, Any, Any]
 _NOTICES = frozenset({"added", "renamed", "removed", "recovery_ready", "confirmed"})
 _CONFLICT = 409
 _UNPROCESSABLE = 422
+# What a subject may choose, and a number after it.
+_LONGEST_NAME = 72
 
 
 class RenameForm(msgspec.Struct, frozen=True):
@@ -61,16 +64,15 @@ class RemoveForm(msgspec.Struct, frozen=True):
 async def show_account(request: AnyRequest, visitor: NamedDependency[Visitor]) -> PageResponse:
     """List the subject's authenticators."""
     enrolled = await authenticators_of(visitor.ports, visitor.session)
-    query = read_query(request)
-    notice = query.get("notice")
+    notice, name = _noticed(request, visitor)
     page = AccountPage(
         frame=visitor.frame,
         authenticators=tuple(_card(a) for a in enrolled if a.method is not Method.RECOVERY_CODE),
         recovery=_recovery_card(enrolled),
         add_passkey_url=f"{ACCOUNT}/add/passkey",
         add_app_url=f"{ACCOUNT}/add/app",
-        notice=cast("Notice", notice) if notice in _NOTICES else None,
-        notice_name=query.get("name"),
+        notice=notice,
+        notice_name=name,
         accepted_passkeys=account.accepted_passkeys(visitor.ports, visitor.session, enrolled),
     )
     return visitor.show(page)
@@ -110,7 +112,7 @@ async def rename(
                 frame=visitor.frame, action_url=visitor.path, name=data.name, error=error
             )
             return visitor.show(page, _UNPROCESSABLE)
-        return see_other(noticing("renamed", name))
+        return see_other(noticing(visitor, "renamed", name))
 
     return await visitor.stepping_up(work())
 
@@ -141,7 +143,7 @@ async def remove(
         except LastAuthenticatorError:
             # It became the last one after the page was shown, which did not say so.
             return await _removal_page(visitor, authenticator_id, _CONFLICT)
-        return see_other(noticing("removed", name))
+        return see_other(noticing(visitor, "removed", name))
 
     return await visitor.stepping_up(work())
 
@@ -161,9 +163,22 @@ async def _removal_page(
     return visitor.show(page, status)
 
 
-def noticing(notice: Notice, name: str) -> str:
+def noticing(visitor: Visitor, notice: Notice, name: str) -> str:
     """Return the list's address with word of what was just done."""
-    return f"{ACCOUNT}?{urlencode({'notice': notice, 'name': name})}"
+    proof = account.notice_proof(visitor.session, notice, name)
+    return f"{ACCOUNT}?{urlencode({'notice': notice, 'name': name, 'proof': proof})}"
+
+
+def _noticed(request: AnyRequest, visitor: Visitor) -> tuple[Notice | None, str]:
+    """Read what `noticing` said; a link from anywhere else must not speak in our voice."""
+    query = read_query(request)
+    notice, name = query.get("notice", ""), query.get("name", "")
+    known = notice in _NOTICES
+    if not known or not account.is_own_notice(
+        visitor.session, notice, name, query.get("proof", "")
+    ):
+        return None, ""
+    return cast("Notice", notice), plain(name, _LONGEST_NAME)
 
 
 def _card(authenticator: Authenticator) -> AuthenticatorCard:

@@ -77,7 +77,7 @@ async def confirm(data: FormBody[BurnForm], visitor: NamedDependency[Visitor]) -
         return visitor.show(_codes_page(visitor, error="wrong"), _UNPROCESSABLE)
     except AuthenticatorNotFoundError:
         return see_other(_PATH)
-    return see_other(noticing("recovery_ready", ""))
+    return see_other(noticing(visitor, "recovery_ready", ""))
 
 
 def _codes_page(

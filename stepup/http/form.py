@@ -14,6 +14,9 @@ from stepup.domain.errors import InvalidRequestError, InvalidTargetError
 from stepup.http.body import read_body
 from stepup.http.headers import headers
 
+# Ours hold a few hundred bytes; codes of upstream issuers are the longest that come here.
+QUERY_LIMIT = 8 * 1024
+
 _MEDIA_TYPE = b"application/x-www-form-urlencoded"
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
@@ -47,8 +50,16 @@ async def read_form(request: Request[Any, Any, Any]) -> Form:
 
 
 def read_query(request: Request[Any, Any, Any]) -> Form:
-    """Read the query of an authorization request, as strictly as a form."""
-    return parse_form(request.scope["query_string"])
+    """Read the query of a page or an authorization request, as strictly as a form.
+
+    Raises:
+        InvalidRequestError: If it is longer than any page needs, or could be read in two ways.
+        InvalidTargetError: If it names more than one resource.
+    """
+    text = request.scope["query_string"]
+    if len(text) > QUERY_LIMIT:
+        raise InvalidRequestError("The query is too long.")
+    return parse_form(text)
 
 
 def parse_form(text: bytes) -> Form:

@@ -27,6 +27,10 @@ _KINDS: dict[int, ErrorKind] = {
 }
 
 
+# A longer query is no page's; it would stand in the answer twice.
+_LONGEST_RETRY = 2048
+
+
 class PageErrorRenderer:
     """Draws problems as pages in the browser's language."""
 
@@ -56,9 +60,16 @@ class PageErrorRenderer:
             case "session_not_found":
                 return SignedOutPage(sign_in_url="/account", expired=True)
             case _:
-                retry = str(request.url) if problem.status == 503 else None
+                retry = _own_address(request) if problem.status == 503 else None
                 return ErrorPage(
                     kind=_KINDS.get(problem.status, "unexpected"),
                     error_id=request_log(request).request_id,
                     retry_url=retry if request.method == "GET" else None,
                 )
+
+
+def _own_address(request: Request[Any, Any, Any]) -> str | None:
+    # Without the host, which is whatever the request says it is; one slash, since two begin a host.
+    path = "/" + request.url.path.lstrip("/\\")
+    address = f"{path}?{request.url.query}" if request.url.query else path
+    return address if len(address) <= _LONGEST_RETRY else None

@@ -37,6 +37,9 @@ ELEVATED_PATH = "/account/elevated"
 # RFC 3986's characters of paths and queries: what a Location header can hold, and no backslash.
 _LOCAL_PATH = re.compile(r"/account([/?][A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?")
 
+# Our own are a third of it; whoever asks without being signed in must not fill the store.
+_LONGEST_PATH = 256
+
 
 class BegunLogin(msgspec.Struct, frozen=True, kw_only=True):
     """Where the browser signs in, and the secret that its cookie keeps meanwhile."""
@@ -137,6 +140,17 @@ def check_form_token(session: AccountSession, presented: str | None) -> None:
     """
     if presented is None or not digests.equal(presented.encode(), session.form_token.encode()):
         raise InvalidRequestError("This form is out of date; open the page again.")
+
+
+def notice_proof(session: AccountSession, notice: str, name: str) -> str:
+    """Vouch for what a page of this session says next; a link made elsewhere has no such proof."""
+    said = digests.keyed_digest(session.form_token.encode(), f"notice\0{notice}\0{name}")
+    return digests.encode(said)
+
+
+def is_own_notice(session: AccountSession, notice: str, name: str, proof: str) -> bool:
+    """Say whether a notice is one of ours for this session."""
+    return digests.equal(proof.encode(), notice_proof(session, notice, name).encode())
 
 
 async def begin_elevation(
@@ -250,7 +264,8 @@ def local_path(text: str) -> str:
 
     Browsers read `//host` and `/\host` as another site: that would be an open redirector.
     """
-    return text if _LOCAL_PATH.fullmatch(text) else ACCOUNT_PATH
+    fits = len(text) <= _LONGEST_PATH and _LOCAL_PATH.fullmatch(text)
+    return text if fits else ACCOUNT_PATH
 
 
 def _digest(ports: Ports, secret: str) -> str:

@@ -53,17 +53,18 @@ async def claim(ports: Ports, client_id: str, request_uri: str, browser: Browser
     handle = Handle.parse(reference) if reference != request_uri else None
     if handle is None:
         raise InvalidRequestError("The request_uri is not one of ours.")
+    # Compared first: a wrong client_id must not use up the one claim that there is.
+    found = await ports.state.challenges.find(handle.challenge_id)
+    if found is not None and found.authorization.client_id != client_id:
+        raise InvalidRequestError("The request_uri belongs to another client.")
     try:
-        challenge = await ports.state.challenges.claim(
+        return await ports.state.challenges.claim(
             handle.challenge_id,
             request_uri_digest(ports, handle.secret),
             browser_digest(ports, browser),
         )
     except ChallengeNotFoundError as error:
         raise InvalidRequestError("The request_uri is unknown or has expired.") from error
-    if challenge.authorization.client_id != client_id:
-        raise InvalidRequestError("The request_uri belongs to another client.")
-    return challenge
 
 
 async def find_held(ports: Ports, challenge_id: ChallengeId, holder: Holder) -> Challenge:

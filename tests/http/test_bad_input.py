@@ -636,6 +636,27 @@ async def test_redis_away_grants_nothing_and_says_when_to_come_again(flow: Flow)
     assert (await flow.redeem(code)).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("asked", "again"),
+    [
+        ("/account", "/account"),
+        ("/account?x=1&amp", "/account?x=1&amp;amp"),
+        ("/account?x=" + "a" * 5000, None),
+    ],
+)
+async def test_attack_a_host_header_decides_where_try_again_leads(
+    flow: Flow, asked: str, again: str | None
+):
+    away = flow.world.ports.state._replace(accounts=Away())
+    async with app_over(flow.world.ports._replace(state=away)) as http:
+        http.cookies.set("__Host-stepup-account", "x")
+        page = await http.get(asked, headers={"host": "evil.example", "accept": "text/html"})
+    assert page.status_code == 503
+    assert "evil.example" not in page.text
+    assert ('href="/account' in page.text) is (again is not None)
+    assert again is None or f'href="{again}"' in page.text
+
+
 class AwayDatabase:
     def transaction(self) -> object:
         raise DependencyUnavailableError

@@ -124,6 +124,8 @@ async def test_every_sign_in_has_a_new_secret(world: World):
         ("/accounting", "/account"),
         ("/account.evil.example", "/account"),
         ("/account/€", "/account"),
+        ("/account/" + "a" * 247, "/account/" + "a" * 247),
+        pytest.param("/account/" + "a" * 248, "/account", id="attack: it fills the store"),
         ("javascript:alert(1)", "/account"),
         ("", "/account"),
     ],

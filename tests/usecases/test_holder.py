@@ -59,6 +59,15 @@ async def test_another_client_s_request_uri_is_refused(world: World):
         await holder.claim(world.ports, "shop", accepted.request_uri, BROWSER)
 
 
+async def test_attack_a_wrong_client_id_does_not_use_up_the_claim(world: World):
+    accepted = await pushed(world)
+    with pytest.raises(InvalidRequestError):
+        await holder.claim(world.ports, "shop", accepted.request_uri, Browser("thief"))
+
+    claimed = await holder.claim(world.ports, "bank", accepted.request_uri, BROWSER)
+    assert claimed.id == accepted.challenge_id
+
+
 async def test_a_challenge_is_found_by_the_browser_that_holds_it_alone(world: World):
     challenge_id = await opened(world)
 
