@@ -1,7 +1,6 @@
 """The bank as a client of its identity provider: signing people in, and reading its tokens."""
 
 import asyncio
-import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from urllib.parse import urlencode
 import httpx2
 import jwt
 
+from stepup.demo.base_keys import BaseKeys
 from stepup.demo.network import Network
 from stepup.sdk import Pkce, UnavailableError, new_state
 
@@ -58,7 +58,7 @@ class BaseIdentity:
         self._redirect_uri = redirect_uri
         self._api_audience = api_audience
         self._network = network
-        self._keys: dict[str, jwt.PyJWK] = {}
+        self._keys = BaseKeys(f"{issuer}/jwks.json", network.fetch)
 
     def sign_in_url(self, pending: PendingSignIn, prompt: str | None = None) -> str:
         """Return where to send the browser."""
@@ -122,7 +122,7 @@ class BaseIdentity:
     def _read(self, raw: str, audience: str) -> dict[str, Any]:
         claims: dict[str, Any] = jwt.decode(
             raw,
-            self._key(str(jwt.get_unverified_header(raw).get("kid"))),
+            self._keys.find(str(jwt.get_unverified_header(raw).get("kid"))),
             algorithms=["ES256"],
             issuer=self.issuer,
             audience=audience,
@@ -130,13 +130,3 @@ class BaseIdentity:
             options={"require": ["exp", "iat", "sub", "aud", "iss"]},
         )
         return claims
-
-    def _key(self, kid: str) -> jwt.PyJWK:
-        # The demo identity provider has a new key after each start.
-        if kid not in self._keys:
-            document = json.loads(self._network.fetch(f"{self.issuer}/jwks.json"))
-            keys = jwt.PyJWKSet.from_dict(document).keys
-            self._keys = {key.key_id: key for key in keys if key.key_id}
-        if kid not in self._keys:
-            raise jwt.InvalidKeyError("the identity provider has no such key")
-        return self._keys[kid]

@@ -17,9 +17,10 @@ import httpx2
 
 from stepup.demo.authenticator import AuthenticatorApp, Passkey
 from stepup.demo.headless_browser import Browser, Page
+from stepup.demo.ledger import CURRENCY
 from stepup.demo.target import Target
 from stepup.demo.transfers import ACTION, requirement_for
-from stepup.sdk import Pending, StepUp, StepUpRequired, bound_digest
+from stepup.sdk import Pending, Requirement, StepUp, StepUpRequired, bound_digest
 from stepup.sdk.flow import ID_TOKEN
 
 Method = Literal["totp", "passkey"]
@@ -58,7 +59,7 @@ class Run:
     @property
     def values(self) -> dict[str, str]:
         """What the transfer is bound to."""
-        return {"amount": AMOUNTS[self.method], "payee": PAYEE}
+        return {"amount": AMOUNTS[self.method], "currency": CURRENCY, "payee": PAYEE}
 
     async def prepare(self) -> None:
         """Do what happens long before: sign in at the base, have an authenticator."""
@@ -114,7 +115,7 @@ class Run:
                     "id": self.sub,
                     "properties": {"issuer": self.target.upstream},
                 },
-                "action": {"name": ACTION, "properties": self.values | {"currency": "EUR"}},
+                "action": {"name": ACTION, "properties": self.values},
                 "resource": {"type": "account", "id": self.sub},
             }
             url = f"{self.target.issuer}/access/v1/evaluation"
@@ -193,12 +194,17 @@ class Run:
                 raise CheckError("the transfer needs no step-up")
             token = self.su.verify(raw, requirement, self.values)
             say(f"{token.level}, {' '.join(token.methods)}")
-        with self._step("changed amount is refused"):
-            try:
-                self.su.verify(raw, requirement, self.values | {"amount": "9999.00"})
-            except StepUpRequired:
-                return
-            raise CheckError("a changed amount was accepted")
+        changes = {"amount": "9999.00", "currency": "USD", "payee": "Mallory"}
+        for name, value in changes.items():
+            with self._step(f"changed {name} is refused"):
+                self._refuse(raw, requirement, self.values | {name: value})
+
+    def _refuse(self, raw: str, requirement: Requirement, values: dict[str, str]) -> None:
+        try:
+            self.su.verify(raw, requirement, values)
+        except StepUpRequired:
+            return
+        raise CheckError("it was accepted")
 
     async def _introspect(self, raw: str) -> None:
         with self._step("introspection"):

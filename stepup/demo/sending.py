@@ -87,7 +87,7 @@ class Sending:
             ActionRequest(
                 action=ACTION,
                 subject=session.login.sub,
-                properties={**_values(draft), "currency": CURRENCY},
+                properties=_values(draft),
                 resource_type="account",
                 resource_id=session.login.sub,
             ),
@@ -132,7 +132,7 @@ def read_amount(text: str) -> str | None:
 
 
 def _values(draft: Draft) -> dict[str, str]:
-    return {"amount": draft.amount, "payee": draft.payee}
+    return {"amount": draft.amount, "currency": CURRENCY, "payee": draft.payee}
 
 
 def _refused_by(error: SdkError, draft: Draft) -> Settled:

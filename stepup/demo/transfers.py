@@ -1,7 +1,7 @@
 """The bank's transfer service: an API that believes nobody, its own web application included.
 
 Small transfers go through with base login. Larger ones need an elevated token that was made for
-this amount and this payee; the service verifies it on the spot and uses it up.
+this amount, this currency and this payee; the service verifies it on the spot and uses it up.
 """
 
 import asyncio
@@ -9,26 +9,28 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Response, Router, post
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException
+from litestar.handlers.base import BaseRouteHandler
 from litestar.params import JSONBody
 
 from stepup.demo.base_identity import BaseIdentity
-from stepup.demo.ledger import InsufficientFundsError, Ledger, Order
+from stepup.demo.ledger import CURRENCY, InsufficientFundsError, Ledger, Order
 from stepup.sdk import BindingError, InvalidToken, Requirement, StepUp, VerifiedToken, bearer_token
-from stepup.sdk.litestar import exception_handlers, step_up
+from stepup.sdk.litestar import Connection, exception_handlers, step_up
 
 ACTION = "payments.transfer"
-WITH_SECOND_FACTOR = Requirement(
-    ACTION, level="urn:stepup:acr:2", bind=("amount", "payee"), once=True
-)
-WITH_PASSKEY = Requirement(ACTION, level="phr", max_age=0, bind=("amount", "payee"), once=True)
+# Whatever the person saw on the page that asked: each of these could be changed on the way.
+BOUND = ("amount", "currency", "payee")
+WITH_SECOND_FACTOR = Requirement(ACTION, level="urn:stepup:acr:2", bind=BOUND, once=True)
+WITH_PASSKEY = Requirement(ACTION, level="phr", max_age=0, bind=BOUND, once=True)
 FREE_UP_TO = Decimal("100.00")
 PASSKEY_ABOVE = Decimal("1000.00")
+_JSON = re.compile(r"application/json(; ?charset=utf-8)?", re.IGNORECASE).fullmatch
 _AMOUNT = re.compile(r"(0|[1-9][0-9]{0,6})\.[0-9]{2}", re.ASCII).fullmatch
 
 
@@ -36,6 +38,7 @@ class TransferOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of a request."""
 
     amount: Annotated[str, msgspec.Meta(max_length=12)]
+    currency: Literal["EUR"]
     payee: Annotated[str, msgspec.Meta(min_length=1, max_length=70)]
     reference: Annotated[str, msgspec.Meta(max_length=140)] = ""
 
@@ -80,8 +83,21 @@ def requirement_for(amount: str) -> Requirement | None:
 
 
 def choose(values: Mapping[str, object]) -> Requirement | None:
-    """Choose the requirement of one request, from its body."""
+    """Choose the requirement of one request, from its body.
+
+    Raises:
+        BindingError: If it is no amount, or not one of euros: the limits are.
+    """
+    if values.get("currency") != CURRENCY:
+        raise BindingError(f"the accounts of this bank are in {CURRENCY}")
     return requirement_for(str(values.get("amount", "")))
+
+
+def take_json_only(connection: Connection, _handler: BaseRouteHandler) -> None:
+    """Refuse a body that is not sent as JSON: the route would decode it all the same."""
+    sent = connection.headers.getall("content-type", [])
+    if len(sent) != 1 or not _JSON(sent[0]):
+        raise HTTPException("The body must be application/json.", status_code=415)
 
 
 @post("/", status_code=201)
@@ -109,7 +125,7 @@ def create_router(service: TransferService, su: StepUp) -> Router:
     return Router(
         "/api/transfers",
         route_handlers=[transfer],
-        guards=[guard],
+        guards=[take_json_only, guard],
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
         exception_handlers=exception_handlers,
     )

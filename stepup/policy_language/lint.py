@@ -30,6 +30,7 @@ def lint_action(written: WrittenAction, policy: Policy, findings: Findings) -> N
     guardrails = policy.guardrails_for(action)
     for requirement, at in _demands(written):
         _check_names(requirement, action, at, findings)
+        _check_seen(requirement, guardrails, at, findings)
         _check_reach(requirement, guardrails, policy.ladder, at, findings)
         warn_of_requirement(requirement, policy.ladder.get(requirement.acr), findings, at)
     _find_unguarded(written, findings)
@@ -102,6 +103,17 @@ def _check_bound(
     if name not in requirement.display:
         message = f"`{name}` is bound but not displayed: the subject approves what it cannot see"
         findings.warn(Code.BOUND_UNSEEN, message, at)
+
+
+def _check_seen(
+    requirement: Requirement, guardrails: Iterable[Guardrail], at: Place, findings: Findings
+) -> None:
+    bound = requirement.bind.union(*(guardrail.require.bind for guardrail in guardrails))
+    for name in requirement.display:
+        # Where nothing is bound, whoever wrote it knows that the page is only information.
+        if bound and name not in bound:
+            message = f"`{name}` is displayed but not bound: it can be changed after the approval"
+            findings.warn(Code.SEEN_UNBOUND, message, at)
 
 
 def _check_reach(

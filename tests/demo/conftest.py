@@ -33,6 +33,7 @@ class StandIn:
         self.down = False
         self.outcome = None
         self.lie = {}
+        self.asked_for_keys = 0
 
     def send(self, request):
         path = urlsplit(request.url).path
@@ -62,7 +63,7 @@ class StandIn:
         if asked is None:
             return answer(400, {"error": "invalid_grant"})
         properties = asked["action"]["properties"]
-        values = {name: properties[name] for name in ("amount", "payee")}
+        values = {name: properties[name] for name in ("amount", "currency", "payee")}
         detail = {
             "type": "stepup_action",
             "action": asked["action"]["name"],
@@ -153,7 +154,10 @@ def world(idp_app, idp, stand_in):
             return await httpx2.ASGITransport(app=app).handle_async_request(request)
 
     def fetch(url):
-        return idp.get("/jwks.json").content if url.startswith(IDP) else stand_in.issuer.jwks()
+        if not url.startswith(IDP):
+            return stand_in.issuer.jwks()
+        stand_in.asked_for_keys += 1
+        return idp.get("/jwks.json").content
 
     network = Network(
         client=lambda: httpx2.AsyncClient(transport=Route()), fetch=fetch, send=stand_in.send

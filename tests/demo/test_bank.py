@@ -222,7 +222,18 @@ def test_a_new_cookie_at_each_sign_in(world):
     assert world.bank.cookies["demo_bank"] != first
 
 
-ORDER = {"amount": "25.00", "payee": "Carol Osei", "reference": ""}
+ORDER = {"amount": "25.00", "currency": "EUR", "payee": "Carol Osei", "reference": ""}
+# As JSON it sends 4,000.00 to Mallory, as a form a sum that needs no confirmation.
+POLYGLOT = (
+    b'{"amount":"4000.00","currency":"EUR","payee":"Mallory",'
+    b'"reference":"a=&amount=50.00&currency=EUR&payee=x&z="}'
+)
+# The other way round: the JSON is harmless, the form is not.
+REVERSE = (
+    b'{"amount":"50.00","currency":"EUR","payee":"x",'
+    b'"reference":"a=&amount=4000.00&currency=EUR&payee=Mallory&z="}'
+)
+FORM = "application/x-www-form-urlencoded"
 
 
 class TestTransferService:
@@ -266,6 +277,67 @@ class TestTransferService:
     def test_an_amount_with_two_readings(self, world, amount):
         token = self.base_token(world)["access_token"]
         assert self.call(world, token, amount=amount).status_code == 400
+
+    def send_body(self, world, body, *kinds):
+        token = self.base_token(world)["access_token"]
+        headers = [("Authorization", f"Bearer {token}"), ("Idempotency-Key", "k1")]
+        headers += [("Content-Type", kind) for kind in kinds]
+        answer = world.bank.post("/api/transfers", content=body, headers=headers)
+        world.sign_in()
+        return answer.status_code, world.balance()
+
+    @pytest.mark.parametrize("body", [POLYGLOT, REVERSE], ids=["json is large", "form is large"])
+    @pytest.mark.parametrize(
+        "kinds",
+        [
+            [FORM],
+            ["text/plain"],
+            ["multipart/form-data; boundary=x"],
+            ["application/x-msgpack"],
+            ["application/json; charset=utf-7"],
+            [f"application/json, {FORM}"],
+            [],
+        ],
+        ids=str,
+    )
+    def test_polyglot_body(self, world, body, kinds):
+        """One text, two readings: the caller's Content-Type must not choose between them."""
+        assert self.send_body(world, body, *kinds) == (415, "€18,420.90")
+
+    def test_polyglot_body_said_to_be_json(self, world):
+        assert self.send_body(world, POLYGLOT, "application/json") == (401, "€18,420.90")
+        assert self.send_body(world, REVERSE, "application/json") == (201, "€18,370.90")
+
+    def test_swapped_currency(self, world):
+        for currency in ("USD", "eur", "", None):
+            changed = json.dumps(ORDER | {"amount": "5000.00", "currency": currency}).encode()
+            assert self.send_body(world, changed, "application/json")[0] == 400
+
+    def test_the_confirmation_covers_the_currency(self, world, stand_in):
+        asked = {
+            "subject": {"id": "alice"},
+            "action": {
+                "name": "payments.transfer",
+                "properties": {"amount": "5000.00", "currency": "USD", "payee": "Carol Osei"},
+            },
+        }
+        stand_in.pushed["c"] = asked
+        token = json.loads(stand_in.token({"code": "c"}).body)["access_token"]
+        assert self.call(world, token, amount="5000.00").status_code == 401
+        asked["action"]["properties"]["currency"] = "EUR"
+        stand_in.pushed["c"] = asked
+        token = json.loads(stand_in.token({"code": "c"}).body)["access_token"]
+        assert self.call(world, token, amount="5000.00").status_code == 201
+
+    def test_a_flood_of_forged_tokens_is_no_flood_of_requests_for_keys(self, world, stand_in):
+        good = self.base_token(world)["access_token"]
+        assert self.call(world, good).status_code == 201
+        before = stand_in.asked_for_keys
+        for number in range(50):
+            forged = stand_in.issuer.mint(headers={"kid": f"guess-{number}"}, iss=IDP)
+            assert self.call(world, forged).status_code == 401
+        assert stand_in.asked_for_keys - before <= 1
+        assert self.call(world, good).status_code == 201
 
     def test_an_amount_that_is_a_number(self, world):
         token = self.base_token(world)["access_token"]

@@ -40,9 +40,10 @@ class TestWholeDocument:
                 tags: [money]
                 attributes:
                   amount: {type: decimal, required: true, sensitive: true, scale: 3}
-                  currency: {type: string, enum: [EUR, USD], default: EUR}
+                  currency: {type: string, enum: [EUR, USD], required: true}
+                  urgent: {type: bool, default: false}
                   ip: {type: ip, in: context}
-                bind: amount
+                bind: [amount, currency]
                 display: [amount, currency]
                 token: {ttl: 30s, once: true, audience: bank-api}
                 on_unenrolled: enroll
@@ -51,7 +52,7 @@ class TestWholeDocument:
                     when: has(context.ip) && inCidr(context.ip, "192.0.2.0/24")
                     deny: not from there
                   - id: small
-                    when: action.amount < 1000
+                    when: action.amount < 1000 && !action.urgent
                     allow: true
                   - id: large
                     when: action.amount > 100000
@@ -69,10 +70,10 @@ class TestWholeDocument:
         action = policy.actions["pay"]
         assert action.title == {"en": "send a payment", "de": "eine Zahlung senden"}
         assert action.description == {"en": "Only for people."}
-        amount, currency, ip = action.attributes
+        amount, currency, urgent, ip = action.attributes
         assert (amount.type, amount.required, amount.scale) == (AttributeType.DECIMAL, True, 3)
         assert (amount.sensitive, currency.enum) == (True, ("EUR", "USD"))
-        assert (currency.default, ip.entity) == ("EUR", Entity.CONTEXT)
+        assert (urgent.default, ip.entity) == (False, Entity.CONTEXT)
         nowhere, small, large = action.rules
         assert (nowhere.then, nowhere.reason) == (Effect.DENY, "not from there")
         assert small.then is Effect.ALLOW
@@ -81,7 +82,7 @@ class TestWholeDocument:
             max_age=timedelta(0),
             methods=frozenset({Method.WEBAUTHN}),
             once=True,
-            bind=frozenset({"amount"}),
+            bind=frozenset({"amount", "currency"}),
             display=("amount", "currency"),
             token_lifetime=timedelta(seconds=30),
             audience="bank-api",
@@ -440,11 +441,28 @@ class TestLint:
             ),
             pytest.param(
                 a_document(
-                    "attributes: {a: {type: string, required: true}, b: {type: string}}\n"
-                    "default: {level: phr, bind: a, display: b}"
+                    "attributes: {a: {type: string, required: true}, b: {type: string, required: true}}\n"
+                    "default: {level: phr, bind: [a, b], display: b}"
                 ),
                 "SU029",
                 id="bound but not displayed",
+            ),
+            pytest.param(
+                a_document(
+                    "attributes: {a: {type: string, required: true}, b: {type: string}}\n"
+                    "default: {level: phr, bind: a, display: [a, b]}"
+                ),
+                "SU034",
+                id="displayed but not bound, so that it may be changed after the approval",
+            ),
+            pytest.param(
+                a_document(
+                    "tags: x\nattributes: {a: {type: string, required: true}, b: {type: string}}\n"
+                    "display: [a, b]\ndefault: {level: phr}",
+                    guardrails="- {id: g, match: {tags: x}, require: {bind: a}}",
+                ),
+                "SU034",
+                id="displayed, but not among what a guardrail binds",
             ),
             pytest.param(
                 a_document(
@@ -463,6 +481,27 @@ class TestLint:
     def test_doubts_are_warnings(self, text, code):
         assert codes(text) == [code]
         assert errors(text) == []
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            pytest.param(
+                a_document("attributes: {b: {type: string}}\ndefault: {level: phr, display: b}"),
+                id="nothing is bound",
+            ),
+            pytest.param(
+                a_document(
+                    "tags: x\nattributes: {a: {type: string, required: true},"
+                    " b: {type: string, required: true}}\n"
+                    "bind: a\ndisplay: [a, b]\ndefault: {level: phr}",
+                    guardrails="- {id: g, match: {tags: x}, require: {bind: b}}",
+                ),
+                id="a guardrail binds the rest",
+            ),
+        ],
+    )
+    def test_what_is_displayed_may_be_bound_elsewhere_or_be_all(self, text):
+        assert codes(text) == []
 
     @pytest.mark.parametrize(
         ("text", "finding"),

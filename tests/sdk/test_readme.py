@@ -17,7 +17,7 @@ from tests.support.application import CLIENT_SECRET, ISSUER
 from tests.support.generated_docs import ROOT
 from tests.support.world import World
 
-ORDER = {"amount": "5000.00", "payee": "Carol"}
+ORDER = {"amount": "5000.00", "currency": "EUR", "payee": "Carol"}
 
 
 def example() -> str:

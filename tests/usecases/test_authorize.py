@@ -41,7 +41,7 @@ async def test_a_ticket_opens_a_challenge_for_exactly_what_was_decided(world: Wo
     assert authorization.subject == world.subject()
     assert authorization.requirement.acr == "urn:stepup:acr:2"
     assert authorization.requirement.once
-    assert authorization.purpose.bound == {"amount": "500.00", "payee": "ACME"}
+    assert authorization.purpose.bound == {"amount": "500.00", "currency": "EUR", "payee": "ACME"}
     assert authorization.audience == "bank-api"
     assert authorization.redirect_uri == BANK_CALLBACK
     assert authorization.state == "state-1"

@@ -51,7 +51,7 @@ async def test_a_larger_one_needs_a_step_up_and_comes_with_a_ticket(world: World
     assert ticket.client_id == "bank"
     assert ticket.subject == world.subject()
     assert ticket.requirement == answer.decision.requirement
-    assert ticket.purpose.bound == {"amount": "500.00", "payee": "ACME"}
+    assert ticket.purpose.bound == {"amount": "500.00", "currency": "EUR", "payee": "ACME"}
 
 
 async def test_an_unknown_action_is_denied(world: World):

@@ -41,7 +41,7 @@ async def test_the_token_says_what_was_approved(world: World):
     assert token.auth_time == world.clock.now()
     assert token.action == "payments.transfer"
     assert token.bound_digest == bound_digest(
-        "payments.transfer", {"amount": "500.00", "payee": "ACME"}
+        "payments.transfer", {"amount": "500.00", "currency": "EUR", "payee": "ACME"}
     )
     assert token.once
     assert token.audience == "bank-api"
