@@ -129,6 +129,9 @@ def plan_settings(
     }
     try:
         given = read(os.environ, None, sets)
+        if "issuer" in given:
+            # The pages are met there, not here, as behind a load balancer.
+            del defaults["webauthn_origins"]
         below = {key: value for key, value in defaults.items() if key not in given}
         settings = load(os.environ, None, {**below, **sets})
     except SettingsError as error:
