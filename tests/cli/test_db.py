@@ -1,6 +1,8 @@
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import NullPool, create_engine, text
 
+from stepup.adapters.postgres.engine import driver_url
 from stepup.cli.main import stepup
 from tests.support.engines import fresh_database
 
@@ -28,6 +30,16 @@ def test_check_says_what_to_run_when_the_schema_is_missing(run):
     result = run("check")
     assert result.exit_code == 1
     assert "run `stepup db upgrade`" in " ".join(result.output.split())
+
+
+def test_check_refuses_the_schema_of_a_newer_release_and_says_what_to_do(operate, environ):
+    url = driver_url(environ["STEPUP_POSTGRES_URL"])
+    with create_engine(url, poolclass=NullPool).begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    result = operate("db", "check")
+    assert result.exit_code == 1
+    assert "newer than this release" in result.output
+    assert "install the release that made it" in result.output
 
 
 def test_downgrade_to_base_leaves_nothing(run):

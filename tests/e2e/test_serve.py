@@ -2,13 +2,11 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from stepup.cli.dev_secrets import DevelopmentSecrets
 from tests.support.engines import fresh_database
-from tests.support.service import running_service, wait_until_gone
 
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.redis]
 
@@ -57,28 +55,3 @@ def test_says_that_a_database_does_not_answer(redis_url):
     assert refused.returncode == 1
     assert "does not answer" in refused.stderr
     assert "Traceback" not in refused.stderr
-
-
-def test_two_services_on_the_same_engines_serve_the_same_clients(postgres_url, redis_url, tmp_path):
-    with fresh_database(postgres_url) as url:
-        engines = ("--postgres", url, "--redis", redis_url, "--no-demo")
-        with (
-            running_service(folder_in(tmp_path, "one"), *engines) as one,
-            running_service(folder_in(tmp_path, "other"), *engines) as other,
-        ):
-            assert one.ready["clients"] != []
-            assert one.client() == other.client()
-            assert one.get("/.well-known/jwks.json").json() == (
-                other.get("/.well-known/jwks.json").json()
-            )
-            started = [*one.descendants(), *other.descendants()]
-            assert len(started) == 2
-            assert one.stop() == 0
-            assert other.get("/readyz").status_code == 200
-        assert wait_until_gone(started) == []
-
-
-def folder_in(parent: Path, name: str) -> Path:
-    folder = parent / name
-    folder.mkdir()
-    return folder

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.conftest import Service
 from tests.e2e.people import Person, add_virtual_authenticator, forget_authenticators
+from tests.support.service import RunningService
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
-def scriptless(browser: Browser, service: Service) -> Iterator[Person]:
+def scriptless(browser: Browser, service: RunningService) -> Iterator[Person]:
     forget_authenticators(service.issuer, service.admin, "bob")
     context = browser.new_context(java_script_enabled=False, locale="en-US")
     person = Person(context.new_page(), service.issuer, service.bank)
@@ -30,7 +30,7 @@ def test_a_transfer_is_confirmed_without_javascript(scriptless: Person):
     expect(scriptless.page.get_by_role("heading", name="Sent to ACME GmbH")).to_be_visible()
 
 
-def test_a_passkey_page_says_that_it_needs_javascript(scriptless: Person, service: Service):
+def test_a_passkey_page_says_that_it_needs_javascript(scriptless: Person, service: RunningService):
     page = scriptless.page
     scriptless.open_account("/account/add/passkey")
     # Chromium's switch leaves noscript undrawn, so its text is looked for in the markup.
