@@ -31,7 +31,7 @@ from stepup.ceremonies.responses import Assertion, ExpectedClientData, Registrat
 from stepup.domain.assurance import CeremonyFacts, Method
 from stepup.domain.authenticator import Authenticator, WebAuthnCredential
 from stepup.domain.challenge import CEREMONY_LIFETIME
-from stepup.domain.errors import VerificationFailedError
+from stepup.domain.errors import SignCountRegressedError, VerificationFailedError
 from stepup.domain.ids import Subject
 
 UserVerification = Literal["required", "preferred"]
@@ -56,14 +56,6 @@ class VerifiedAssertion(msgspec.Struct, frozen=True, kw_only=True):
     facts: CeremonyFacts
     sign_count: int
     backed_up: bool
-
-
-class SignCountRegressedError(VerificationFailedError):
-    """The signature holds but the counter went back: somebody may have cloned the key."""
-
-    def __init__(self, authenticator: Authenticator) -> None:
-        super().__init__(Refusal.SIGN_COUNT)
-        self.authenticator = authenticator
 
 
 def user_handle(subject: Subject) -> bytes:
@@ -167,7 +159,7 @@ def verify_assertion(  # noqa: PLR0913  each is a separate expectation of the se
     _verify_signature(assertion, credential_id, record, expected, expected_rp_id)
     # After the signature: a forged response must not raise an alarm about a clone.
     if (data.sign_count or record.sign_count) and data.sign_count <= record.sign_count:
-        raise SignCountRegressedError(authenticator)
+        raise SignCountRegressedError(authenticator.id, Refusal.SIGN_COUNT)
     return VerifiedAssertion(
         authenticator=authenticator,
         facts=CeremonyFacts(

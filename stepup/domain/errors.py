@@ -6,7 +6,7 @@ Each class has a stable code, which callers may depend on. `http/problems.py` gi
 from datetime import timedelta
 from typing import ClassVar
 
-from stepup.domain.ids import ActionName
+from stepup.domain.ids import ActionName, AuthenticatorId
 from stepup.domain.requirement import Requirement
 
 
@@ -156,6 +156,18 @@ class VerificationFailedError(StepUpError):
     def __init__(self, detail: str | None = None, tries_left: int | None = None) -> None:
         super().__init__(detail)
         self.tries_left = tries_left
+
+
+class WrongClockError(VerificationFailedError):
+    """The code was right, but for another time: the app's clock is wrong."""
+
+
+class SignCountRegressedError(VerificationFailedError):
+    """The signature holds but the counter went back: somebody may have cloned the key."""
+
+    def __init__(self, authenticator_id: AuthenticatorId, detail: str | None = None) -> None:
+        super().__init__(detail)
+        self.authenticator_id = authenticator_id
 
 
 class CeremonyExpiredError(StepUpError):

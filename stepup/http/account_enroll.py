@@ -13,6 +13,7 @@ from stepup.domain.errors import (
     InvalidRequestError,
     SessionNotFoundError,
     VerificationFailedError,
+    WrongClockError,
 )
 from stepup.http.account_pages import noticing
 from stepup.http.account_session import (
@@ -105,7 +106,7 @@ async def confirm_app(
                 visitor.ports, visitor.session, enrollment_id, data.code, data.name.strip() or None
             )
         except VerificationFailedError as error:
-            why: AppError = "clock" if isinstance(error, enroll.WrongClockError) else "wrong"
+            why: AppError = "clock" if isinstance(error, WrongClockError) else "wrong"
             page = await _app_page(visitor, enrollment_id, error=why, name=data.name)
             return visitor.show(page, _UNPROCESSABLE)
         except EnrollmentNotFoundError:

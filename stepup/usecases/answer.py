@@ -14,7 +14,12 @@ from stepup.domain.assurance import CeremonyFacts, Factor, Method
 from stepup.domain.audit import AuditKind
 from stepup.domain.authenticator import TotpSecret
 from stepup.domain.challenge import Challenge, ChallengeState
-from stepup.domain.errors import CeremonyExpiredError, MethodNotUsableError, VerificationFailedError
+from stepup.domain.errors import (
+    CeremonyExpiredError,
+    MethodNotUsableError,
+    SignCountRegressedError,
+    VerificationFailedError,
+)
 from stepup.domain.ids import AttemptId, AuthenticatorId, CeremonyId, ChallengeId
 from stepup.ports import AuthenticatorUsed, Permit, Ports
 from stepup.usecases import recovery
@@ -120,8 +125,8 @@ async def answer_with_passkey(
             expected_user_handle=webauthn.user_handle(challenge.authorization.subject),
             require_user_verification=_needs_verification(ports, challenge),
         )
-    except webauthn.SignCountRegressedError as error:
-        raise await _clone_suspected(ports, permit, error.authenticator.id) from error
+    except SignCountRegressedError as error:
+        raise await _clone_suspected(ports, permit, error.authenticator_id) from error
     except VerificationFailedError as error:
         raise await _failure(ports, permit, error.detail) from error
     subject_id = challenge.authorization.subject.id

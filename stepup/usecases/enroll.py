@@ -8,7 +8,11 @@ from stepup.ceremonies import otp, webauthn
 from stepup.domain.account import AccountSession, PendingEnrollment
 from stepup.domain.assurance import Method
 from stepup.domain.authenticator import Authenticator, Credential, TotpSecret
-from stepup.domain.errors import EnrollmentNotFoundError, VerificationFailedError
+from stepup.domain.errors import (
+    EnrollmentNotFoundError,
+    VerificationFailedError,
+    WrongClockError,
+)
 from stepup.domain.ids import AuthenticatorId
 from stepup.ports import Ports
 from stepup.usecases import provision
@@ -16,14 +20,8 @@ from stepup.usecases.account_guard import authenticators_of, permit_adding
 
 # RFC 4226 section 4, R6 recommends 160 bits.
 _TOTP_SECRET_BYTES = 20
-
-
 # Ten minutes either way is a clock that was set by hand.
 _CLOCK_WINDOW = 20
-
-
-class WrongClockError(VerificationFailedError):
-    """The code was right, but for another time: the app's clock is wrong."""
 
 
 class OfferedTotp(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from stepup.ceremonies import webauthn
 from stepup.ceremonies.refusals import Refusal
 from stepup.domain.assurance import CeremonyFacts, Method
 from stepup.domain.authenticator import Authenticator, RecoveryCodes
-from stepup.domain.errors import VerificationFailedError
+from stepup.domain.errors import SignCountRegressedError, VerificationFailedError
 from stepup.domain.ids import Subject
 from tests.support.authenticator import Lie, SoftwareAuthenticator, decode, encode
 from tests.support.builders import an_authenticator
@@ -360,9 +360,9 @@ def test_a_counter_only_goes_forward(stored, answered, holds):
     if holds:
         assert verify(credential, authenticator).sign_count == answered
         return
-    with pytest.raises(webauthn.SignCountRegressedError) as caught:
+    with pytest.raises(SignCountRegressedError) as caught:
         verify(credential, authenticator)
-    assert caught.value.authenticator == authenticator
+    assert caught.value.authenticator_id == authenticator.id
     assert caught.value.detail == Refusal.SIGN_COUNT
 
 
@@ -373,7 +373,7 @@ def test_a_clone_is_noticed_when_both_have_been_used():
     used = verify(software.answer(request_options()), an_authenticator(record, subject=ALICE))
     later = msgspec.structs.replace(record, sign_count=used.sign_count)
 
-    with pytest.raises(webauthn.SignCountRegressedError):
+    with pytest.raises(SignCountRegressedError):
         verify(clone.answer(request_options()), an_authenticator(later, subject=ALICE))
 
 

@@ -43,6 +43,10 @@ def test_every_error_has_a_status(error):
     assert listed(error) is not None
 
 
+def test_every_error_stands_in_one_file():
+    assert {error.__module__ for error in every_error()} == {errors.__name__}
+
+
 def test_causes_that_share_a_code_are_kinds_of_one_cause():
     by_code: dict[str, type[StepUpError]] = {}
     for error in every_error():
