@@ -28,7 +28,8 @@ CLOCK_SKEW = timedelta(seconds=5)
 # and a critical extension we do not know must be refused (RFC 7515 section 4.1.11).
 _FORBIDDEN_HEADERS = frozenset({"jwk", "jku", "x5u", "x5c", "crit", "b64", "zip"})
 
-# All that hostile bytes make the JSON decoder raise; nesting is cut off by the interpreter.
+# All that hostile bytes make the JSON decoder raise. How deep it nests before it gives up is the
+# interpreter's business; what it does read is refused by what is asked of it next.
 MALFORMED_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 Decoded = TypeVar("Decoded")
