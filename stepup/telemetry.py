@@ -60,7 +60,7 @@ decision_errors_total = _counter(
 )
 challenges_total = _counter(
     "challenges_total",
-    "Challenges, by method and outcome: opened, verified, failed, cancelled or expired.",
+    "Challenges, by method and outcome: opened, verified, failed or cancelled.",
     "method",
     "outcome",
 )

@@ -67,11 +67,18 @@ def command_names() -> list[str]:
 def _command(command: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:
     context = click.Context(command, info_name=name.rpartition(" ")[2], parent=parent)
     if isinstance(command, click.Group):
+        # A group that acts by itself is a command too.
+        if command.invoke_without_command and parent is not None:
+            yield from _own(command, name, context)
         for each in command.list_commands(context):
             inner = command.get_command(context, each)
             assert inner is not None
             yield from _command(inner, f"{name} {each}", context)
         return
+    yield from _own(command, name, context)
+
+
+def _own(command: click.Command, name: str, context: click.Context) -> Iterator[str]:
     arguments = [p.make_metavar(context) for p in command.params if isinstance(p, click.Argument)]
     yield from ("", f"## `{name}`", "")
     if arguments:
