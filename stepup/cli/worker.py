@@ -19,6 +19,7 @@ import uvicorn
 from typing_extensions import override
 
 from stepup import telemetry
+from stepup.cli.protocol import BoundedProtocol
 from stepup.config import Secret, Settings
 
 # Longer than a load balancer keeps an idle connection (60 s), so that it is the one to close.
@@ -68,7 +69,7 @@ def main(order_fd: int) -> None:
     config = uvicorn.Config(
         application,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
