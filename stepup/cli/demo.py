@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -50,17 +51,36 @@ def demo(context: click.RichContext, /, **options: Any) -> None:
 @click.option(
     "--client-secret",
     envvar="STEPUP_DEMO_CLIENT_SECRET",
-    required=True,
     show_envvar=True,
     help="Better given by the environment, where no list of processes shows it.",
 )
+@click.option(
+    "--client-secret-fd",
+    type=click.IntRange(3),
+    help="An open file that the secret is read from: nobody else sees it there.",
+)
 @click.option("--audience", default=DEFAULT_AUDIENCE, show_default=True, help="The bank's API.")
-def serve(**options: Any) -> None:
+def serve(client_secret_fd: int | None, **options: Any) -> None:
     """Serve the demo identity provider and the demo bank."""
+    if client_secret_fd is not None:
+        options["client_secret"] = _secret_from(client_secret_fd)
+    elif not options["client_secret"]:
+        raise click.UsageError("one of --client-secret and --client-secret-fd is needed")
     from stepup.demo import serve as sites  # noqa: PLC0415  Litestar is slow to import
 
     options["api_audience"] = options.pop("audience")
     asyncio.run(sites.serve(sites.DemoSettings(**options)))
+
+
+def _secret_from(fd: int) -> str:
+    try:
+        with os.fdopen(fd, encoding="utf-8") as pipe:
+            secret = pipe.read().strip()
+    except OSError as error:
+        raise click.UsageError(f"the secret cannot be read from {fd}: {error}") from error
+    if not secret:
+        raise click.UsageError(f"there is no secret to be read from {fd}")
+    return secret
 
 
 def _run_headless(options: dict[str, Any]) -> bool:
