@@ -3,7 +3,6 @@
 The only importer of the adapters that serve requests; the CLI reaches them through here.
 """
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -34,14 +33,21 @@ class Application:
 
     def __init__(self, settings: Settings) -> None:
         from stepup.http.app import create_app  # noqa: PLC0415  see above
+        from stepup.http.background import Background  # noqa: PLC0415
         from stepup.http.health import Readiness  # noqa: PLC0415
         from stepup.http.page_errors import PageErrorRenderer  # noqa: PLC0415
         from stepup.usecases.account import account_client  # noqa: PLC0415
 
         self._parts = _Parts(settings, [account_client(_site(settings))])
-        self._readiness = Readiness(
-            {"postgres": self._parts.database.check, "redis": self._parts.state.check}
+        ports, snapshot, sealer = self._parts.ports, self._parts.snapshot, self._parts.sealer
+        self._background = Background(
+            {
+                "configuration": lambda: follow(ports, snapshot, sealer),
+                "outbox": lambda: drain(ports),
+            }
         )
+        stores = {"postgres": self._parts.database.check, "redis": self._parts.state.check}
+        self._readiness = Readiness({**stores, **self._background.checks})
         self._app = create_app(
             self._parts.ports,
             readiness=self._readiness,
@@ -68,18 +74,8 @@ class Application:
             # Without a policy we are not ready, and become so when the first one is activated.
             with suppress(PolicyNotFoundError):
                 await refresh(parts.ports, parts.snapshot, parts.sealer)
-            running = [
-                asyncio.create_task(follow(parts.ports, parts.snapshot, parts.sealer)),
-                asyncio.create_task(drain(parts.ports)),
-            ]
-            try:
+            async with self._background.running():
                 yield
-            finally:
-                for task in running:
-                    task.cancel()
-                for task in running:
-                    with suppress(asyncio.CancelledError):
-                        await task
 
 
 def import_application() -> None:

@@ -142,6 +142,10 @@ async def follow(ports: Ports, snapshot: LiveSnapshot, sealer: Sealer) -> None:
             # we go on asking.
             with contextlib.suppress(StepUpError, UnsealError):
                 await refresh(ports, snapshot, sealer)
+            if listening.done():
+                # It bears a Redis that is away; whatever else ended it must not stay unseen.
+                listening.result()
+                listening = asyncio.create_task(hear())
     finally:
         listening.cancel()
 

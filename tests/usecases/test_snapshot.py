@@ -200,6 +200,24 @@ def test_polling_alone_keeps_the_promise_of_two_seconds():
     assert timedelta(seconds=2) > snapshot.POLL_INTERVAL
 
 
+class BrokenChanges:
+    async def announce(self) -> None:
+        return
+
+    def listen(self) -> AsyncIterator[None]:
+        raise RuntimeError("unforeseen")
+
+
+async def test_hearing_that_ends_unforeseen_is_not_kept_quiet(
+    world: World, live: LiveSnapshot, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(snapshot, "POLL_INTERVAL", timedelta(milliseconds=5))
+    broken = world.ports._replace(state=world.ports.state._replace(changes=BrokenChanges()))
+
+    with pytest.raises(RuntimeError, match="unforeseen"):
+        await asyncio.wait_for(follow(broken, live, SEALER), 5)
+
+
 async def test_a_lost_announcement_is_found_by_polling(
     world: World, live: LiveSnapshot, monkeypatch: pytest.MonkeyPatch
 ):
