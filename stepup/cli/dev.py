@@ -30,6 +30,7 @@ from stepup.cli.listening import listen_or_explain, port_of
 from stepup.cli.settings import parse_sets
 from stepup.cli.stopping import stoppable
 from stepup.config import Settings
+from stepup.config_values import is_loopback
 from stepup.domain.errors import PolicyInvalidError
 
 
@@ -90,6 +91,7 @@ def _run(options: _Options, stack: ExitStack) -> None:
     running = Workers(sockets, listening.workers)
     stack.callback(running.stop)
     engine, secrets = _engines(options, stack)
+    _refuse_guessable(secrets, listening.host)
     settings = plan_settings(engine, secrets, demo, listening, sets)
     telemetry.configure_logging(settings.log_level, settings.log_format)
     clients = with_secrets(_clients(options, demo, port), secrets.client_secret)
@@ -120,6 +122,14 @@ def _engines(options: _Options, stack: ExitStack) -> tuple[Engine, DevelopmentSe
         postgres = engines.postgres()
         secrets = DevelopmentSecrets.kept_in(options.data_dir)
     return Engine(postgres, options.redis or engines.redis()), secrets
+
+
+def _refuse_guessable(secrets: DevelopmentSecrets, host: str) -> None:
+    if secrets.guessable and not is_loopback(host):
+        raise click.ClickException(
+            f"will not listen on {host}: the --postgres URL has no password, so everybody could "
+            "compute the admin token; give it one, or listen on 127.0.0.1"
+        )
 
 
 def _clients(options: _Options, demo: Demo | None, port: int) -> list[ClientEntry]:

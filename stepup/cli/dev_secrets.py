@@ -11,10 +11,14 @@ _SEED = "seed"
 
 
 class DevelopmentSecrets:
-    """Secrets that are the same at every start."""
+    """Secrets that are the same at every start.
 
-    def __init__(self, seed: bytes) -> None:
+    `guessable` ones are the same on every machine: they are for callers on this one alone.
+    """
+
+    def __init__(self, seed: bytes, *, guessable: bool = False) -> None:
         self._seed = seed
+        self.guessable = guessable
 
     @classmethod
     def kept_in(cls, folder: Path) -> "DevelopmentSecrets":
@@ -33,13 +37,13 @@ class DevelopmentSecrets:
         """Derive the seed from a given database's credentials.
 
         Several `stepup dev` on one database must open each other's sealed keys without a word
-        between them. As weak as that password: development only.
+        between them. As weak as that password, and guessable without one: development only.
         """
         from sqlalchemy import make_url  # noqa: PLC0415  slow to import, and seldom needed
 
         url = make_url(postgres_url)
         text = f"{url.username}\0{url.password}\0{url.database}"
-        return cls(hashlib.sha256(text.encode()).digest())
+        return cls(hashlib.sha256(text.encode()).digest(), guessable=not url.password)
 
     @property
     def key_encryption_keys(self) -> str:
