@@ -90,6 +90,12 @@ outbox_entries = Gauge(
     multiprocess_mode="livemostrecent",
     registry=REGISTRY,
 )
+outbox_oldest_age_seconds = Gauge(
+    "stepup_outbox_oldest_age_seconds",
+    "How long the oldest row has waited to be written to PostgreSQL; 0 when none waits.",
+    multiprocess_mode="livemostrecent",
+    registry=REGISTRY,
+)
 dependency_up = Gauge(
     "stepup_dependency_up",
     "1 when the dependency answered its last check, 0 when it did not.",

@@ -108,7 +108,9 @@ class _Parts:
             entropy=entropy,
             site=site,
             snapshot=self.snapshot,
-            state=self.state.stores._replace(outbox=ObservedOutbox(self.state.stores.outbox)),
+            state=self.state.stores._replace(
+                outbox=ObservedOutbox(self.state.stores.outbox, clock)
+            ),
             database=self.database,
             upstreams=self.upstreams,
         )

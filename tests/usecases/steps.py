@@ -206,7 +206,7 @@ async def audited(ports: Ports) -> list[AuditEvent]:
     """Drain the outbox and return the whole audit log."""
     while await drain_once(ports):
         pass
-    return list(ports.database.tables.audit.values())
+    return ports.database.tables.events()
 
 
 async def kinds(ports: Ports) -> list[AuditKind]:
