@@ -24,6 +24,7 @@ _PREFIX = "STEPUP_"
 # Names that belong to the entry points, the tests and the demo; none of them is a setting.
 _NOT_SETTINGS = ("CONFIG", "TEST_", "BENCH_", "DEMO_")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h|d)")
+_MOST_REPLICAS = 8
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -99,6 +100,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "the highest number seals, all of them unseal."
         ),
     ]
+    redis_replicas: Annotated[
+        int | None,
+        Meta(
+            description="Replicas that must hold a spend before anybody is granted anything "
+            "(`WAIT`); the server's `min-replicas-to-write` must not be less.",
+            extra={"default": "1 behind Sentinels, 0 for one node"},
+        ),
+    ] = None
     region: Annotated[
         str,
         Meta(
@@ -393,6 +402,8 @@ def _check(settings: Settings) -> None:
         raise SettingsError("STEPUP_UPSTREAMS is missing: at least one identity provider is needed")
     if settings.admin_token is not None and not settings.development:
         raise SettingsError("STEPUP_ADMIN_TOKEN: accepted in development mode only")
+    if settings.redis_replicas is not None and not 0 <= settings.redis_replicas <= _MOST_REPLICAS:
+        raise SettingsError(f"STEPUP_REDIS_REPLICAS: expected 0 to {_MOST_REPLICAS}")
     _ = settings.key_encryption_ring
 
 

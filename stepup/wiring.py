@@ -5,7 +5,7 @@ The only importer of the adapters that serve requests; the CLI reaches them thro
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from litestar import Litestar
@@ -89,6 +89,17 @@ async def open_ports(settings: Settings) -> AsyncIterator[tuple[Ports, Sealer]]:
         yield parts.ports, parts.sealer
 
 
+async def contradictions_of_redis(settings: Settings) -> Sequence[str]:
+    """Say which settings of the Redis server contradict what the service promises.
+
+    Raises:
+        DependencyUnavailableError: If it does not answer.
+    """
+    parts = _Parts(settings)
+    async with parts.opened():
+        return await parts.state.contradictions()
+
+
 class _Parts:
     """Everything that is made of the settings, before it is opened."""
 
@@ -97,7 +108,13 @@ class _Parts:
         site = _site(settings)
         self.sealer = Sealer(settings.key_encryption_ring, entropy.bytes)
         self.database = PostgresDatabase(settings.postgres_url.reveal(), self.sealer)
-        self.state = RedisState(settings.redis_url.reveal(), self.sealer, clock)
+        self.state = RedisState(
+            settings.redis_url.reveal(),
+            self.sealer,
+            clock,
+            settings.redis_replicas,
+            refuse_unsafe=not settings.development,
+        )
         self.upstreams = HttpUpstreams(tuple(map(_provider, settings.upstreams)), clock)
         self.snapshot = LiveSnapshot(
             built_in_clients=(account_client(site),),

@@ -1,5 +1,6 @@
 """`stepup serve`: the production entry."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -8,12 +9,14 @@ from pathlib import Path
 import msgspec
 import rich_click as click
 
-from stepup import telemetry
+from stepup import telemetry, wiring
 from stepup.cli.children import WorkerError, Workers
 from stepup.cli.db import require_schema
 from stepup.cli.listening import listen_or_explain
 from stepup.cli.settings import load_settings, settings_options
 from stepup.cli.stopping import stoppable
+from stepup.config import Settings
+from stepup.domain.errors import DependencyUnavailableError
 
 
 @click.command()
@@ -29,6 +32,7 @@ def serve(workers: int | None, config_file: Path | None, sets: Sequence[str]) ->
         settings = msgspec.structs.replace(settings, workers=workers)
     telemetry.configure_logging(settings.log_level, settings.log_format)
     require_schema(settings.postgres_url.reveal())
+    _require_safe_redis(settings)
     with stoppable(), ExitStack() as stack:
         sockets = listen_or_explain(settings.host, settings.port)
         for each in sockets:
@@ -42,3 +46,16 @@ def serve(workers: int | None, config_file: Path | None, sets: Sequence[str]) ->
         while True:
             time.sleep(0.2)
             running.look_after()
+
+
+def _require_safe_redis(settings: Settings) -> None:
+    """Refuse a server that cannot keep our promises; in development the workers only warn."""
+    if settings.development:
+        return
+    try:
+        found = asyncio.run(wiring.contradictions_of_redis(settings))
+    except DependencyUnavailableError:
+        # An instance can start while Redis is away; it is not ready before it has looked.
+        return
+    if found:
+        raise click.ClickException(f"Redis: {'; '.join(found)}")
