@@ -18,6 +18,7 @@ _COMMANDS = {
     "db": "stepup.cli.db:db",
     "policy": "stepup.cli.policy:policy",
     "keys": "stepup.cli.keys:keys",
+    "audit": "stepup.cli.audit:audit",
 }
 
 

@@ -29,7 +29,6 @@ class AuditKind(StrEnum):
     AUTHENTICATOR_REVOKED = "authenticator.revoked"
     SIGN_COUNT_REGRESSED = "authenticator.sign_count_regressed"
     RECOVERY_CODES_GENERATED = "recovery_codes.generated"
-    RECOVERY_CODE_USED = "recovery_code.used"
     POLICY_ACTIVATED = "policy.activated"
     CLIENT_CHANGED = "client.changed"
     AUDIT_LOG_ADOPTED = "audit_log.adopted"
