@@ -77,6 +77,8 @@ class SpendingConnection:
             await asyncio.wait([sent[-1].reply])
         except asyncio.CancelledError:
             fail((call.reply for call in calls), LostReplyError("closed"))
+            for call in sent:
+                call.reply.cancel()
             raise
         telemetry.redis_round_size.observe(len(calls))
         telemetry.redis_round_duration_seconds.observe(loop.time() - begun)
