@@ -116,7 +116,7 @@ async def adopt(ports: Ports) -> int:
 
 
 # While it runs nobody else appends, and who enrolls waits 0.3 s at most.
-_ADOPTED_AT_ONCE = 100
+_ADOPTED_AT_ONCE = 500
 
 
 class _Entry(NamedTuple):

@@ -16,7 +16,7 @@ REFUSED_FOR = timedelta(minutes=1)
 IDLE_PAUSE = timedelta(milliseconds=200)
 
 
-async def drain_once(ports: Ports, refused: set[str] | None = None) -> int:
+async def drain_once(ports: Ports, refused: set[str] | None = None, count: int = BATCH) -> int:
     """Write one batch and forget it; returns how many entries there were.
 
     One instance at a time does it, by a lease in the database. Entries are forgotten after the
@@ -29,11 +29,11 @@ async def drain_once(ports: Ports, refused: set[str] | None = None) -> int:
     if backlog.entries <= len(refused):
         return 0
     try:
-        return await _carry(ports, refused, BATCH)
+        return await _carry(ports, refused, count)
     except DependencyUnavailableError:
         raise
     except Exception:  # noqa: BLE001  whatever it was: the entry that it came from is looked for
-        return await _carry_singly(ports, refused)
+        return await _carry_singly(ports, refused, count)
 
 
 async def drain(ports: Ports) -> None:
@@ -43,20 +43,24 @@ async def drain(ports: Ports) -> None:
     """
     refused: set[str] = set()
     forget_at = ports.clock.now() + REFUSED_FOR
+    count = BATCH
     while True:
         carried = 0
         if ports.clock.now() >= forget_at:
             refused.clear()
             forget_at = ports.clock.now() + REFUSED_FOR
+        # A server that is too slow for a batch gets smaller ones, down to single entries.
+        tried, count = count, max(1, count // 2)
         with contextlib.suppress(Exception):
-            carried = await drain_once(ports, refused)
-        if carried < BATCH:
+            carried = await drain_once(ports, refused, tried)
+            count = min(BATCH, tried * 2)
+        if carried < tried:
             await asyncio.sleep(IDLE_PAUSE.total_seconds())
 
 
-async def _carry_singly(ports: Ports, refused: set[str]) -> int:
+async def _carry_singly(ports: Ports, refused: set[str], count: int) -> int:
     carried = 0
-    for _ in range(BATCH):
+    for _ in range(count):
         try:
             written = await _carry(ports, refused, 1)
         except DependencyUnavailableError:

@@ -6,14 +6,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from stepup.adapters.embedded.postgres import EmbeddedPostgres
 from stepup.adapters.postgres import migrate
+from stepup.adapters.postgres.audit import PostgresAuditStore
 from stepup.adapters.postgres.database import PostgresDatabase
 from stepup.adapters.redis import keys as redis_keys
 from stepup.adapters.redis.state import RedisState
 from stepup.crypto import audit_chain, keys
 from stepup.domain.audit import AuditEvent, AuditKind
+from stepup.domain.authenticator import Authenticator
 from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.ids import AuthenticatorId, ChallengeId
 from stepup.ports import AuditRecorded, AuthenticatorUsed, Ports
@@ -154,6 +157,73 @@ async def test_many_uses_of_some_authenticators_move_each_of_them(ports: Ports):
             found = await stores.authenticators.find(owner.subject, owner.id)
             assert found is not None
             assert found.last_used_at == NOON
+
+
+async def test_changes_by_people_and_the_drain_do_not_wait_for_each_other(
+    schema_url: str, state: RedisState, sealer, ports: Ports
+):
+    owned = [an_authenticator() for _ in range(5)]
+    async with ports.database.transaction() as stores:
+        for each in owned:
+            await stores.authenticators.add(each)
+
+    async def rename(to: Ports, each: Authenticator, turn: int) -> None:
+        async with to.database.transaction() as stores:
+            assert await stores.authenticators.rename(each.subject, each.id, f"name {turn}")
+            await stores.audit.append(f"rename {each.id} {turn}", an_event(turn).event)
+
+    async with instances(schema_url, state, sealer, 2) as running:
+        for turn in range(5):
+            uses = [AuthenticatorUsed(authenticator_id=each.id, at=NOON) for each in owned]
+            await ports.state.outbox.append(*uses, *(an_event(n) for n in range(200)))
+            await asyncio.gather(
+                drain.drain_once(running[0]), *(rename(running[1], each, turn) for each in owned)
+            )
+    assert len(await numbers(ports)) == 5 * (200 + 5)
+
+
+async def test_the_documented_rights_are_enough(
+    schema_url: str, state: RedisState, sealer, ports: Ports, rows: psycopg.Connection
+):
+    role = "stepup_service_of_a_test"
+    everything_else = "policy_version, client, authenticator, key, configuration_change"
+    rows.execute(f"CREATE ROLE {role} LOGIN")
+    try:
+        rows.execute(f"GRANT ALL ON {everything_else} TO {role}")
+        rows.execute(f"GRANT SELECT, INSERT ON audit_event TO {role}")
+        url = make_url(schema_url).set(username=role).render_as_string(hide_password=False)
+        await ports.state.outbox.append(*(an_event(n) for n in range(10)))
+        async with instances(url, state, sealer, 1) as [limited]:
+            assert await drain.drain_once(limited) == 10
+            assert await numbers(limited) == list(range(10))
+        with psycopg.connect(libpq_url(url), autocommit=True) as service:
+            for statement in ("UPDATE audit_event SET position = 1", "DELETE FROM audit_event"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    service.execute(statement)
+    finally:
+        rows.execute(f"DROP OWNED BY {role}")
+        rows.execute(f"DROP ROLE {role}")
+
+
+async def test_a_server_too_slow_for_a_batch_gets_smaller_ones(
+    ports: Ports, monkeypatch: pytest.MonkeyPatch
+):
+    append_all, tried = PostgresAuditStore.append_all, []
+
+    async def too_slow(self, entries):
+        tried.append(len(entries))
+        if len(entries) > 70:
+            raise DependencyUnavailableError
+        await append_all(self, entries)
+
+    monkeypatch.setattr(drain, "IDLE_PAUSE", drain.IDLE_PAUSE / 100)
+    monkeypatch.setattr(PostgresAuditStore, "append_all", too_slow)
+    await ports.state.outbox.append(*(an_event(n) for n in range(700)))
+    draining = asyncio.create_task(drain.drain(ports))
+    await until_at_most(0, ports)
+    await stop([draining])
+    assert tried[:5] == [500, 250, 125, 62, 124]
+    assert await numbers(ports) == list(range(700))
 
 
 async def test_while_the_server_is_stopped_everything_waits_and_is_written_once_after(

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    ColumnClause,
     Row,
     Select,
     Text,
@@ -40,6 +41,8 @@ _EVENT = (
     table.c.details,
 )
 _LINK = (table.c.position, table.c.previous, table.c.hash)
+# JSON has no bytes, so they travel in hexadecimal.
+_LINK_ROW = (column("position", BigInteger), column("previous", Text), column("hash", Text))
 
 
 class PostgresAuditStore(AuditStore):
@@ -76,12 +79,12 @@ class PostgresAuditStore(AuditStore):
         records = await self.unchained(count)
         entries = [(record.entry_id, record) for record in records]
         links = audit_chain.links(key, head, entries)
-        for record, link in zip(records, links, strict=True):
-            await self._transaction.change(
-                update(table)
-                .where(table.c.seq == record.seq)
-                .values(position=link.position, previous=link.previous, hash=link.hash)
-            )
+        if links:
+            rows = [
+                {"seq": record.seq, **_link_row(link)}
+                for record, link in zip(records, links, strict=True)
+            ]
+            await self._transaction.change(_update(rows))
         return len(links)
 
     @override
@@ -156,25 +159,33 @@ def _row(entry_id: str, event: AuditEvent, link: ChainLink) -> dict[str, object]
         "action": event.action,
         "challenge_id": event.challenge_id,
         "details": event.details,
+        **_link_row(link),
+    }
+
+
+def _link_row(link: ChainLink) -> dict[str, object]:
+    return {
         "position": link.position,
         "previous": link.previous.hex(),
         "hash": link.hash.hex(),
     }
 
 
-def _insert(rows: list[dict[str, object]]) -> Any:
-    # A batch travels as one JSON value: one statement for every size, and one parameter.
-    columns = [
-        *(column(each.name, each.type) for each in _EVENT),
-        column("position", BigInteger),
-        column("previous", Text),
-        column("hash", Text),
-    ]
-    given = (
-        func.jsonb_to_recordset(literal(rows, JSONB))
-        .table_valued(*columns)
-        .render_derived(name="given", with_types=True)
+def _update(rows: list[dict[str, object]]) -> Any:
+    given = _given(rows, column("seq", BigInteger), *_LINK_ROW)
+    return (
+        update(table)
+        .where(table.c.seq == given.c.seq)
+        .values(
+            position=given.c.position,
+            previous=func.decode(given.c.previous, "hex"),
+            hash=func.decode(given.c.hash, "hex"),
+        )
     )
+
+
+def _insert(rows: list[dict[str, object]]) -> Any:
+    given = _given(rows, *(column(each.name, each.type) for each in _EVENT), *_LINK_ROW)
     chosen = select(
         *(given.c[each.name] for each in _EVENT),
         given.c.position,
@@ -184,6 +195,12 @@ def _insert(rows: list[dict[str, object]]) -> Any:
     names = [each.name for each in (*_EVENT, *_LINK)]
     statement = insert(table).from_select(names, chosen)
     return statement.on_conflict_do_nothing(index_elements=[table.c.entry_id])
+
+
+def _given(rows: list[dict[str, object]], *columns: ColumnClause[Any]) -> Any:
+    # A batch travels as one JSON value: one statement for every size, and one parameter.
+    batch = func.jsonb_to_recordset(literal(rows, JSONB))
+    return batch.table_valued(*columns).render_derived(name="given", with_types=True)
 
 
 def _record(row: Row[Any]) -> AuditRecord:
