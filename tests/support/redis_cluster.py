@@ -290,7 +290,21 @@ def running_cluster(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _start(cluster: RedisCluster, settings: Mapping[str, str], down_after_ms: int) -> None:
+@contextmanager
+def running_replicas(binary: Path) -> Iterator[RedisCluster]:
+    """Run a primary with two replicas and no Sentinels: nothing moves unless a test moves it."""
+    folder = Path(tempfile.mkdtemp(prefix="stepup-replicas-"))
+    ports = _free_ports()
+    cluster = RedisCluster([Node(host, ports, binary, folder / host) for host in HOSTS])
+    try:
+        asyncio.run(_start_servers(cluster, _SETTINGS))
+        yield cluster
+    finally:
+        cluster.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _start_servers(cluster: RedisCluster, settings: Mapping[str, str]) -> None:
     primary = cluster.nodes[0].address
     for node in cluster.nodes:
         node.start(None if node is cluster.nodes[0] else primary, settings)
@@ -299,6 +313,11 @@ async def _start(cluster: RedisCluster, settings: Mapping[str, str], down_after_
         return len((await tell(primary, "ROLE"))[2]) == 2
 
     await until(replicated, _READY_WITHIN, "two replicas")
+
+
+async def _start(cluster: RedisCluster, settings: Mapping[str, str], down_after_ms: int) -> None:
+    primary = cluster.nodes[0].address
+    await _start_servers(cluster, settings)
     # Only now: a Sentinel looks for replicas when it starts, and then every ten seconds.
     for node in cluster.nodes:
         node.start_sentinel(primary, down_after_ms, 2)
