@@ -48,7 +48,7 @@ def upgrade() -> None:
     op.create_check_constraint(
         op.f("ck_audit_event_whole_link"),
         "audit_event",
-        "num_nulls(position, previous, hash) IN (0, 3)",
+        "num_nulls(position, previous, hash) IN (0, 3) AND position > 0",
     )
     op.execute(REFUSE_CHANGES)
     for name, event in TRIGGERS.items():

@@ -17,6 +17,8 @@ from stepup.domain.audit import AuditEvent, AuditKind, AuditRecord, ChainLink
 from stepup.ports import Ports
 
 PAGE = 1000
+# Not zero: whoever puts an entry there would hide it from the proof, or from the export.
+_BEFORE_ALL = -(2**63)
 
 
 class Fault(StrEnum):
@@ -59,7 +61,7 @@ async def verify(ports: Ports, key: bytes, known: ChainHead | None = None) -> Ve
     were removed from one that never had them.
     """
     walk = _Walk(key, known)
-    async for page in _chain(ports, after=0):
+    async for page in _chain(ports, after=_BEFORE_ALL):
         walk.take(page)
         if walk.broken is not None:
             break
@@ -81,7 +83,7 @@ async def export(
     ports: Ports, since: datetime | None = None, until: datetime | None = None
 ) -> AsyncIterator[AuditRecord]:
     """Yield every entry of a time span, `until` excluded, in the order of writing."""
-    after = 0
+    after = _BEFORE_ALL
     while True:
         async with ports.database.transaction() as stores:
             page = await stores.audit.written(after=after, count=PAGE)

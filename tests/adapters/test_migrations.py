@@ -188,8 +188,12 @@ def test_the_database_refuses_to_change_the_audit_log(audit_log, statement, role
 
 
 def test_a_link_is_given_whole_and_once(audit_log):
-    with pytest.raises(psycopg.errors.CheckViolation):
-        audit_log.execute("UPDATE audit_event SET position = 1")
+    for none in (
+        "UPDATE audit_event SET position = 1",
+        "UPDATE audit_event SET position = 0, previous = 'a', hash = 'b'",
+    ):
+        with pytest.raises(psycopg.errors.CheckViolation):
+            audit_log.execute(none)
     audit_log.execute("UPDATE audit_event SET position = 1, previous = 'a', hash = 'b'")
     with pytest.raises(psycopg.errors.RestrictViolation):
         audit_log.execute("UPDATE audit_event SET position = 2, previous = 'a', hash = 'b'")

@@ -1,6 +1,7 @@
 """The audit log: rows that are only ever added, each once, each chained to the one before it."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -40,6 +41,8 @@ _EVENT = (
     table.c.challenge_id,
     table.c.details,
 )
+_EARLIEST = literal(datetime(1, 1, 2, tzinfo=UTC), table.c.at.type)
+_LATEST = literal(datetime(9999, 12, 30, tzinfo=UTC), table.c.at.type)
 _LINK = (table.c.position, table.c.previous, table.c.hash)
 # JSON has no bytes, so they travel in hexadecimal.
 _LINK_ROW = (column("position", BigInteger), column("previous", Text), column("hash", Text))
@@ -146,7 +149,9 @@ class PostgresAuditStore(AuditStore):
 
 
 def _select() -> Select[Any]:
-    return select(table.c.seq, *_EVENT, *_LINK)
+    # A time that Python has no value for must not hide its entry from the proof.
+    at = func.least(func.greatest(table.c.at, _EARLIEST), _LATEST).label("at")
+    return select(table.c.seq, *(at if c is table.c.at else c for c in _EVENT), *_LINK)
 
 
 def _row(entry_id: str, event: AuditEvent, link: ChainLink) -> dict[str, object]:

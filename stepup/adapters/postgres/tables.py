@@ -103,7 +103,9 @@ audit_event = Table(
     Column("hash", LargeBinary, nullable=True),
     Index("uq_audit_event_position", "position", unique=True),
     Index("ix_audit_event_unchained", "seq", postgresql_where=text("position IS NULL")),
-    CheckConstraint("num_nulls(position, previous, hash) IN (0, 3)", name="whole_link"),
+    CheckConstraint(
+        "num_nulls(position, previous, hash) IN (0, 3) AND position > 0", name="whole_link"
+    ),
 )
 
 # One row, moved on by triggers on `policy_version`, `client` and `key`, so that a change made by
