@@ -126,11 +126,11 @@ async def f8_sentinels_frozen(trial: Trial) -> None:
         begun = time.monotonic()
         assert await a.redeem(codes[0], now()) is Outcome.GRANTED
         trial.notes["first_s"] = time.monotonic() - begun
-        assert trial.notes["first_s"] < 0.25 + 0.15
+        assert trial.notes["first_s"] < 0.25 + 0.25
         begun = time.monotonic()
         assert await a.redeem(codes[1], now()) is Outcome.GRANTED
         trial.notes["second_s"] = time.monotonic() - begun
-        assert trial.notes["second_s"] < 0.15
+        assert trial.notes["second_s"] < 0.2
 
         trial.cluster.nodes[1].send_to_sentinel(signal.SIGSTOP)
         refused = await asyncio.gather(*(a.redeem(code, now()) for code in codes[2:12]))
@@ -151,7 +151,7 @@ async def f10_replicas_frozen(trial: Trial) -> None:
             took.append(time.monotonic() - begun)
         assert set(await asyncio.gather(*redemptions)) <= {Outcome.UNKNOWN, Outcome.UNAVAILABLE}
         trial.notes["slowest_read_s"] = max(took)
-        assert sorted(took)[90] < 0.02
+        assert sorted(took)[90] < 0.05
 
 
 async def f12_cancelled(trial: Trial) -> None:
@@ -201,7 +201,7 @@ async def _granted_again(trial: Trial, since: float) -> None:
             if challenge is not None and begun >= since:
                 trial.notes["recovered_s"] = time.monotonic() - since
                 return
-            assert time.monotonic() - since < 20
+            assert time.monotonic() - since < 25
             await asyncio.sleep(0.02)
 
 
