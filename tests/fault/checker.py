@@ -33,7 +33,8 @@ def granted_twice(history: History) -> Iterator[str]:
 
 
 def lost(history: History) -> Iterator[str]:
-    """S2: acknowledged, never granted to anybody, and gone at the end."""
+    """S2: acknowledged, never granted to anybody, and gone at the end or at the next step."""
+    yield from (f"{one.target} half made" for one in history.of(CREATE, Outcome.REFUSED))
     spent = {
         one.target
         for one in history.of(REDEEM)

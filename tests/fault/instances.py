@@ -26,6 +26,8 @@ from stepup.crypto.sealing import Sealer
 from stepup.domain.assurance import Method
 from stepup.domain.challenge import Challenge
 from stepup.domain.errors import (
+    ChallengeNotFoundError,
+    ChallengeNotPendingError,
     DependencyUnavailableError,
     InvalidGrantError,
     OutcomeUnknownError,
@@ -84,7 +86,7 @@ class Instance:
     ) -> None:
         self.name = name
         self._history = history
-        sentinels = SentinelResolver(SentinelUrl.parse(url), name)
+        self.sentinels = sentinels = SentinelResolver(SentinelUrl.parse(url), name)
         resolver: Resolver = sentinels if pinned_to is None else _Pinned(pinned_to, sentinels)
         self.fence = _fence(sentinels, protection)
         self.client = RedisClient(resolver, name=name, replicas=1, fence=self.fence)
@@ -123,6 +125,9 @@ class Instance:
                 one.outcome = Outcome.UNKNOWN
             except DependencyUnavailableError:
                 one.outcome = Outcome.UNAVAILABLE
+            except (ChallengeNotFoundError, ChallengeNotPendingError):
+                # What was acknowledged a moment ago is not there any more.
+                one.outcome = Outcome.REFUSED
             else:
                 one.outcome = Outcome.GRANTED
         return challenge if one.outcome is Outcome.GRANTED else None

@@ -28,6 +28,7 @@ GRANTED, TAKEN, REFUSED, UNKNOWN = (
         ([("redeem", "c", "a", GRANTED, "j 1"), ("redeem", "c", "b", GRANTED, "j 1")], "S1"),
         ([("consume", "c", "a", GRANTED, "1"), ("consume", "c", "b", GRANTED, "1")], "S1"),
         ([("create", "c", "a", GRANTED, ""), ("redeem", "c", "b", REFUSED, "")], "S2"),
+        ([("create", "c", "a", REFUSED, "")], "S2"),
         ([("redeem", "safe", "a", REFUSED, "")], "S5"),
         ([("redeem", "c", "a", GRANTED, "j 1"), ("redeem", "c", "a", GRANTED, "j 2")], "S6"),
         ([("redeem", "c", "a", GRANTED, "j 1"), ("redeem", "c", "b", GRANTED, "k 1")], "S7"),

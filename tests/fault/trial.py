@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
+import structlog
 
 from stepup.adapters.redis.endpoint import Address
 from stepup.domain.challenge import Challenge
@@ -14,6 +15,8 @@ from tests.fault.history import History, Outcome
 from tests.fault.instances import Instance, Protection
 from tests.support.builders import a_challenge
 from tests.support.redis_cluster import RedisCluster, tell, until
+
+_log = structlog.get_logger()
 
 CODES = 48
 _LOAD_PAUSE = 0.03
@@ -63,9 +66,13 @@ class Trial:
         """Make codes and wait until both replicas hold them."""
         async with self.instance("maker", protection=Protection.FULL) as maker:
             # A split vote of the trial before is a veto until it is three failover time-outs old.
-            deadline = now() + _VETO_ENDS_WITHIN
+            begun = now()
             while await maker.create() is None:
-                assert now() < deadline, "nothing is granted before the trial"
+                address = (await self.cluster.primary()).address
+                seen = [await each.ask(address) for each in maker.sentinels.sentinels]
+                _log.info("not_granted_yet", sightings=seen)
+                assert now() < begun + _VETO_ENDS_WITHIN, "nothing is granted before the trial"
+            self.notes["waited_s"] = now() - begun
             made = await asyncio.gather(*(maker.create() for _ in range(count)))
         assert None not in made, "the set was not healthy before the trial"
         self.safe = [challenge for challenge in made if challenge]

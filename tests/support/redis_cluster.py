@@ -214,11 +214,25 @@ class RedisCluster:
             await self.fail_over()
             with contextlib.suppress(AssertionError):
                 await self.promoted(old, 4.0)
+                await self._demoted(old)
                 return True
             return False
         finally:
             with contextlib.suppress(RedisError, OSError):
                 await tell(old.address, "CLIENT", "UNPAUSE")
+
+    async def _demoted(self, old: Node) -> None:
+        """Keep the old primary from writing until it knows that it is a replica.
+
+        Until the other replica is sent to the new primary it acknowledges whatever the old one
+        writes, and that is thrown away.
+        """
+
+        async def is_replica() -> bool:
+            await tell(old.address, "CLIENT", "PAUSE", 4000, "WRITE")
+            return (await tell(old.address, "ROLE"))[0] == b"slave"
+
+        await until(is_replica, 15, "a demotion")
 
     async def mend(self) -> None:
         """Resume what was frozen, start what was killed, and wait until all is well."""
