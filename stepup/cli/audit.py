@@ -169,6 +169,5 @@ def _run(settings: Settings, task: Callable[[Ports, bytes], Awaitable[_T]]) -> _
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[tuple[Ports, bytes]]:
     async with wiring.open_ports(settings) as (ports, sealer):
-        async with ports.database.transaction() as stores:
-            keyring = await keys.read_keyring(stores, sealer)
+        keyring = await log.read_patiently(ports, lambda stores: keys.read_keyring(stores, sealer))
         yield ports, audit_chain.chain_key(keyring.root)

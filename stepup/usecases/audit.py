@@ -4,19 +4,25 @@ Everything is read in pages, each in a transaction of its own: the log only ever
 that was read stays true.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import datetime
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from stepup.crypto import audit_chain
 from stepup.crypto.audit_chain import START, ChainHead
 from stepup.domain.audit import AuditEvent, AuditKind, AuditRecord, ChainLink
-from stepup.ports import Ports
+from stepup.domain.errors import DependencyUnavailableError
+from stepup.ports import Ports, Stores
+
+_T = TypeVar("_T")
 
 PAGE = 1000
+_PAUSES = (timedelta(seconds=0.5), timedelta(seconds=2), timedelta(seconds=5))
 # Not zero: whoever puts an entry there would hide it from the proof, or from the export.
 _BEFORE_ALL = -(2**63)
 
@@ -69,13 +75,13 @@ async def verify(ports: Ports, key: bytes, known: ChainHead | None = None) -> Ve
     broken = walk.broken
     if broken is not None and broken.fault is Fault.MISSING and walk.awaited is not None:
         broken = await _moved(ports, broken, walk.awaited)
-    return Verified(head=walk.head, broken=broken, unchained=await _count_unchained(ports))
+    unchained = await read_patiently(ports, lambda stores: stores.audit.count_unchained())
+    return Verified(head=walk.head, broken=broken, unchained=unchained)
 
 
 async def head(ports: Ports) -> ChainHead:
     """Return the end of the chain, to be kept where nobody who writes the log can write."""
-    async with ports.database.transaction() as stores:
-        last = await stores.audit.last_chained()
+    last = await read_patiently(ports, lambda stores: stores.audit.last_chained())
     return START if last is None or last.link is None else _head_of(last.link)
 
 
@@ -85,14 +91,27 @@ async def export(
     """Yield every entry of a time span, `until` excluded, in the order of writing."""
     after = _BEFORE_ALL
     while True:
-        async with ports.database.transaction() as stores:
-            page = await stores.audit.written(after=after, count=PAGE)
+        page = await read_patiently(ports, _written(after))
         for record in page:
             if (since is None or since <= record.at) and (until is None or record.at < until):
                 yield record
         if len(page) < PAGE:
             return
         after = page[-1].seq
+
+
+async def read_patiently(ports: Ports, read: Callable[[Stores], Awaitable[_T]]) -> _T:
+    """Read in a transaction, and again when the database does not answer at once.
+
+    A request cannot wait; whoever proves a long log need not begin anew for one slow page.
+    """
+    for pause in _PAUSES:
+        with contextlib.suppress(DependencyUnavailableError):
+            async with ports.database.transaction() as stores:
+                return await read(stores)
+        await asyncio.sleep(pause.total_seconds())
+    async with ports.database.transaction() as stores:
+        return await read(stores)
 
 
 async def adopt(ports: Ports) -> int:
@@ -212,8 +231,7 @@ async def _moved(ports: Ports, broken: BrokenLink, awaited: bytes) -> BrokenLink
 
 async def _chain(ports: Ports, *, after: int) -> AsyncIterator[Sequence[_Entry]]:
     while True:
-        async with ports.database.transaction() as stores:
-            records = await stores.audit.chained(after=after, count=PAGE)
+        records = await read_patiently(ports, _chained(after))
         page = [_Entry(record, record.link) for record in records if record.link is not None]
         yield page
         if len(page) < PAGE:
@@ -221,9 +239,12 @@ async def _chain(ports: Ports, *, after: int) -> AsyncIterator[Sequence[_Entry]]
         after = page[-1].link.position
 
 
-async def _count_unchained(ports: Ports) -> int:
-    async with ports.database.transaction() as stores:
-        return await stores.audit.count_unchained()
+def _chained(after: int) -> Callable[[Stores], Awaitable[Sequence[AuditRecord]]]:
+    return lambda stores: stores.audit.chained(after=after, count=PAGE)
+
+
+def _written(after: int) -> Callable[[Stores], Awaitable[Sequence[AuditRecord]]]:
+    return lambda stores: stores.audit.written(after=after, count=PAGE)
 
 
 def _head_of(link: ChainLink) -> ChainHead:

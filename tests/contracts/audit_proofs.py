@@ -1,15 +1,18 @@
 """What the proof of the audit log promises: whatever is done to the log, it is found and named."""
 
+from datetime import timedelta
 from typing import Protocol
 
 import pytest
 
 from stepup.crypto.audit_chain import START, ChainHead
 from stepup.domain.audit import AuditEvent, AuditKind
+from stepup.domain.errors import DependencyUnavailableError
 from stepup.ports import Ports
 from stepup.usecases import audit
 from stepup.usecases.audit import Fault
 from tests.contracts.audit import ACTIVATED, ISSUED, KEY
+from tests.usecases.test_drain import AwayAtFirst
 
 ENTRIES = 6
 
@@ -141,6 +144,14 @@ class AuditProofContract:
         verified = await audit.verify(log, KEY)
         assert not verified.holds
         assert (verified.broken, verified.unchained) == (None, 1)
+
+    async def test_one_slow_page_does_not_end_the_proof(self, log, monkeypatch):
+        monkeypatch.setattr(audit, "_PAUSES", (timedelta(0),))
+        slow = log._replace(database=AwayAtFirst(log.database, times=1))
+        assert (await audit.verify(slow, KEY)).holds
+        away = log._replace(database=AwayAtFirst(log.database, times=2))
+        with pytest.raises(DependencyUnavailableError):
+            await audit.verify(away, KEY)
 
     async def test_the_first_of_two_faults_is_named(self, log, attacker):
         attacker.remove(5)
