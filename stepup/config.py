@@ -42,6 +42,7 @@ _NOT_SETTINGS = {
     "STEPUP_TEST_REDIS",
 }
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h|d)")
+_MOST_REPLICAS = 8
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -116,6 +117,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "the highest number seals, all of them unseal."
         ),
     ]
+    redis_replicas: Annotated[
+        int | None,
+        Meta(
+            description="Replicas that must hold a spend before anybody is granted anything "
+            "(`WAIT`); the server's `min-replicas-to-write` must not be less.",
+            extra={"default": "1 behind Sentinels, 0 for one node"},
+        ),
+    ] = None
     region: Annotated[
         str,
         Meta(
@@ -419,6 +428,8 @@ def _check(settings: Settings) -> None:
     for proxy in settings.trusted_proxies:
         _expect("trusted_proxies", check_proxy, proxy)
     _check_upstreams(settings)
+    if settings.redis_replicas is not None and not 0 <= settings.redis_replicas <= _MOST_REPLICAS:
+        raise SettingsError(f"STEPUP_REDIS_REPLICAS: expected 0 to {_MOST_REPLICAS}")
 
 
 def _check_upstreams(settings: Settings) -> None:

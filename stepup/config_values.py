@@ -47,13 +47,23 @@ def check_postgres_url(text: str) -> None:
 
 
 def check_redis_url(text: str) -> None:
-    """Accept one server; Sentinel and Cluster are not built yet."""
+    """Accept one server, or the Sentinels before several; Cluster is not built yet."""
     parts = _split(text)
-    if "sentinel" in parts.scheme or "cluster" in parts.scheme or "," in parts.netloc:
-        raise ValueError("Redis behind Sentinel or in a Cluster is not supported yet")
+    if "cluster" in parts.scheme:
+        raise ValueError("Redis in a Cluster is not supported yet")
+    if "sentinel" in parts.scheme:
+        _check_sentinels(parts)
+        return
     where = parts.path if "unix" in parts.scheme else _host_of(parts)
     if parts.scheme not in _REDIS_SCHEMES or not where:
         raise ValueError("expected a URL such as redis://host:6379/0 or unix:///path")
+
+
+def _check_sentinels(parts: SplitResult) -> None:
+    nodes = parts.netloc.rpartition("@")[2].split(",")
+    name = parts.path.strip("/").partition("/")[0]
+    if not name or not all(_host_of(urlsplit(f"//{node}")) for node in nodes):
+        raise ValueError("expected redis+sentinel://host:port,host:port/NAME/DB")
 
 
 def check_url(text: str) -> None:

@@ -12,6 +12,7 @@ repeated. Neither is repeated in the docstrings below.
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from enum import IntEnum
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -24,7 +25,7 @@ from stepup.domain.account import (
     PendingLogin,
 )
 from stepup.domain.assurance import CeremonyFacts, Method
-from stepup.domain.audit import AuditEvent
+from stepup.domain.audit import AuditEvent, AuditRecord
 from stepup.domain.authenticator import Authenticator, Credential
 from stepup.domain.challenge import Challenge
 from stepup.domain.client import Client
@@ -376,6 +377,13 @@ class AuditRecorded(msgspec.Struct, frozen=True, kw_only=True, tag="audit"):
 OutboxEntry = AuditRecorded | AuthenticatorUsed
 
 
+class Backlog(NamedTuple):
+    """What waits in the outbox: how much, and since when."""
+
+    entries: int
+    oldest_at: datetime | None
+
+
 class Outbox(Protocol):
     """Rows on their way to PostgreSQL; nobody waits for them, none is lost or written twice."""
 
@@ -384,15 +392,18 @@ class Outbox(Protocol):
         ...
 
     async def read(self, count: int) -> Sequence[tuple[str, OutboxEntry]]:
-        """Return the oldest entries with the identifiers under which they were added."""
+        """Return the oldest readable entries with the identifiers under which they were added.
+
+        What a newer release wrote is passed over: it stays and waits for one that can read it.
+        """
         ...
 
     async def remove(self, entry_ids: Sequence[str]) -> None:
         """Forget entries after they were written."""
         ...
 
-    async def size(self) -> int:
-        """Count the entries that wait."""
+    async def backlog(self) -> Backlog:
+        """Say how many entries wait, the unreadable ones too, and since when the oldest does."""
         ...
 
 
@@ -502,8 +513,11 @@ class AuthenticatorStore(Protocol):
         """Remove it; of concurrent callers one gets True."""
         ...
 
-    async def record_use(self, used: AuthenticatorUsed) -> None:
-        """Move last use and signature count forward, never back."""
+    async def record_uses(self, uses: Sequence[AuthenticatorUsed]) -> None:
+        """Move last uses and signature counts forward, never back, all in one step.
+
+        Uses of one authenticator may come in any order; of an unknown one they are passed over.
+        """
         ...
 
 
@@ -520,10 +534,58 @@ class KeyStore(Protocol):
 
 
 class AuditStore(Protocol):
-    """The audit log; append-only."""
+    """The audit log: append-only, each entry once, each chained to the one before it.
+
+    Who appends has the end of the chain to himself until his transaction ends, so he appends last.
+    """
 
     async def append(self, entry_id: str, event: AuditEvent) -> None:
         """Write an event; the same entry again is harmless."""
+        ...
+
+    async def append_all(self, entries: Sequence[tuple[str, AuditEvent]]) -> None:
+        """Write a batch of events in order; of entries with one identifier the first one stays."""
+        ...
+
+    async def adopt(self, count: int) -> int:
+        """Chain that many of the oldest entries without a link, as they are; returns how many."""
+        ...
+
+    async def chained(self, *, after: int, count: int) -> Sequence[AuditRecord]:
+        """Return entries of the chain by position, those past `after`."""
+        ...
+
+    async def last_chained(self) -> AuditRecord | None:
+        """Return the head of the chain, None when nothing is chained."""
+        ...
+
+    async def written(self, *, after: int, count: int) -> Sequence[AuditRecord]:
+        """Return entries, chained or not, by `seq`, those past `after`."""
+        ...
+
+    async def unchained(self, count: int) -> Sequence[AuditRecord]:
+        """Return the oldest entries without a link."""
+        ...
+
+    async def count_unchained(self) -> int:
+        """Count the entries without a link."""
+        ...
+
+
+class Lease(IntEnum):
+    """What one instance at a time does."""
+
+    DRAIN = 1
+
+
+class LeaseStore(Protocol):
+    """Turns that instances take."""
+
+    async def take(self, lease: Lease) -> bool:
+        """Take a lease until this transaction ends; False when somebody has it.
+
+        Whoever dies or falls silent loses it with his transaction.
+        """
         ...
 
 
@@ -535,6 +597,7 @@ class Stores(NamedTuple):
     authenticators: AuthenticatorStore
     keys: KeyStore
     audit: AuditStore
+    leases: LeaseStore
 
 
 class Database(Protocol):

@@ -90,12 +90,58 @@ outbox_entries = Gauge(
     multiprocess_mode="livemostrecent",
     registry=REGISTRY,
 )
+outbox_oldest_age_seconds = Gauge(
+    "stepup_outbox_oldest_age_seconds",
+    "How long the oldest row has waited to be written to PostgreSQL; 0 when none waits.",
+    multiprocess_mode="livemostrecent",
+    registry=REGISTRY,
+)
 dependency_up = Gauge(
     "stepup_dependency_up",
     "1 when the dependency answered its last check, 0 when it did not.",
     ["name"],
     multiprocess_mode="livemin",
     registry=REGISTRY,
+)
+redis_wait_acks = Histogram(
+    "stepup_redis_wait_acks",
+    "Replicas that held a round of spends when its WAIT returned.",
+    buckets=(0, 1, 2, 3),
+    registry=REGISTRY,
+)
+redis_wait_timeouts_total = _counter(
+    "redis_wait_timeouts_total",
+    "Rounds of spends that too few replicas acknowledged in time; nobody was granted anything.",
+)
+redis_round_size = Histogram(
+    "stepup_redis_round_size",
+    "Spends in one round, acknowledged together.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+    registry=REGISTRY,
+)
+redis_round_duration_seconds = Histogram(
+    "stepup_redis_round_duration_seconds",
+    "Time from the writing of a round of spends to its last reply.",
+    buckets=_REQUEST_BUCKETS,
+    registry=REGISTRY,
+)
+redis_fence_checks_total = _counter(
+    "redis_fence_checks_total",
+    "Rounds of questions to the Sentinels after a spend, by result: ok, veto or no_majority.",
+    "result",
+)
+redis_fence_duration_seconds = Histogram(
+    "stepup_redis_fence_duration_seconds",
+    "Time that one round of questions to the Sentinels took.",
+    buckets=_REQUEST_BUCKETS,
+    registry=REGISTRY,
+)
+redis_failovers_total = _counter(
+    "redis_failovers_total", "Changes of the primary that a worker saw behind Sentinels."
+)
+redis_reply_mismatches_total = _counter(
+    "redis_reply_mismatches_total",
+    "Replies that belonged to another request; the connection was closed, nobody got them.",
 )
 
 

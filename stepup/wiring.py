@@ -97,6 +97,17 @@ async def open_ports(settings: Settings) -> AsyncIterator[tuple[Ports, Sealer]]:
         yield parts.ports, parts.sealer
 
 
+async def contradictions_of_redis(settings: Settings) -> Sequence[str]:
+    """Say which settings of the Redis server contradict what the service promises.
+
+    Raises:
+        DependencyUnavailableError: If it does not answer.
+    """
+    parts = _Parts(settings)
+    async with parts.opened():
+        return await parts.state.contradictions()
+
+
 class _Parts:
     """Everything that is made of the settings, before it is opened."""
 
@@ -105,7 +116,13 @@ class _Parts:
         site = _site(settings)
         self.sealer = Sealer(settings.key_encryption_ring, entropy.bytes)
         self.database = PostgresDatabase(settings.postgres_url.reveal(), self.sealer)
-        self.state = RedisState(settings.redis_url.reveal(), self.sealer, clock)
+        self.state = RedisState(
+            settings.redis_url.reveal(),
+            self.sealer,
+            clock,
+            settings.redis_replicas,
+            refuse_unsafe=not settings.development,
+        )
         self.upstreams = HttpUpstreams(tuple(map(_provider, settings.upstreams)), clock)
         self.snapshot = LiveSnapshot(
             built_in_clients=tuple(built_in_clients),
@@ -116,7 +133,9 @@ class _Parts:
             entropy=entropy,
             site=site,
             snapshot=self.snapshot,
-            state=self.state.stores._replace(outbox=ObservedOutbox(self.state.stores.outbox)),
+            state=self.state.stores._replace(
+                outbox=ObservedOutbox(self.state.stores.outbox, clock)
+            ),
             database=self.database,
             upstreams=self.upstreams,
         )

@@ -4,12 +4,13 @@ Use cases do not know metrics; every step of a challenge is an audit event that 
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from typing_extensions import override
 
 from stepup import telemetry
 from stepup.domain.audit import AuditEvent, AuditKind
-from stepup.ports import AuditRecorded, Outbox, OutboxEntry
+from stepup.ports import AuditRecorded, Backlog, Clock, Outbox, OutboxEntry
 
 _OUTCOMES = {
     AuditKind.CHALLENGE_OPENED: "opened",
@@ -22,10 +23,11 @@ _NO_METHOD = "none"
 
 
 class ObservedOutbox(Outbox):
-    """An outbox that counts what goes through it."""
+    """An outbox that counts what goes through it, and how long it waits."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, clock: Clock) -> None:
         self._outbox = outbox
+        self._clock = clock
 
     @override
     async def append(self, *entries: OutboxEntry) -> None:
@@ -36,7 +38,6 @@ class ObservedOutbox(Outbox):
 
     @override
     async def read(self, count: int) -> Sequence[tuple[str, OutboxEntry]]:
-        telemetry.outbox_entries.set(await self._outbox.size())
         return await self._outbox.read(count)
 
     @override
@@ -44,8 +45,15 @@ class ObservedOutbox(Outbox):
         await self._outbox.remove(entry_ids)
 
     @override
-    async def size(self) -> int:
-        return await self._outbox.size()
+    async def backlog(self) -> Backlog:
+        backlog = await self._outbox.backlog()
+        telemetry.outbox_entries.set(backlog.entries)
+        age = timedelta(0)
+        if backlog.oldest_at is not None:
+            # The moment is Redis's and the clock is ours: they may disagree by a little.
+            age = max(age, self._clock.now() - backlog.oldest_at)
+        telemetry.outbox_oldest_age_seconds.set(age.total_seconds())
+        return backlog
 
 
 def _count(event: AuditEvent) -> None:

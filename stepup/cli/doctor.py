@@ -57,6 +57,7 @@ async def _look(settings: Settings, *, with_content: bool) -> list[Finding]:
         stores = [
             await _finding("postgres", lambda: _postgres(ports)),
             await _finding("redis", lambda: _redis(ports)),
+            await _finding("redis settings", lambda: _redis_settings(settings)),
         ]
         if not with_content:  # without the schema there is no table to look into
             return stores
@@ -85,6 +86,13 @@ async def _postgres(ports: Ports) -> str:
 async def _redis(ports: Ports) -> str:
     await ports.state.tokens.is_spent(ChallengeId("doctor.0"), TokenId("doctor"))
     return "answers"
+
+
+async def _redis_settings(settings: Settings) -> str:
+    found = await wiring.contradictions_of_redis(settings)
+    if found:
+        raise ValueError("; ".join(found))
+    return "keep what is promised"
 
 
 async def _keys(ports: Ports, sealer: Sealer) -> str:

@@ -19,6 +19,7 @@ _COMMANDS = {
     "policy": "stepup.cli.policy:policy",
     "client": "stepup.cli.client:client",
     "keys": "stepup.cli.keys:keys",
+    "audit": "stepup.cli.audit:audit",
 }
 
 

@@ -10,12 +10,13 @@ import msgspec
 import rich_click as click
 import structlog
 
-from stepup import telemetry
+from stepup import telemetry, wiring
 from stepup.cli.children import WorkerError, Workers
 from stepup.cli.listening import listen_or_explain
 from stepup.cli.settings import load_settings, settings_options
 from stepup.cli.stopping import stoppable
 from stepup.config import Settings
+from stepup.domain.errors import DependencyUnavailableError
 
 _logger: structlog.stdlib.BoundLogger = structlog.get_logger("stepup.serve")
 _NO_POLICY = "no policy is active, so this is not ready; run `stepup policy apply FILE`"
@@ -59,5 +60,19 @@ def _prepare(settings: Settings) -> None:
     from stepup.cli.operating import operate  # noqa: PLC0415
 
     require_schema(settings.postgres_url.reveal())
+    _require_safe_redis(settings)
     if not asyncio.run(operate(settings, first_start)):
         _logger.warning("no_policy", detail=_NO_POLICY)
+
+
+def _require_safe_redis(settings: Settings) -> None:
+    """Refuse a server that cannot keep our promises; in development the workers only warn."""
+    if settings.development:
+        return
+    try:
+        found = asyncio.run(wiring.contradictions_of_redis(settings))
+    except DependencyUnavailableError:
+        # An instance can start while Redis is away; it is not ready before it has looked.
+        return
+    if found:
+        raise click.ClickException(f"Redis: {'; '.join(found)}")

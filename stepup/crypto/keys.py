@@ -127,17 +127,28 @@ def open_keyring(sealed: Sequence[SealedKey], sealer: Sealer) -> Keyring:
         UnsealError: If one does not open, or is not the key its name says.
         LookupError: If there is no root secret, or more than one.
     """
-    roots = [key for key in sealed if key.use is KeyUse.ROOT and key.state is not KeyState.GONE]
-    if len(roots) != 1:
-        raise LookupError(f"a keyring has one root secret, not {len(roots)}")
+    root = open_root(sealed, sealer)
     return Keyring(
         keys=tuple(
             _open_signing_key(key, sealer)
             for key in sealed
             if key.use is KeyUse.TOKEN and key.state is not KeyState.GONE
         ),
-        root=_unseal(roots[0], sealer),
+        root=root,
     )
+
+
+def open_root(sealed: Sequence[SealedKey], sealer: Sealer) -> bytes:
+    """Unseal the root secret alone.
+
+    Raises:
+        UnsealError: If it does not open.
+        LookupError: If there is no root secret, or more than one.
+    """
+    roots = [key for key in sealed if key.use is KeyUse.ROOT and key.state is not KeyState.GONE]
+    if len(roots) != 1:
+        raise LookupError(f"a keyring has one root secret, not {len(roots)}")
+    return _unseal(roots[0], sealer)
 
 
 def _open_signing_key(sealed: SealedKey, sealer: Sealer) -> SigningKey:

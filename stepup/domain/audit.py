@@ -1,4 +1,8 @@
-"""The events worth recording for good: past participles, never a secret."""
+"""The events worth recording for good: past participles, never a secret.
+
+Recorded, an event is a link of a chain: it carries the hash of the entry before it, so that nobody
+can change, remove, insert or reorder entries unnoticed.
+"""
 
 from datetime import datetime
 from enum import StrEnum
@@ -28,6 +32,7 @@ class AuditKind(StrEnum):
     RECOVERY_CODE_USED = "recovery_code.used"
     POLICY_ACTIVATED = "policy.activated"
     CLIENT_CHANGED = "client.changed"
+    AUDIT_LOG_ADOPTED = "audit_log.adopted"
 
 
 class AuditEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,3 +45,50 @@ class AuditEvent(msgspec.Struct, frozen=True, kw_only=True):
     action: ActionName | None = None
     challenge_id: ChallengeId | None = None
     details: dict[str, str | int | bool | None] = {}
+
+
+class ChainLink(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an entry stands in the chain; positions begin with 1 and have no gaps."""
+
+    position: int
+    previous: bytes
+    hash: bytes
+
+
+class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry as it lies in the log: read for proofs and exports, whatever release wrote it.
+
+    `seq` is the order of writing. Without a link it was written by a release that had no chain,
+    or by somebody who has no key.
+    """
+
+    seq: int
+    entry_id: str
+    kind: str
+    at: datetime
+    client_id: str | None
+    subject_id: str | None
+    action: str | None
+    challenge_id: str | None
+    details: object
+    link: ChainLink | None
+
+
+# What can happen once, whoever says it how often: a repeated attempt, an instance that died
+# between two steps and was asked again.
+_ONCE_PER_CHALLENGE = frozenset(
+    {AuditKind.CHALLENGE_OPENED, AuditKind.CHALLENGE_VERIFIED, AuditKind.CHALLENGE_CANCELLED}
+)
+_ONCE_PER_TOKEN = frozenset({AuditKind.TOKEN_ISSUED, AuditKind.TOKEN_CONSUMED})
+
+
+def identity_of(event: AuditEvent) -> str | None:
+    """Compute the one entry identifier of what happens once; None for what may happen again.
+
+    Two entries with one identity are one fact, and the log keeps the first.
+    """
+    if event.kind in _ONCE_PER_CHALLENGE and event.challenge_id is not None:
+        return f"{event.kind}:{event.challenge_id}"
+    if event.kind in _ONCE_PER_TOKEN and isinstance(event.details.get("jti"), str):
+        return f"{event.kind}:{event.details['jti']}"
+    return None

@@ -96,7 +96,8 @@ async def _issue(ports: Ports, redemption: Redemption) -> Issued:
         subject_id=token.subject.id,
         action=token.action,
         challenge_id=token.challenge_id,
-        details={"jti": token.id, "acr": token.acr, "repeated": redemption.repeated},
+        # Nothing that differs when the attempt repeats: the log keeps one of the two.
+        details={"jti": token.id, "acr": token.acr},
     )
     await ports.state.outbox.append(AuditRecorded(event=event))
     left = token.expires_at - ports.clock.now()

@@ -14,7 +14,8 @@ import stepup
 from stepup.adapters.postgres import migrate
 from stepup.adapters.postgres.migrate import SchemaError
 from stepup.domain.errors import DependencyUnavailableError
-from tests.adapters.conftest import libpq_url
+from tests.adapters.conftest import libpq_url, write_as_before_the_chain
+from tests.contracts.audit import ISSUED
 from tests.support.engines import fresh_database
 
 MIGRATIONS = Path(stepup.__file__).parent.parent / "migrations"
@@ -142,3 +143,59 @@ def test_waits_for_its_turn_while_another_upgrades(empty_url):
             other.execute("SELECT pg_advisory_unlock(7305400)")
             upgrade.result(timeout=10)
     migrate.check_schema(empty_url)
+
+
+@pytest.fixture
+def audit_log(empty_url):
+    """A log with one entry that has no link, as the release before writes it."""
+    migrate.upgrade(empty_url)
+    with psycopg.connect(libpq_url(empty_url), autocommit=True) as connection:
+        write_as_before_the_chain(connection, "1-0", ISSUED)
+        write_as_before_the_chain(connection, "1-0", ISSUED)
+        yield connection
+
+
+def test_the_release_before_writes_into_the_new_schema(audit_log):
+    found = audit_log.execute("SELECT entry_id, position, hash FROM audit_event").fetchall()
+    assert found == [("1-0", None, None)]
+
+
+def test_entries_from_before_the_chain_stay_when_it_comes_and_when_it_goes(empty_url):
+    migrate.upgrade(empty_url, "0001")
+    with psycopg.connect(libpq_url(empty_url), autocommit=True) as connection:
+        write_as_before_the_chain(connection, "1-0", ISSUED)
+        migrate.upgrade(empty_url)
+        write_as_before_the_chain(connection, "1-1", ISSUED)
+        migrate.downgrade(empty_url, "0001")
+        found = connection.execute("SELECT entry_id FROM audit_event ORDER BY seq").fetchall()
+    assert found == [("1-0",), ("1-1",)]
+
+
+@pytest.mark.parametrize("role", ["origin", "replica"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_event SET kind = 'x'",
+        "UPDATE audit_event SET kind = 'x', position = 1, previous = 'x', hash = 'x'",
+        "DELETE FROM audit_event",
+        "TRUNCATE audit_event",
+    ],
+)
+def test_the_database_refuses_to_change_the_audit_log(audit_log, statement, role):
+    audit_log.execute(f"SET session_replication_role = {role}")
+    with pytest.raises(psycopg.errors.RestrictViolation, match="append-only"):
+        audit_log.execute(statement)
+
+
+def test_a_link_is_given_whole_and_once(audit_log):
+    for none in (
+        "UPDATE audit_event SET position = 1",
+        "UPDATE audit_event SET position = 0, previous = 'a', hash = 'b'",
+    ):
+        with pytest.raises(psycopg.errors.CheckViolation):
+            audit_log.execute(none)
+    audit_log.execute("UPDATE audit_event SET position = 1, previous = 'a', hash = 'b'")
+    with pytest.raises(psycopg.errors.RestrictViolation):
+        audit_log.execute("UPDATE audit_event SET position = 2, previous = 'a', hash = 'b'")
+    with pytest.raises(psycopg.errors.RestrictViolation):
+        audit_log.execute("UPDATE audit_event SET position = NULL, previous = NULL, hash = NULL")

@@ -2,18 +2,20 @@
 
 import pytest
 
+from stepup.crypto.keys import seal_root
 from stepup.crypto.sealing import UnsealError
 from stepup.domain.audit import AuditEvent
 from stepup.domain.authenticator import Authenticator, RecoveryCodes, TotpSecret
 from stepup.domain.ids import AuthenticatorId
 from tests.contracts.audit import ISSUED
 from tests.contracts.authenticators import PASSKEY, add, find
-from tests.contracts.keys import a_root
 from tests.support.builders import a_subject, an_authenticator
+from tests.support.determinism import NOON
 
 pytestmark = pytest.mark.postgres
 
 SEED = b"12345678901234567890"
+ROOT = b"the root secret, 32 bytes of it."
 DIGEST = b"keyed-digest-of-a-code"
 DUMP = {
     table: f"SELECT t::text FROM {table} t"  # noqa: S608  names of our own
@@ -26,7 +28,7 @@ def dump(rows) -> str:
     return "\n".join(row for query in DUMP.values() for (row,) in rows.execute(query))
 
 
-async def test_the_tables_hold_no_secret_in_clear(postgres, rows):
+async def test_the_tables_hold_no_secret_in_clear(postgres, rows, sealer):
     event: AuditEvent = ISSUED
     await add(
         postgres,
@@ -35,13 +37,13 @@ async def test_the_tables_hold_no_secret_in_clear(postgres, rows):
         an_authenticator(PASSKEY),
     )
     async with postgres.transaction() as stores:
-        await stores.keys.add(a_root("root"))
+        await stores.keys.add(seal_root(ROOT, sealer, NOON))
         await stores.audit.append("1-0", event)
 
     text = dump(rows)
 
     assert text.count("\n") == 4
-    for secret in (SEED, DIGEST, PASSKEY.credential_id, PASSKEY.public_key):
+    for secret in (SEED, ROOT, DIGEST, PASSKEY.credential_id, PASSKEY.public_key):
         assert secret.hex() not in text
         assert secret.decode("latin-1") not in text
 

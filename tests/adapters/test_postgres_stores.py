@@ -1,15 +1,20 @@
 """The database ports over PostgreSQL and in memory, held to the same promises."""
 
 import msgspec
+import psycopg
 import pytest
 
 from stepup.domain.audit import AuditEvent
+from stepup.ports import Lease
+from tests.adapters.conftest import write_as_before_the_chain
 from tests.contracts.audit import AuditStoreContract
 from tests.contracts.authenticators import AuthenticatorStoreContract
 from tests.contracts.clients import ClientStoreContract
 from tests.contracts.keys import KeyStoreContract
+from tests.contracts.leases import LeaseStoreContract
 from tests.contracts.policies import PolicyStoreContract
 from tests.support.memory import memory_database
+from tests.support.memory_database import event_of, record_of
 
 FIELDS = ("kind", "at", "client_id", "subject_id", "action", "challenge_id", "details")
 READ_AUDIT_LOG = """
@@ -66,10 +71,22 @@ class TestPostgresKeys(OverPostgres, KeyStoreContract):
 class TestMemoryAudit(InMemory, AuditStoreContract):
     @pytest.fixture
     def recorded(self, database):
-        return lambda: list(database.tables.audit.items())
+        return lambda: [(r.entry_id, event_of(r)) for r in database.tables.audit.values()]
+
+    @pytest.fixture
+    def write_unchained(self, database):
+        def write(entry_id, event):
+            rows = database.tables.audit
+            rows[entry_id] = record_of(len(rows) + 1, entry_id, event)
+
+        return write
 
 
 class TestPostgresAudit(OverPostgres, AuditStoreContract):
+    @pytest.fixture
+    async def database(self, postgres, root):
+        return postgres
+
     @pytest.fixture
     def recorded(self, rows):
         def recorded():
@@ -80,3 +97,18 @@ class TestPostgresAudit(OverPostgres, AuditStoreContract):
             ]
 
         return recorded
+
+    @pytest.fixture
+    def write_unchained(self, rows: psycopg.Connection):
+        return lambda entry_id, event: write_as_before_the_chain(rows, entry_id, event)
+
+
+class TestMemoryLeases(InMemory, LeaseStoreContract):
+    pass
+
+
+class TestPostgresLeases(OverPostgres, LeaseStoreContract):
+    async def test_of_two_who_ask_at_once_one_gets_it(self, database):
+        async with database.transaction() as one, database.transaction() as other:
+            taken = [await stores.leases.take(Lease.DRAIN) for stores in (one, other)]
+        assert taken == [True, False]

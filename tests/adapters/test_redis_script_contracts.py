@@ -52,3 +52,19 @@ def test_does_one_thing_and_looks_at_no_clock(script):
     ]
     assert len(code) <= 30
     assert not any("'TIME'" in line or '"TIME"' in line for line in code)
+
+
+def test_what_ends_something_counts_only_from_the_primary():
+    fenced = {kind: {s.name for s in scripts.ALL if s.fenced is kind} for kind in scripts.Fenced}
+    assert fenced[scripts.Fenced.ALL] == {
+        "accept_step",
+        "begin_answer",
+        "cancel_challenge",
+        "consume_token",
+        "finish_answer",
+        "redeem_code",
+        "retire_authenticator",
+        "revoke_token",
+        "take_once",
+    }
+    assert fenced[scripts.Fenced.REFUSALS] == {"claim_browser", "issue_code", "open_challenge"}

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from tests.bench import protocol
 from tests.bench.__main__ import main
+from tests.support.redis_cluster import running_cluster
 
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.redis]
 
@@ -39,3 +41,10 @@ def test_prints_and_writes_every_line(tmp_path, capsys):
     assert [line["name"] for line in written["over_http"]] == list(OVER_HTTP)
     assert [line["name"] for line in written["in_process"]] == list(IN_TURNS)
     assert all(line["per_second"] > 0 for line in written["over_http"])
+
+
+def test_the_cost_of_the_protocol_can_be_measured():
+    with running_cluster() as cluster:
+        costs = list(protocol.measure(cluster.url, rounds=1, seconds=0.1))
+    assert [cost.kind for cost in costs[:3]] == list(protocol.KINDS)
+    assert all(cost.per_second > 0 for cost in costs)

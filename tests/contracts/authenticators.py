@@ -178,6 +178,40 @@ class AuthenticatorStoreContract:
     async def test_a_use_of_a_removed_authenticator_is_harmless(self, database):
         await self._use(database, an_authenticator(), NOON, sign_count=1)
 
+    async def test_uses_in_one_batch_come_in_any_order(self, database):
+        passkey, app = an_authenticator(PASSKEY), an_authenticator()
+        await add(database, passkey, app)
+        said = [(3, 9, None), (1, 4, True), (2, None, False), (4, 2, None)]
+        uses = [
+            AuthenticatorUsed(
+                authenticator_id=passkey.id, at=NOON + n * MINUTE, sign_count=count, backed_up=up
+            )
+            for n, count, up in said
+        ]
+        app_used = AuthenticatorUsed(authenticator_id=app.id, at=NOON)
+        async with database.transaction() as stores:
+            await stores.authenticators.record_uses([uses[0], app_used, *uses[1:]])
+        found = await find(database, passkey)
+        assert found.last_used_at == NOON + 4 * MINUTE
+        assert (found.credential.sign_count, found.credential.backed_up) == (9, False)
+        assert (await find(database, app)).last_used_at == NOON
+
+    async def test_a_late_batch_does_not_undo_what_a_newer_use_said(self, database):
+        passkey = an_authenticator(PASSKEY)
+        await add(database, passkey)
+        await self._use(database, passkey, NOON + 2 * MINUTE, backed_up=True)
+        late = [
+            AuthenticatorUsed(authenticator_id=passkey.id, at=NOON + MINUTE, backed_up=False),
+            AuthenticatorUsed(authenticator_id=passkey.id, at=NOON + 3 * MINUTE),
+        ]
+        async with database.transaction() as stores:
+            await stores.authenticators.record_uses(late)
+        assert (await find(database, passkey)).credential.backed_up
+
+    async def test_no_uses_change_nothing(self, database):
+        async with database.transaction() as stores:
+            await stores.authenticators.record_uses([])
+
     @staticmethod
     async def _replace(database, authenticator, expected, credential) -> bool:
         async with database.transaction() as stores:
@@ -189,4 +223,4 @@ class AuthenticatorStoreContract:
     async def _use(database, authenticator, at, **changes) -> None:
         used = AuthenticatorUsed(authenticator_id=AuthenticatorId(authenticator.id), at=at)
         async with database.transaction() as stores:
-            await stores.authenticators.record_use(msgspec.structs.replace(used, **changes))
+            await stores.authenticators.record_uses([msgspec.structs.replace(used, **changes)])

@@ -7,7 +7,14 @@ import pytest
 
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.ids import AuthenticatorId, ChallengeId
-from stepup.ports import AuditRecorded, AuthenticatorUsed, Outbox, OutboxEntry, State
+from stepup.ports import (
+    AuditRecorded,
+    AuthenticatorUsed,
+    Backlog,
+    Outbox,
+    OutboxEntry,
+    State,
+)
 from tests.support.determinism import NOON, StillClock
 
 
@@ -50,6 +57,17 @@ class OutboxContract:
         await outbox.remove([entries[0][0], entries[2][0]])
         await outbox.remove([entries[0][0]])
         assert await outbox.read(9) == [entries[1]]
+
+    async def test_says_how_much_waits_and_since_when(self, outbox):
+        assert await outbox.backlog() == Backlog(0, None)
+        await outbox.append(an_event(1), A_USE)
+        since = (await outbox.backlog()).oldest_at
+        await asyncio.sleep(0.01)
+        await outbox.append(an_event(2))
+        assert since is not None
+        assert await outbox.backlog() == Backlog(3, since)
+        await outbox.remove([entry_id for entry_id, _ in await outbox.read(9)])
+        assert await outbox.backlog() == Backlog(0, None)
 
     async def test_appends_and_removes_nothing(self, outbox):
         await outbox.append()

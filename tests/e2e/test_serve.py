@@ -5,8 +5,10 @@ import sys
 
 import pytest
 
+from stepup.adapters.embedded.redis import EmbeddedRedis
+from stepup.adapters.postgres import migrate
 from stepup.cli.dev_secrets import DevelopmentSecrets
-from tests.support.engines import fresh_database
+from tests.support.engines import fresh_database, temporary_directory
 
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.redis]
 
@@ -55,3 +57,16 @@ def test_says_that_a_database_does_not_answer(redis_url):
     assert refused.returncode == 1
     assert "does not answer" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_refuses_a_redis_that_cannot_keep_the_promises(postgres_url):
+    with fresh_database(postgres_url) as url, temporary_directory() as directory:
+        migrate.upgrade(url)
+        server = EmbeddedRedis(directory, {"appendonly": "no", "maxmemory-policy": "allkeys-lru"})
+        refused = serve(environment(url, server.url))
+        server.stop()
+    said = " ".join(refused.stderr.replace("│", " ").split())
+    assert refused.returncode == 1
+    assert "maxmemory-policy is allkeys-lru" in said
+    assert "appendonly is no" in said
+    assert "Traceback" not in said

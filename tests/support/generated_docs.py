@@ -8,6 +8,7 @@ import click
 from stepup.cli.config import settings_page
 from stepup.cli.main import stepup
 from stepup.telemetry import describe_metrics
+from tests.support.audit_page import audit_page
 from tests.support.errors_page import errors_page
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +22,7 @@ def pages() -> dict[Path, str]:
         docs / "metrics.md": metrics_page(),
         docs / "cli.md": cli_page(),
         docs / "errors.md": errors_page(),
+        docs / "audit.md": audit_page(),
     }
 
 

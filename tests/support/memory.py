@@ -31,6 +31,7 @@ from stepup.domain.ids import AttemptId, AuthenticatorId, ChallengeId, SubjectId
 from stepup.ports import (
     AccountStore,
     AttemptStore,
+    Backlog,
     Changes,
     Clock,
     Outbox,
@@ -61,7 +62,7 @@ def memory_state(clock: Clock | None = None) -> State:
         tokens=MemoryTokenStore(clock, challenges),
         replays=MemoryReplayStore(clock),
         accounts=MemoryAccountStore(clock),
-        outbox=MemoryOutbox(),
+        outbox=MemoryOutbox(clock),
         changes=MemoryChanges(),
     )
 
@@ -273,9 +274,11 @@ class MemoryAccountStore(AccountStore):
 class MemoryOutbox(Outbox):
     """Entries in a dictionary, oldest first."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._count = 0
         self._entries: dict[str, OutboxEntry] = {}
+        self._added: dict[str, datetime] = {}
+        self._clock = clock
 
     @override
     async def append(self, *entries: OutboxEntry) -> None:
@@ -283,6 +286,7 @@ class MemoryOutbox(Outbox):
         for entry in entries:
             self._count += 1
             self._entries[f"{self._count}-0"] = entry
+            self._added[f"{self._count}-0"] = self._clock.now()
 
     @override
     async def read(self, count: int) -> Sequence[tuple[str, OutboxEntry]]:
@@ -296,9 +300,10 @@ class MemoryOutbox(Outbox):
             self._entries.pop(entry_id, None)
 
     @override
-    async def size(self) -> int:
+    async def backlog(self) -> Backlog:
         await asyncio.sleep(0)
-        return len(self._entries)
+        oldest = next(iter(self._entries), None)
+        return Backlog(len(self._entries), None if oldest is None else self._added[oldest])
 
 
 class MemoryChanges(Changes):

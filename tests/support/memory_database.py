@@ -9,7 +9,9 @@ from datetime import datetime
 import msgspec
 from typing_extensions import override
 
-from stepup.domain.audit import AuditEvent
+from stepup.crypto import audit_chain
+from stepup.crypto.audit_chain import START, ChainHead
+from stepup.domain.audit import AuditEvent, AuditKind, AuditRecord
 from stepup.domain.authenticator import Authenticator, Credential, WebAuthnCredential
 from stepup.domain.client import Client
 from stepup.domain.errors import AuthenticatorExistsError
@@ -22,10 +24,14 @@ from stepup.ports import (
     ClientStore,
     Database,
     KeyStore,
+    Lease,
+    LeaseStore,
     PolicyStore,
     PolicyVersion,
     Stores,
 )
+
+CHAIN_KEY = audit_chain.chain_key(bytes(32))
 
 
 def memory_database() -> "MemoryDatabase":
@@ -41,8 +47,12 @@ class Tables:
     clients: dict[ClientId, Client] = field(default_factory=dict)
     authenticators: dict[AuthenticatorId, Authenticator] = field(default_factory=dict)
     keys: dict[KeyId, SealedKey] = field(default_factory=dict)
-    audit: dict[str, AuditEvent] = field(default_factory=dict)
+    audit: dict[str, AuditRecord] = field(default_factory=dict)
     changes: list[None] = field(default_factory=list)
+
+    def events(self) -> list[AuditEvent]:
+        """Return what the audit log tells, in order."""
+        return [event_of(record) for record in self.audit.values()]
 
     def copy(self) -> "Tables":
         """Copy every table; the rows are immutable."""
@@ -70,6 +80,7 @@ class MemoryDatabase(Database):
                 authenticators=MemoryAuthenticatorStore(tables),
                 keys=MemoryKeyStore(tables),
                 audit=MemoryAuditStore(tables),
+                leases=MemoryLeaseStore(),
             )
             self.tables = tables
 
@@ -175,23 +186,26 @@ class MemoryAuthenticatorStore(AuthenticatorStore):
         return found is not None and self._rows.pop(authenticator_id, None) is not None
 
     @override
-    async def record_use(self, used: AuthenticatorUsed) -> None:
-        found = self._rows.get(used.authenticator_id)
-        if found is None:
-            return
-        credential = found.credential
-        if isinstance(credential, WebAuthnCredential):
-            backed_up = credential.backed_up if used.backed_up is None else used.backed_up
-            credential = msgspec.structs.replace(
-                credential,
-                sign_count=max(credential.sign_count, used.sign_count or 0),
-                backed_up=backed_up,
-            )
-        self._rows[found.id] = msgspec.structs.replace(
-            found,
-            credential=credential,
-            last_used_at=max(found.last_used_at or used.at, used.at),
+    async def record_uses(self, uses: Sequence[AuthenticatorUsed]) -> None:
+        for used in sorted(uses, key=lambda used: used.at):
+            found = self._rows.get(used.authenticator_id)
+            if found is not None:
+                self._rows[found.id] = _after_use(found, used)
+
+
+def _after_use(found: Authenticator, used: AuthenticatorUsed) -> Authenticator:
+    credential = found.credential
+    last_used_at = found.last_used_at or used.at
+    if isinstance(credential, WebAuthnCredential):
+        is_newest = last_used_at <= used.at and used.backed_up is not None
+        credential = msgspec.structs.replace(
+            credential,
+            sign_count=max(credential.sign_count, used.sign_count or 0),
+            backed_up=used.backed_up if is_newest else credential.backed_up,
         )
+    return msgspec.structs.replace(
+        found, credential=credential, last_used_at=max(last_used_at, used.at)
+    )
 
 
 def _credential_id(credential: Credential) -> bytes | None:
@@ -223,11 +237,89 @@ class MemoryKeyStore(KeyStore):
 
 
 class MemoryAuditStore(AuditStore):
-    """Events by the entry they came from."""
+    """Records by the entry they came from; the chain is the real one."""
 
     def __init__(self, tables: Tables) -> None:
         self._rows = tables.audit
 
     @override
     async def append(self, entry_id: str, event: AuditEvent) -> None:
-        self._rows.setdefault(entry_id, event)
+        await self.append_all([(entry_id, event)])
+
+    @override
+    async def append_all(self, entries: Sequence[tuple[str, AuditEvent]]) -> None:
+        for entry_id, event in entries:
+            if entry_id not in self._rows:
+                [link] = audit_chain.links(CHAIN_KEY, await self._head(), [(entry_id, event)])
+                record = record_of(len(self._rows) + 1, entry_id, event)
+                self._rows[entry_id] = msgspec.structs.replace(record, link=link)
+
+    @override
+    async def adopt(self, count: int) -> int:
+        found = await self.unchained(count)
+        entries = [(record.entry_id, record) for record in found]
+        links = audit_chain.links(CHAIN_KEY, await self._head(), entries)
+        for record, link in zip(found, links, strict=True):
+            self._rows[record.entry_id] = msgspec.structs.replace(record, link=link)
+        return len(found)
+
+    @override
+    async def chained(self, *, after: int, count: int) -> Sequence[AuditRecord]:
+        linked = [(r.link.position, r) for r in self._rows.values() if r.link is not None]
+        return [r for at, r in sorted(linked, key=lambda pair: pair[0]) if at > after][:count]
+
+    @override
+    async def last_chained(self) -> AuditRecord | None:
+        linked = await self.chained(after=0, count=len(self._rows))
+        return linked[-1] if linked else None
+
+    @override
+    async def written(self, *, after: int, count: int) -> Sequence[AuditRecord]:
+        return [r for r in self._in_order() if r.seq > after][:count]
+
+    @override
+    async def unchained(self, count: int) -> Sequence[AuditRecord]:
+        return [r for r in self._in_order() if r.link is None][:count]
+
+    @override
+    async def count_unchained(self) -> int:
+        return len(await self.unchained(len(self._rows)))
+
+    async def _head(self) -> ChainHead:
+        last = await self.last_chained()
+        if last is None or last.link is None:
+            return START
+        return ChainHead(last.link.position, last.link.hash)
+
+    def _in_order(self) -> list[AuditRecord]:
+        return sorted(self._rows.values(), key=lambda record: record.seq)
+
+
+class MemoryLeaseStore(LeaseStore):
+    """There is one transaction at a time, so whoever asks gets it."""
+
+    @override
+    async def take(self, lease: Lease) -> bool:
+        return True
+
+
+def record_of(seq: int, entry_id: str, event: AuditEvent) -> AuditRecord:
+    """Return an entry as it lies in the log, without a link."""
+    return AuditRecord(
+        seq=seq,
+        entry_id=entry_id,
+        kind=event.kind,
+        at=event.at,
+        client_id=event.client_id,
+        subject_id=event.subject_id,
+        action=event.action,
+        challenge_id=event.challenge_id,
+        details=dict(event.details),
+        link=None,
+    )
+
+
+def event_of(record: AuditRecord) -> AuditEvent:
+    """Return the event that an entry tells of."""
+    fields_ = {name: getattr(record, name) for name in AuditEvent.__struct_fields__}
+    return AuditEvent(**fields_ | {"kind": AuditKind(record.kind)})

@@ -25,6 +25,7 @@ from stepup.usecases import (
 from stepup.usecases.account_guard import GENERATE_CODES
 from stepup.usecases.drain import drain_once
 from stepup.usecases.holder import ApiClient, Browser, Holder
+from tests.support.audit_page import undescribed
 from tests.support.authenticator import SoftwareAuthenticator
 from tests.support.builders import an_attempt
 from tests.support.world import BANK_CALLBACK, PKCE_CHALLENGE, PKCE_VERIFIER, World
@@ -206,7 +207,10 @@ async def audited(ports: Ports) -> list[AuditEvent]:
     """Drain the outbox and return the whole audit log."""
     while await drain_once(ports):
         pass
-    return list(ports.database.tables.audit.values())
+    events: list[AuditEvent] = ports.database.tables.events()
+    # Whatever a test looks for: docs/audit.md says what each detail means.
+    assert {event.kind: told for event in events if (told := undescribed(event))} == {}
+    return events
 
 
 async def kinds(ports: Ports) -> list[AuditKind]:

@@ -2,15 +2,20 @@
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 
 import pytest
 
-from stepup.domain.audit import AuditKind
+from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.errors import DependencyUnavailableError
-from stepup.ports import AuthenticatorUsed, Database
+from stepup.domain.ids import AttemptId
+from stepup.ports import AuditRecorded, AuthenticatorUsed, Database, OutboxEntry
 from stepup.usecases import drain
+from tests.support.memory_database import MemoryAuditStore, MemoryLeaseStore
 from tests.support.world import World
-from tests.usecases.steps import opened, type_code
+from tests.usecases.steps import code, opened, redeemed, type_code
+
+ISSUED = AuditKind.TOKEN_ISSUED
 
 
 class AwayAtFirst(Database):
@@ -32,7 +37,7 @@ class AwayAtFirst(Database):
 
 
 def rows(world: World) -> list[AuditKind]:
-    return [event.kind for event in world.ports.database.tables.audit.values()]
+    return [event.kind for event in world.ports.database.tables.events()]
 
 
 async def test_rows_arrive_in_order_and_the_outbox_is_empty(world: World):
@@ -96,3 +101,123 @@ async def test_draining_goes_on_after_postgres_was_away(
         await running
 
     assert rows(world) == [AuditKind.CHALLENGE_OPENED]
+
+
+async def test_a_grant_is_recorded_once_however_often_the_attempt_repeats(world: World):
+    await world.enroll_app()
+    text = await code(world)
+    for _ in range(3):
+        await redeemed(world, text, attempt=AttemptId("attempt-1"))
+        await drain.drain_once(world.ports)
+    await asyncio.gather(*(redeemed(world, text, attempt=AttemptId("attempt-1")) for _ in range(5)))
+    await drain.drain_once(world.ports)
+
+    assert rows(world).count(AuditKind.TOKEN_ISSUED) == 1
+
+
+async def test_a_grant_whose_instance_died_before_it_was_recorded_is_recorded_by_the_repetition(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    await world.enroll_app()
+    text = await code(world)
+    with monkeypatch.context() as patched:
+        patched.setattr(world.ports.state.outbox, "append", die)
+        with pytest.raises(DependencyUnavailableError):
+            await redeemed(world, text, attempt=AttemptId("attempt-1"))
+    await drain.drain_once(world.ports)
+    assert AuditKind.TOKEN_ISSUED not in rows(world)
+
+    granted = await redeemed(world, text, attempt=AttemptId("attempt-1"))
+    await drain.drain_once(world.ports)
+    recorded = [e for e in world.ports.database.tables.events() if e.kind is ISSUED]
+    assert [(e.challenge_id, e.details["jti"]) for e in recorded] == [
+        (granted.token.challenge_id, granted.token.id)
+    ]
+
+
+async def test_a_grant_whose_instance_died_after_it_was_recorded_is_not_recorded_again(
+    world: World,
+):
+    await world.enroll_app()
+    text = await code(world)
+    await redeemed(world, text, attempt=AttemptId("attempt-1"))
+    written = await world.ports.state.outbox.read(99)
+    await drain.drain_once(world.ports)
+    # The answer was lost and the removal too: the old entries are there beside the new one.
+    world.ports.state.outbox._entries.update(written)
+    world.ports.state.outbox._added.update({entry_id: world.clock.now() for entry_id, _ in written})
+    await redeemed(world, text, attempt=AttemptId("attempt-1"))
+    await drain.drain_once(world.ports)
+
+    assert rows(world).count(ISSUED) == 1
+
+
+async def test_two_grants_are_two_rows(world: World):
+    await world.enroll_app()
+    for _ in range(2):
+        await redeemed(world, await code(world))
+        world.clock.advance(timedelta(minutes=1))
+    await drain.drain_once(world.ports)
+
+    assert rows(world).count(ISSUED) == 2
+
+
+async def test_an_entry_that_the_database_refuses_stays_and_stops_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    append_all = MemoryAuditStore.append_all
+
+    async def refuse_one(self, entries):
+        if any(event.details.get("acr") == "\0" for _, event in entries):
+            raise ValueError("a text cannot hold a zero")
+        await append_all(self, entries)
+
+    monkeypatch.setattr(MemoryAuditStore, "append_all", refuse_one)
+    bad = AuditEvent(kind=AuditKind.CODE_REPLAYED, at=world.clock.now(), details={"acr": "\0"})
+    await opened(world)
+    await world.ports.state.outbox.append(AuditRecorded(event=bad))
+    await opened(world)
+    refused: set[str] = set()
+    assert await drain.drain_once(world.ports, refused) == 2
+    assert await drain.drain_once(world.ports, refused) == 0
+    await opened(world)
+    assert await drain.drain_once(world.ports, refused) == 1
+
+    assert rows(world) == [AuditKind.CHALLENGE_OPENED] * 3
+    assert [e.event for _, e in await world.ports.state.outbox.read(9)] == [bad]
+
+
+async def test_what_was_refused_is_tried_again_after_a_minute(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    async def refuse(_self, _entries) -> None:
+        raise ValueError("the table is gone")
+
+    monkeypatch.setattr(drain, "IDLE_PAUSE", drain.IDLE_PAUSE / 100)
+    await opened(world)
+    running = asyncio.create_task(drain.drain(world.ports))
+    with monkeypatch.context() as broken:
+        broken.setattr(MemoryAuditStore, "append_all", refuse)
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.05)
+    assert rows(world) == []
+    world.clock.advance(drain.REFUSED_FOR)
+    await asyncio.sleep(0.05)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+    assert rows(world) == [AuditKind.CHALLENGE_OPENED]
+
+
+async def test_who_has_no_lease_carries_nothing(world: World, monkeypatch: pytest.MonkeyPatch):
+    async def taken(_self, _lease) -> bool:
+        return False
+
+    await opened(world)
+    monkeypatch.setattr(MemoryLeaseStore, "take", taken)
+    assert await drain.drain_once(world.ports) == 0
+    assert (await world.ports.state.outbox.backlog()).entries == 1
+
+
+async def die(*_entries: OutboxEntry) -> None:
+    raise DependencyUnavailableError

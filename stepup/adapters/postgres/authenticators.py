@@ -2,12 +2,26 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Row, and_, case, func, literal, select, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    DateTime,
+    Row,
+    Text,
+    and_,
+    case,
+    column,
+    func,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy import delete as delete_from
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from typing_extensions import override
 
 from stepup.adapters.postgres.line import Transaction
@@ -26,6 +40,14 @@ _CREDENTIAL_COLUMNS = (
     table.c.backed_up,
 )
 _COLUMNS = (*_CREDENTIAL_COLUMNS, table.c.name, table.c.created_at, table.c.last_used_at)
+
+
+class _Use(NamedTuple):
+    id: AuthenticatorId
+    at: datetime
+    sign_count: int | None = None
+    backed_up: bool | None = None
+    backed_up_at: datetime | None = None
 
 
 class PostgresAuthenticatorStore(AuthenticatorStore):
@@ -110,17 +132,20 @@ class PostgresAuthenticatorStore(AuthenticatorStore):
         return await self._transaction.change(statement) == 1
 
     @override
-    async def record_use(self, used: AuthenticatorUsed) -> None:
-        # GREATEST and COALESCE pass over what the entry does not say. An entry may be late: what a
-        # newer one said about the backup stays.
-        is_newest = func.coalesce(table.c.last_used_at <= used.at, literal(True))
-        backed_up = func.coalesce(literal(used.backed_up, Boolean), table.c.backed_up)
+    async def record_uses(self, uses: Sequence[AuthenticatorUsed]) -> None:
+        if not uses:
+            return
+        used = _as_rows(uses)
+        # GREATEST and COALESCE pass over what no entry says. An entry may be late: what a newer
+        # one said about the backup stays.
+        is_newest = func.coalesce(table.c.last_used_at <= used.c.backed_up_at, literal(True))
+        backed_up = func.coalesce(used.c.backed_up, table.c.backed_up)
         await self._transaction.change(
             update(table)
-            .where(table.c.id == used.authenticator_id)
+            .where(table.c.id == used.c.id)
             .values(
-                last_used_at=func.greatest(table.c.last_used_at, used.at),
-                sign_count=func.greatest(table.c.sign_count, literal(used.sign_count, BigInteger)),
+                last_used_at=func.greatest(table.c.last_used_at, used.c.at),
+                sign_count=func.greatest(table.c.sign_count, used.c.sign_count),
                 backed_up=case((is_newest, backed_up), else_=table.c.backed_up),
             )
         )
@@ -167,3 +192,27 @@ def _context(authenticator_id: str, subject_id: str) -> str:
 
 def _is(subject: Subject, authenticator_id: AuthenticatorId) -> Any:
     return and_(table.c.id == authenticator_id, table.c.subject_id == subject.id)
+
+
+def _as_rows(uses: Sequence[AuthenticatorUsed]) -> Any:
+    """Fold uses into one row for each authenticator: an UPDATE takes one row for each."""
+    folded: dict[AuthenticatorId, _Use] = {}
+    for used in sorted(uses, key=lambda used: used.at):
+        earlier = folded.get(used.authenticator_id, _Use(used.authenticator_id, used.at))
+        counts = [n for n in (earlier.sign_count, used.sign_count) if n is not None]
+        said = used.backed_up is not None
+        folded[used.authenticator_id] = earlier._replace(
+            at=used.at,
+            sign_count=max(counts, default=None),
+            backed_up=used.backed_up if said else earlier.backed_up,
+            backed_up_at=used.at if said else earlier.backed_up_at,
+        )
+    columns = (
+        column("id", Text),
+        column("at", DateTime(timezone=True)),
+        column("sign_count", BigInteger),
+        column("backed_up", Boolean),
+        column("backed_up_at", DateTime(timezone=True)),
+    )
+    given = func.jsonb_to_recordset(literal([use._asdict() for use in folded.values()], JSONB))
+    return given.table_valued(*columns).render_derived(name="used", with_types=True)

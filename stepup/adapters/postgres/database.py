@@ -1,4 +1,4 @@
-"""PostgreSQL as the port that use cases see: transactions over five stores."""
+"""PostgreSQL as the port that use cases see: transactions over six stores."""
 
 import time
 from collections.abc import AsyncIterator
@@ -10,9 +10,11 @@ from typing_extensions import override
 from stepup.adapters.postgres.audit import PostgresAuditStore
 from stepup.adapters.postgres.authenticators import PostgresAuthenticatorStore
 from stepup.adapters.postgres.breaker import CircuitBreaker
+from stepup.adapters.postgres.chain_keys import ChainKeys
 from stepup.adapters.postgres.clients import PostgresClientStore
 from stepup.adapters.postgres.engine import make_engine
 from stepup.adapters.postgres.keys import PostgresKeyStore
+from stepup.adapters.postgres.leases import PostgresLeaseStore
 from stepup.adapters.postgres.line import Line, Transaction
 from stepup.adapters.postgres.policies import PostgresPolicyStore
 from stepup.adapters.postgres.tables import configuration_change
@@ -30,6 +32,7 @@ class PostgresDatabase(Database):
     def __init__(self, url: str, sealer: Sealer) -> None:
         self._line = Line(lambda: make_engine(url), CircuitBreaker(time.monotonic))
         self._sealer = sealer
+        self._chain_keys = ChainKeys(sealer)
 
     @override
     def transaction(self) -> AbstractAsyncContextManager[Stores]:
@@ -61,5 +64,6 @@ class PostgresDatabase(Database):
             clients=PostgresClientStore(transaction),
             authenticators=PostgresAuthenticatorStore(transaction, self._sealer),
             keys=PostgresKeyStore(transaction),
-            audit=PostgresAuditStore(transaction),
+            audit=PostgresAuditStore(transaction, self._chain_keys),
+            leases=PostgresLeaseStore(transaction),
         )

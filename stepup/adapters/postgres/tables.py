@@ -96,6 +96,16 @@ audit_event = Table(
     Column("action", Text, nullable=True),
     Column("challenge_id", Text, nullable=True),
     Column("details", JSONB, nullable=False),
+    # The link of the chain: NULL in entries of a release that had none. `seq` is the order of
+    # writing and may have gaps, `position` has none. A trigger refuses every change.
+    Column("position", BigInteger, nullable=True),
+    Column("previous", LargeBinary, nullable=True),
+    Column("hash", LargeBinary, nullable=True),
+    Index("uq_audit_event_position", "position", unique=True),
+    Index("ix_audit_event_unchained", "seq", postgresql_where=text("position IS NULL")),
+    CheckConstraint(
+        "num_nulls(position, previous, hash) IN (0, 3) AND position > 0", name="whole_link"
+    ),
 )
 
 # One row, moved on by triggers on `policy_version`, `client` and `key`, so that a change made by

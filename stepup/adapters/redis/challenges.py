@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from typing_extensions import override
 
+from stepup import telemetry
 from stepup.adapters.redis import keys, scripts
 from stepup.adapters.redis.challenge_record import (
     CrossedReplyError,
@@ -206,6 +207,7 @@ class RedisChallengeStore(ChallengeStore):
             return read_challenge(values, challenge_id, self._sealer)
         except CrossedReplyError as error:
             # Cannot happen while replies are read in order; if it does, nobody gets anything.
+            telemetry.redis_reply_mismatches_total.inc()
             self._client.drop("a reply to another request")
             raise OutcomeUnknownError from error
 

@@ -48,11 +48,13 @@ class RedisChanges(Changes):
         while True:
             connection: AbstractConnection | None = None
             try:
+                generation = self._resolver.generation
                 endpoint = await self._resolver.primary()
                 connection = endpoint.new_connection(self._client_name)
                 await connect(connection)
                 last = last or await _last_id(connection)
-                while True:
+                # A server that was deposed would go on answering, with nothing.
+                while generation == self._resolver.generation:
                     heard = await _next_ids(connection, last)
                     for entry_id in heard:
                         last = entry_id

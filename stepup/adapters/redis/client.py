@@ -5,12 +5,14 @@ told so and may come again with the same attempt; a read is merely unavailable.
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any
 
 import msgspec
 
 from stepup.adapters.redis.endpoint import Resolver
+from stepup.adapters.redis.fence import Fence, NoFence
 from stepup.adapters.redis.line import Line
 from stepup.adapters.redis.plain import PlainConnection
 from stepup.adapters.redis.replies import (
@@ -19,7 +21,7 @@ from stepup.adapters.redis.replies import (
     UnsentError,
     may_repeat,
 )
-from stepup.adapters.redis.scripts import Argument, Command, Script
+from stepup.adapters.redis.scripts import Argument, Command, Fenced, Script
 from stepup.adapters.redis.spending import SpendingConnection
 from stepup.domain.errors import (
     DependencyUnavailableError,
@@ -40,21 +42,25 @@ class Reply(msgspec.Struct, frozen=True):
     values: list[Any]
 
 
-class _Connection(Protocol):
-    line: Line
-
-    def send(self, command: Command, deadline: float) -> asyncio.Future[Any]: ...
+Sender = Callable[[Command, float], Awaitable[Any]]
 
 
 class RedisClient:
     """The two connections of a worker: plain for reads, spending for what is spent."""
 
-    def __init__(self, resolver: Resolver, *, name: str, replicas: int) -> None:
+    def __init__(
+        self, resolver: Resolver, *, name: str, replicas: int, fence: Fence | None = None
+    ) -> None:
+        self._resolver = resolver
+        self._fence = fence or NoFence()
+        # Connections to a deposed primary end together; what is in flight there may be lost.
+        resolver.on_change(partial(self.drop, "another server is the primary now"))
         self.plain = PlainConnection(resolver, f"{name}-plain")
         self.spending = SpendingConnection(resolver, f"{name}-spending", replicas)
 
     def start(self) -> None:
         """Begin to connect, in the event loop that will use the client."""
+        self._resolver.start()
         self.plain.start()
         self.spending.start()
 
@@ -73,25 +79,39 @@ class RedisClient:
             DependencyUnavailableError: If it was certainly not executed.
             NewerFormatError: If a newer release wrote what it works on.
         """
+        spend = partial(self._spend, script.fenced)
         try:
-            return _read(await _send(self.spending, script, keys, args, same_attempt=same_attempt))
+            return _read(
+                await _run(spend, self.spending.line, script, keys, args, same_attempt=same_attempt)
+            )
         except CommandTrouble as trouble:
             error = OutcomeUnknownError if trouble.unknown else DependencyUnavailableError
             raise error from trouble
+
+    async def _spend(self, fenced: Fenced, command: Command, deadline: float) -> Any:
+        """Send to where it is acknowledged, and look afterwards whether that still counts."""
+        reply, address = await self.spending.send(command, deadline)
+        if fenced is Fenced.ALL or (fenced is Fenced.REFUSALS and reply[0] != b"ok"):
+            await self._fence.check(address)
+        return reply
 
     async def run(
         self, script: Script, keys: Sequence[str], args: Sequence[Argument] = ()
     ) -> Reply:
         """Run a script that nothing depends on, and that may run twice."""
         try:
-            return _read(await _send(self.plain, script, keys, args, same_attempt=True))
+            return _read(
+                await _run(self.plain.send, self.plain.line, script, keys, args, same_attempt=True)
+            )
         except CommandTrouble as trouble:
             raise DependencyUnavailableError from trouble
 
     async def call(self, *command: Argument) -> Any:
         """Send one command that may be executed twice."""
         try:
-            return await _deliver(self.plain, command, command, same_attempt=True)
+            return await _deliver(
+                self.plain.send, self.plain.line, command, command, same_attempt=True
+            )
         except CommandTrouble as trouble:
             raise DependencyUnavailableError from trouble
 
@@ -101,7 +121,9 @@ class RedisClient:
 
     async def _check_spending(self) -> None:
         try:
-            await _deliver(self.spending, ("PING",), ("PING",), same_attempt=True)
+            await _deliver(
+                self.spending.send, self.spending.line, ("PING",), ("PING",), same_attempt=True
+            )
         except CommandTrouble as trouble:
             raise DependencyUnavailableError from trouble
 
@@ -111,12 +133,14 @@ class RedisClient:
         self.spending.line.drop(why)
 
     async def close(self) -> None:
-        """Close both connections."""
-        await asyncio.gather(self.plain.close(), self.spending.close())
+        """Close both connections, and stop watching who is the primary."""
+        await asyncio.gather(self.plain.close(), self.spending.close(), self._fence.close())
+        await self._resolver.close()
 
 
-async def _send(
-    connection: _Connection,
+async def _run(
+    send: Sender,
+    line: Line,
     script: Script,
     keys: Sequence[str],
     args: Sequence[Argument],
@@ -124,21 +148,21 @@ async def _send(
     same_attempt: bool,
 ) -> Any:
     by_sha, by_source = script.by_sha(keys, args), script.by_source(keys, args)
-    return await _deliver(connection, by_sha, by_source, same_attempt=same_attempt)
+    return await _deliver(send, line, by_sha, by_source, same_attempt=same_attempt)
 
 
 async def _deliver(
-    connection: _Connection, command: Command, by_source: Command, *, same_attempt: bool
+    send: Sender, line: Line, command: Command, by_source: Command, *, same_attempt: bool
 ) -> Any:
     """Send until there is a reply, the budget is used up, or a repetition could do harm."""
     loop = asyncio.get_running_loop()
     deadline, pause = loop.time() + BUDGET, FIRST_REPEAT
-    if connection.line.down_for() > BUDGET:
-        raise UnsentError(f"Redis is away: {connection.line.trouble}")
+    if line.down_for() > BUDGET:
+        raise UnsentError(f"Redis is away: {line.trouble}")
     lost: CommandTrouble | None = None
     while True:
         try:
-            return await connection.send(command, deadline)
+            return await send(command, deadline)
         except CommandTrouble as trouble:
             # Once lost it stays unknown, whatever the repetitions say.
             lost = lost or (trouble if trouble.unknown else None)

@@ -1,10 +1,11 @@
 """Where a Redis server is, and who knows which server is the primary.
 
-One node is its own answer. Sentinel and Cluster put a resolver of their own here: a line asks it
-before each connection, and drops its connection when the answer changes.
+One node is its own answer; behind Sentinels the answer changes. A line asks before each
+connection, and gives up its connection when it is told of another primary.
 """
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -19,30 +20,44 @@ from typing_extensions import override
 
 from stepup.domain.errors import NotSupportedYetError
 
-CONNECT_TIMEOUT = 0.25
-HANDSHAKE_TIMEOUT = 0.5
 
-_LATER = ("sentinel", "cluster")
+class Patience(NamedTuple):
+    """How long a server may take, in seconds."""
+
+    connect: float
+    handshake: float
+    command: float
+
+
+# A command may take as long as WAIT (243 ms measured for 150), and less than a caller waits.
+OF_A_SERVER = Patience(connect=0.25, handshake=0.5, command=0.5)
+OF_A_SENTINEL = Patience(connect=0.2, handshake=0.2, command=0.25)
+
+Address = tuple[str, int]
+
 _SCHEMES = ("redis", "rediss", "unix", "redis+unix")
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """One server, by the URL it was configured with."""
+    """One server, by its URL; a Sentinel is asked shorter questions and holds no scripts."""
 
     url: str
+    is_sentinel: bool = False
 
     @classmethod
     def parse(cls, url: str) -> "Endpoint":
         """Read `redis://`, `rediss://`, `unix://path` or `redis+unix://path`.
 
         Raises:
-            NotSupportedYetError: If the URL means Sentinel or Cluster.
+            NotSupportedYetError: If the URL means a Cluster.
             ValueError: If it is no Redis URL.
             TypeError: If it has an option that redis-py does not know.
         """
         scheme = urlsplit(url).scheme
-        if any(word in scheme for word in _LATER) or "," in urlsplit(url).netloc:
-            raise NotSupportedYetError("Redis behind Sentinel or in a Cluster is not supported yet")
+        if "cluster" in scheme:
+            raise NotSupportedYetError("Redis Cluster is not supported yet")
+        if "," in urlsplit(url).netloc:
+            raise ValueError("several hosts need redis+sentinel:// and the name of the primary")
         if scheme not in _SCHEMES:
             raise ValueError(f"a Redis URL begins with one of {', '.join(_SCHEMES)}")
         endpoint = cls(url.removeprefix("redis+"))
@@ -50,14 +65,25 @@ class Endpoint(msgspec.Struct, frozen=True):
         endpoint.new_connection("stepup")
         return endpoint
 
+    @property
+    def patience(self) -> Patience:
+        """How long it may take to answer."""
+        return OF_A_SENTINEL if self.is_sentinel else OF_A_SERVER
+
+    @property
+    def address(self) -> Address:
+        """Host and port, as Sentinels spell them; a socket's path and 0."""
+        parts = urlsplit(self.url)
+        return parts.hostname or unquote(parts.path), parts.port or 0
+
     def new_connection(self, client_name: str) -> AbstractConnection:
         """Return redis-py's own connection; `connect` opens it."""
         options: dict[str, Any] = dict(parse_url(self.url))
         kind: type[AbstractConnection] = options.pop("connection_class", Connection)
         # Repeats are ours: redis-py's own would execute again what was executed (RELIABILITY 3.2).
         options |= {
-            "socket_connect_timeout": CONNECT_TIMEOUT,
-            "socket_timeout": HANDSHAKE_TIMEOUT,
+            "socket_connect_timeout": self.patience.connect,
+            "socket_timeout": self.patience.handshake,
             "retry": Retry(NoBackoff(), 0),
             "health_check_interval": 0,
             "protocol": 3,
@@ -81,8 +107,25 @@ async def connect(connection: AbstractConnection) -> None:
 class Resolver(Protocol):
     """Knows the primary."""
 
+    @property
+    def generation(self) -> int:
+        """A number that grows whenever another server becomes the primary."""
+        ...
+
     async def primary(self) -> Endpoint:
         """Return where the primary is now; a `RedisError` or `OSError` if nobody can say."""
+        ...
+
+    def on_change(self, tell: Callable[[], None]) -> None:
+        """Call `tell` whenever another server becomes the primary."""
+        ...
+
+    def start(self) -> None:
+        """Begin to watch, in the event loop that will ask."""
+        ...
+
+    async def close(self) -> None:
+        """Stop watching."""
         ...
 
 
@@ -92,6 +135,23 @@ class OneNode(Resolver):
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
 
+    @property
+    @override
+    def generation(self) -> int:
+        return 1
+
     @override
     async def primary(self) -> Endpoint:
         return self._endpoint
+
+    @override
+    def on_change(self, tell: Callable[[], None]) -> None:
+        """Nothing ever changes."""
+
+    @override
+    def start(self) -> None:
+        """Nothing to watch."""
+
+    @override
+    async def close(self) -> None:
+        """Nothing to stop."""

@@ -31,6 +31,8 @@ class Line:
         self._generation = 0
         self._keeper: asyncio.Task[None] | None = None
         self._closing = False
+        self._opening: asyncio.Task[Wire] | None = None
+        self._hurry = asyncio.Event()
         self.trouble = "not connected yet"
 
     def start(self) -> None:
@@ -55,7 +57,10 @@ class Line:
         return asyncio.get_running_loop().time() - self._down_since
 
     def drop(self, why: str) -> None:
-        """Give up the wire; what is in flight on it is lost."""
+        """Give up the wire, or the one that is being opened; what is in flight is lost."""
+        self._hurry.set()
+        if self._opening is not None:
+            self._opening.cancel()
         if self._wire is not None:
             self._wire.drop(why)
 
@@ -69,23 +74,52 @@ class Line:
     async def _keep(self) -> None:
         pause, clock = 0.0, asyncio.get_running_loop().time
         while True:
-            await asyncio.sleep(pause)
+            await self._rest(pause)
             pause = min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
             self._generation += 1
             try:
-                endpoint = await self._resolver.primary()
-                self._wire = await Wire.open(endpoint, self._client_name, self._generation)
+                wire = await self._open()
             except (RedisError, OSError) as error:
                 self.trouble = str(error) or type(error).__name__
                 continue
+            if wire is None:
+                continue
+            self._wire, opened_at = wire, clock()
             if self._closing:  # the driver has swallowed our cancellation while it connected
                 return
-            opened_at = clock()
             self._up.set()
-            await self._wire.until_broken()
+            await wire.until_broken()
             self._down_since = clock()
             if self._down_since - opened_at > SOUND_AFTER:
                 pause = 0.0
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait before the next try, unless somebody knows that it is worth one."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
+        self._hurry.clear()
+
+    async def _open(self) -> Wire | None:
+        """Open a wire; None when it was given up meanwhile."""
+        endpoint = await self._resolver.primary()
+        opening = Wire.open(endpoint, self._client_name, self._generation)
+        self._opening = asyncio.create_task(opening)
+        try:
+            await asyncio.wait([self._opening])
+            return None if self._opening.cancelled() else self._opening.result()
+        except asyncio.CancelledError:
+            # We are being closed while it opens; nobody else would close it.
+            self._opening.add_done_callback(_drop_opened)
+            self._opening.cancel()
+            raise
+        finally:
+            self._opening = None
+
+
+def _drop_opened(opening: asyncio.Task[Wire]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().drop("closed")
 
 
 async def stop(task: asyncio.Task[None] | None) -> None:

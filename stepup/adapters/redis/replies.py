@@ -54,6 +54,12 @@ class LostReplyError(CommandTrouble):
         self.timed_out = timed_out
 
 
+class FenceError(CommandTrouble):
+    """A server answered that may not be the primary any more."""
+
+    unknown = True
+
+
 class ServerError(CommandTrouble):
     """The server refused in a way that nobody foresaw, perhaps half way through a script."""
 
@@ -79,7 +85,7 @@ def may_repeat(trouble: CommandTrouble, *, same_attempt: bool) -> bool:
     match trouble:
         case NotExecutedError():
             return True
-        case LostReplyError(timed_out=False):
+        case LostReplyError(timed_out=False) | FenceError():
             return same_attempt
         case _:
             return False

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from enum import Enum
 from importlib.resources import files
 
 import msgspec
@@ -10,12 +11,24 @@ Argument = str | bytes | int
 Command = tuple[Argument, ...]
 
 
+class Fenced(Enum):
+    """Which answers of a script count only from a server that still is the primary.
+
+    A refusal counts too where it ends something: a deposed primary does not know what is new.
+    """
+
+    NOTHING = "nothing"
+    REFUSALS = "refusals"
+    ALL = "all"
+
+
 class Script(msgspec.Struct, frozen=True):
     """One atomic operation."""
 
     name: str
     source: str
     sha: str
+    fenced: Fenced
 
     def by_sha(self, keys: Sequence[str], args: Sequence[Argument]) -> Command:
         """Return the command that runs it where it is loaded."""
@@ -26,30 +39,31 @@ class Script(msgspec.Struct, frozen=True):
         return ("EVAL", self.source, len(keys), *keys, *args)
 
 
-def _read(name: str) -> Script:
+def _read(name: str, fenced: Fenced = Fenced.NOTHING) -> Script:
     source = (files("stepup.adapters.redis") / "scripts" / f"{name}.lua").read_text("utf-8")
     # Redis names a script by this digest; nothing depends on its strength.
-    return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
+    sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+    return Script(name, source, sha, fenced)
 
 
-ACCEPT_STEP = _read("accept_step")
+ACCEPT_STEP = _read("accept_step", Fenced.ALL)
 ANNOUNCE_CHANGE = _read("announce_change")
 APPEND_ENTRIES = _read("append_entries")
-BEGIN_ANSWER = _read("begin_answer")
+BEGIN_ANSWER = _read("begin_answer", Fenced.ALL)
 BEGIN_CEREMONY = _read("begin_ceremony")
-CANCEL_CHALLENGE = _read("cancel_challenge")
-CLAIM_BROWSER = _read("claim_browser")
-CONSUME_TOKEN = _read("consume_token")
-FINISH_ANSWER = _read("finish_answer")
+CANCEL_CHALLENGE = _read("cancel_challenge", Fenced.ALL)
+CLAIM_BROWSER = _read("claim_browser", Fenced.REFUSALS)
+CONSUME_TOKEN = _read("consume_token", Fenced.ALL)
+FINISH_ANSWER = _read("finish_answer", Fenced.ALL)
 FORGIVE_ATTEMPTS = _read("forgive_attempts")
-ISSUE_CODE = _read("issue_code")
-OPEN_CHALLENGE = _read("open_challenge")
+ISSUE_CODE = _read("issue_code", Fenced.REFUSALS)
+OPEN_CHALLENGE = _read("open_challenge", Fenced.REFUSALS)
 READ_HASH = _read("read_hash")
-REDEEM_CODE = _read("redeem_code")
+REDEEM_CODE = _read("redeem_code", Fenced.ALL)
 REMEMBER_JTI = _read("remember_jti")
-RETIRE_AUTHENTICATOR = _read("retire_authenticator")
-REVOKE_TOKEN = _read("revoke_token")
+RETIRE_AUTHENTICATOR = _read("retire_authenticator", Fenced.ALL)
+REVOKE_TOKEN = _read("revoke_token", Fenced.ALL)
 SPEND_ATTEMPT = _read("spend_attempt")
-TAKE_ONCE = _read("take_once")
+TAKE_ONCE = _read("take_once", Fenced.ALL)
 
 ALL = tuple(value for value in tuple(globals().values()) if isinstance(value, Script))

@@ -9,10 +9,11 @@ import asyncio
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
+from stepup import telemetry
 from stepup.adapters.redis.calls import Call, CallQueue
-from stepup.adapters.redis.endpoint import Resolver
+from stepup.adapters.redis.endpoint import Address, Resolver
 from stepup.adapters.redis.line import Line, stop
 from stepup.adapters.redis.replies import LostReplyError
 from stepup.adapters.redis.scripts import Command
@@ -20,6 +21,13 @@ from stepup.adapters.redis.wire import Wire, fail
 
 MOST_PER_ROUND = 256
 WAIT_MS = 150
+
+
+class Answer(NamedTuple):
+    """A reply, and the server that it came from."""
+
+    reply: Any
+    address: Address
 
 
 class SpendingConnection:
@@ -36,7 +44,7 @@ class SpendingConnection:
         self.line.start()
         self._pump = asyncio.create_task(self._run())
 
-    def send(self, command: Command, deadline: float) -> asyncio.Future[Any]:
+    def send(self, command: Command, deadline: float) -> asyncio.Future[Answer]:
         """Queue a script that must be written before the deadline."""
         return self.queue.add(command, deadline)
 
@@ -56,10 +64,11 @@ class SpendingConnection:
 
     async def _round(self, wire: Wire, calls: Sequence[Call]) -> None:
         """Write the scripts and their WAIT, and return when the last reply is there."""
-        create_future = asyncio.get_running_loop().create_future
+        loop = asyncio.get_running_loop()
+        create_future, begun, address = loop.create_future, loop.time(), wire.endpoint.address
         sent = [Call(call.command, create_future(), call.deadline) for call in calls]
         for call, copy in zip(calls, sent, strict=True):
-            copy.reply.add_done_callback(partial(self._hand_out, call.reply))
+            copy.reply.add_done_callback(partial(self._hand_out, call.reply, address))
         if self._replicas:
             wait = ("WAIT", self._replicas, WAIT_MS)
             sent.append(Call(wait, create_future(), math.inf))
@@ -68,11 +77,17 @@ class SpendingConnection:
             await asyncio.wait([sent[-1].reply])
         except asyncio.CancelledError:
             fail((call.reply for call in calls), LostReplyError("closed"))
+            for call in sent:
+                call.reply.cancel()
             raise
+        telemetry.redis_round_size.observe(len(calls))
+        telemetry.redis_round_duration_seconds.observe(loop.time() - begun)
         if self._replicas:
-            self._acknowledge(calls, sent)
+            self._acknowledge(calls, sent, address)
 
-    def _hand_out(self, waiting: asyncio.Future[Any], reply: asyncio.Future[Any]) -> None:
+    def _hand_out(
+        self, waiting: asyncio.Future[Any], address: Address, reply: asyncio.Future[Any]
+    ) -> None:
         """Pass on what needs no acknowledgement: every refusal, and all of it without replicas."""
         if waiting.done() and not reply.cancelled():
             # Nobody waits any more; look at the exception all the same, so that it is not logged.
@@ -82,15 +97,15 @@ class SpendingConnection:
         elif (trouble := reply.exception()) is not None:
             waiting.set_exception(trouble)
         elif not self._replicas or not _says_ok(reply.result()):
-            waiting.set_result(reply.result())
+            waiting.set_result(Answer(reply.result(), address))
 
-    def _acknowledge(self, calls: Sequence[Call], sent: Sequence[Call]) -> None:
+    def _acknowledge(self, calls: Sequence[Call], sent: Sequence[Call], address: Address) -> None:
         trouble = self._missing(sent[-1].reply)
         for call, copy in zip(calls, sent, strict=False):
             if call.reply.done() or copy.reply.exception() is not None:
                 continue
             if trouble is None or not _says_ok(copy.reply.result()):
-                call.reply.set_result(copy.reply.result())
+                call.reply.set_result(Answer(copy.reply.result(), address))
             else:
                 call.reply.set_exception(trouble)
 
@@ -100,7 +115,9 @@ class SpendingConnection:
         if trouble is not None:
             timed_out = isinstance(trouble, LostReplyError) and trouble.timed_out
             return LostReplyError(f"not acknowledged: {trouble}", timed_out=timed_out)
+        telemetry.redis_wait_acks.observe(wait.result())
         if wait.result() < self._replicas:
+            telemetry.redis_wait_timeouts_total.inc()
             return LostReplyError(f"held by {wait.result()} of {self._replicas} replicas")
         return None
 

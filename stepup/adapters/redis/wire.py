@@ -26,8 +26,6 @@ from stepup.adapters.redis.replies import (
     trouble_of,
 )
 
-# More than WAIT may take (243 ms measured for 150), less than a caller's patience.
-COMMAND_TIMEOUT = 0.5
 # A loop that was itself asleep sees its timers before the replies that are waiting for it.
 SECOND_LOOK = 0.02
 OPEN_TIMEOUT = 1.0
@@ -36,8 +34,10 @@ OPEN_TIMEOUT = 1.0
 class Wire:
     """A connection that is open; make one with `open`."""
 
-    def __init__(self, connection: AbstractConnection, generation: int) -> None:
+    def __init__(self, endpoint: Endpoint, connection: AbstractConnection, generation: int) -> None:
+        self.endpoint = endpoint
         self.generation = generation
+        self._timeout = endpoint.patience.command
         self._connection = connection
         self._loop = asyncio.get_running_loop()
         self._in_flight: deque[tuple[asyncio.Future[Any], float]] = deque()
@@ -50,21 +50,19 @@ class Wire:
 
     @classmethod
     async def open(cls, endpoint: Endpoint, client_name: str, generation: int) -> "Wire":
-        """Connect, and load every script in one write."""
+        """Connect; a server must be a primary, and gets every script in one write."""
         connection = endpoint.new_connection(client_name)
         try:
             async with asyncio.timeout(OPEN_TIMEOUT):
                 await connect(connection)
-                load = [("SCRIPT", "LOAD", script.source) for script in scripts.ALL]
-                await connection.send_packed_command(connection.pack_commands(load))
-                for _ in load:
-                    await connection.read_response()
+                if not endpoint.is_sentinel:
+                    await _prepare(connection)
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
         # From here on our own watch is the time-out; redis-py's would make a task per write.
         connection.socket_timeout = None
-        return cls(connection, generation)
+        return cls(endpoint, connection, generation)
 
     @property
     def usable(self) -> bool:
@@ -80,7 +78,7 @@ class Wire:
         if not self.usable:
             fail((call.reply for call in calls), NotExecutedError("the connection was lost"))
             return
-        deadline = self._loop.time() + COMMAND_TIMEOUT
+        deadline = self._loop.time() + self._timeout
         self._in_flight.extend((call.reply, deadline) for call in calls)
         if self._watch is None:
             self._watch = self._loop.call_at(deadline, self._look)
@@ -144,10 +142,19 @@ class Wire:
             self._suspect = None
             self._watch = self._loop.call_at(oldest, self._look)
         elif self._suspect == oldest:
-            self.drop(f"no reply within {COMMAND_TIMEOUT} s", timed_out=True)
+            self.drop(f"no reply within {self._timeout} s", timed_out=True)
         else:
             self._suspect = oldest
             self._watch = self._loop.call_at(now + SECOND_LOOK, self._look)
+
+
+async def _prepare(connection: AbstractConnection) -> None:
+    """Ask for its role, as the guideline for Sentinel clients demands, and load the scripts."""
+    commands = [("ROLE",), *(("SCRIPT", "LOAD", script.source) for script in scripts.ALL)]
+    await connection.send_packed_command(connection.pack_commands(commands))
+    role, *_ = [await connection.read_response() for _ in commands]
+    if role[0] != b"master":
+        raise ReadOnlyError("this server is not the primary")
 
 
 def _settle(waiting: asyncio.Future[Any], reply: object) -> None:

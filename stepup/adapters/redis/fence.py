@@ -1,0 +1,133 @@
+"""The fence check: is the server that acknowledged a spend still the primary?
+
+A primary that was deposed and does not know it still finds a replica that acknowledges its writes,
+and that history is thrown away. So after the acknowledgement a majority of the Sentinels must
+name this server, and none may know of an election (RELIABILITY section 2.4).
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Protocol
+
+from typing_extensions import override
+
+from stepup import telemetry
+from stepup.adapters.redis.endpoint import Address
+from stepup.adapters.redis.replies import FenceError
+from stepup.adapters.redis.sentinel import Sighting
+
+# A Sentinel sees at most so many rounds of one worker, whatever the load.
+ROUND_SPACING = 0.001
+
+
+class Verdict(Enum):
+    """What the Sentinels say about one server; the values are labels of a metric."""
+
+    OK = "ok"
+    VETO = "veto"
+    NO_MAJORITY = "no_majority"
+
+
+class Witness(Protocol):
+    """Somebody who knows the primary, as a Sentinel does."""
+
+    async def ask(self, address: Address) -> Sighting | None:
+        """Say what is known now; None when there is no answer in time."""
+        ...
+
+
+class Fence(Protocol):
+    """Decides whether what a server said may leave the house."""
+
+    async def check(self, address: Address) -> None:
+        """Return when the server at the address is the primary, by a question asked after now.
+
+        Raises:
+            FenceError: If it is not, or nobody can say.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Refuse whoever waits."""
+        ...
+
+
+class NoFence(Fence):
+    """One node is always the primary."""
+
+    @override
+    async def check(self, address: Address) -> None:
+        """Nobody could have taken its place."""
+
+    @override
+    async def close(self) -> None:
+        """Nobody waits."""
+
+
+def judge(sightings: Sequence[Sighting | None], address: Address) -> Verdict:
+    """Weigh what every configured Sentinel said; None stands for one that did not answer."""
+    heard = [sighting for sighting in sightings if sighting is not None]
+    if any(sighting.is_electing for sighting in heard):
+        return Verdict.VETO
+    agreeing = [seen for seen in heard if seen.address == address and not seen.is_down]
+    if 2 * len(agreeing) <= len(sightings):
+        return Verdict.NO_MAJORITY
+    oldest = min(seen.config_epoch for seen in agreeing)
+    newer = (s for s in heard if s.address != address and s.config_epoch >= oldest)
+    return Verdict.VETO if any(newer) else Verdict.OK
+
+
+class SentinelFence(Fence):
+    """One round of questions is under way at a time, and serves all who came before it began."""
+
+    def __init__(
+        self,
+        sentinels: Sequence[Witness],
+        judge: Callable[[Sequence[Sighting | None], Address], Verdict] = judge,
+    ) -> None:
+        self._sentinels = sentinels
+        self._judge = judge
+        self._waiting: dict[Address, asyncio.Future[Verdict]] = {}
+        self._rounds: asyncio.Task[None] | None = None
+
+    @override
+    async def check(self, address: Address) -> None:
+        # One caller who leaves must not take the answer from the others.
+        verdict = await asyncio.shield(self._next_round(address))
+        if verdict is not Verdict.OK:
+            raise FenceError(f"the Sentinels say {verdict.value}")
+
+    @override
+    async def close(self) -> None:
+        if self._rounds is not None:
+            self._rounds.cancel()
+            await asyncio.wait([self._rounds])
+
+    def _next_round(self, address: Address) -> asyncio.Future[Verdict]:
+        loop = asyncio.get_running_loop()
+        if self._rounds is None or self._rounds.done():
+            self._rounds = loop.create_task(self._run())
+        return self._waiting.setdefault(address, loop.create_future())
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            waiting, self._waiting = self._waiting, {}
+            begun = loop.time()
+            try:
+                for address, verdict in waiting.items():
+                    verdict.set_result(await self._ask(address))
+            finally:
+                # Whatever went wrong, nobody is left waiting and nobody gets through.
+                for verdict in waiting.values():
+                    if not verdict.done():
+                        verdict.set_result(Verdict.NO_MAJORITY)
+            telemetry.redis_fence_duration_seconds.observe(loop.time() - begun)
+            await asyncio.sleep(begun + ROUND_SPACING - loop.time())
+
+    async def _ask(self, address: Address) -> Verdict:
+        sightings = await asyncio.gather(*(each.ask(address) for each in self._sentinels))
+        verdict = self._judge(sightings, address)
+        telemetry.redis_fence_checks_total.labels(result=verdict.value).inc()
+        return verdict

@@ -1,0 +1,74 @@
+"""Trials in a row, and what they say together."""
+
+import random
+from collections import Counter
+
+import msgspec
+import structlog
+
+from tests.fault.faults import FAULTS
+from tests.fault.instances import Protection
+from tests.fault.trial import Trial, TrialResult
+from tests.support.redis_cluster import RedisCluster
+
+_log = structlog.get_logger()
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of a fault under one protection; `bound_95` is 3/n when nothing was seen."""
+
+    fault: str
+    protection: Protection
+    seed: int
+    trials: int
+    operations: int
+    granted: int
+    unknown: int
+    violations: dict[str, int]
+    examples: dict[str, list[str]]
+    bound_95: float | None
+    recovered_s: list[float]
+    notes: list[dict[str, float]]
+
+
+async def run(
+    cluster: RedisCluster, name: str, protection: Protection, trials: int, seed: int
+) -> Report:
+    """Run a fault so often; the seed decides everything that chance decides."""
+    _log.info("fault", name=name, protection=protection.value, trials=trials, seed=seed)
+    results = [await _run_one(cluster, name, protection, seed + n) for n in range(trials)]
+    violations = Counter[str]()
+    examples: dict[str, list[str]] = {}
+    for result in results:
+        for rule, found in result.violations.items():
+            violations[rule] += len(found)
+            examples.setdefault(rule, found[:3])
+    return Report(
+        fault=name,
+        protection=protection,
+        seed=seed,
+        trials=trials,
+        operations=sum(result.operations for result in results),
+        granted=sum(result.granted for result in results),
+        unknown=sum(result.unknown for result in results),
+        violations=dict(violations),
+        examples=examples,
+        bound_95=None if violations else min(1.0, 3 / trials),
+        recovered_s=[round(r.recovered_s, 2) for r in results if r.recovered_s is not None],
+        notes=[result.notes for result in results],
+    )
+
+
+async def _run_one(
+    cluster: RedisCluster, name: str, protection: Protection, seed: int
+) -> TrialResult:
+    row = FAULTS[name]
+    trial = Trial(cluster, protection, random.Random(seed))  # noqa: S311  it must be repeatable
+    await cluster.healthy()
+    try:
+        await row.fault(trial)
+        if name != "F1" or protection is Protection.FULL:
+            await trial.sweep()
+    finally:
+        await cluster.mend()
+    return trial.result(nothing_lost=row.nothing_lost)

@@ -1,0 +1,209 @@
+"""Instances of the service as the state sees them: their connections, their spends, their repeats.
+
+An instance here is everything below the use cases: resolver, rounds, acknowledgement, fence,
+scripts. It is given away only what a caller of the service would be given.
+"""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from typing_extensions import override
+
+from stepup.adapters.redis import keys
+from stepup.adapters.redis.challenges import RedisChallengeStore
+from stepup.adapters.redis.client import RedisClient
+from stepup.adapters.redis.endpoint import Address, Endpoint, OneNode, Resolver
+from stepup.adapters.redis.failover import SentinelResolver
+from stepup.adapters.redis.fence import Fence, NoFence, SentinelFence, Verdict
+from stepup.adapters.redis.sentinel import Sighting
+from stepup.adapters.redis.sentinel_url import SentinelUrl
+from stepup.adapters.redis.tokens import RedisTokenStore
+from stepup.adapters.system import SystemClock
+from stepup.crypto.sealing import Sealer
+from stepup.domain.assurance import Method
+from stepup.domain.challenge import Challenge
+from stepup.domain.errors import (
+    ChallengeNotFoundError,
+    ChallengeNotPendingError,
+    DependencyUnavailableError,
+    InvalidGrantError,
+    OutcomeUnknownError,
+    TokenAlreadyConsumedError,
+    TokenNotConsumableError,
+)
+from stepup.ports import CodeTakenError
+from stepup.usecases.redeem import token_id
+from tests.fault.checker import CREATE, REDEEM
+from tests.fault.history import History, Outcome, Try
+from tests.support.application import a_keyring
+from tests.support.builders import A_TOTP, a_challenge, a_presented_code, an_attempt
+
+CONSUME = "consume"
+CODE = b"code-digest"
+_PAUSE = 0.02
+_CLOCK = SystemClock()
+_SEALER = Sealer({1: bytes(32)}, os.urandom)
+_KEYRING = a_keyring()
+
+
+class Protection(StrEnum):
+    """What stands behind a spend; all but the first are control arms."""
+
+    FULL = "full"
+    NO_VETO = "no_veto"
+    NO_FENCE = "no_fence"
+
+
+class _Pinned(OneNode):
+    """An instance that has not heard of the failover: it stays where it was."""
+
+    def __init__(self, address: Address, sentinels: SentinelResolver) -> None:
+        super().__init__(Endpoint(f"redis://{address[0]}:{address[1]}"))
+        self._sentinels = sentinels
+
+    @override
+    def start(self) -> None:
+        self._sentinels.start()
+
+    @override
+    async def close(self) -> None:
+        await self._sentinels.close()
+
+
+class Instance:
+    """One instance; pinned to an address it stands for one that learns of a failover late."""
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        history: History,
+        protection: Protection = Protection.FULL,
+        pinned_to: Address | None = None,
+    ) -> None:
+        self.name = name
+        self._history = history
+        self.sentinels = sentinels = SentinelResolver(SentinelUrl.parse(url), name)
+        resolver: Resolver = sentinels if pinned_to is None else _Pinned(pinned_to, sentinels)
+        self.fence = _fence(sentinels, protection)
+        self.client = RedisClient(resolver, name=name, replicas=1, fence=self.fence)
+        self.challenges = RedisChallengeStore(self.client, _SEALER, _CLOCK)
+        self.tokens = RedisTokenStore(self.client, _CLOCK)
+
+    async def open(self) -> "Instance":
+        """Connect."""
+        self.client.start()
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    await self.client.check()
+                except DependencyUnavailableError:
+                    await asyncio.sleep(_PAUSE)
+                else:
+                    return self
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await self.client.close()
+
+    async def create(self) -> Challenge | None:
+        """Take a challenge from opened to a code; None unless all of it was acknowledged."""
+        challenge = a_challenge(now=_now())
+        attempt = an_attempt()
+        with self._history.trying(self.name, CREATE, challenge.id, attempt) as one:
+            try:
+                await self.challenges.open(challenge, b"uri-digest")
+                permit = await self.challenges.begin_answer(
+                    challenge.id, Method.TOTP, attempt, _now()
+                )
+                await self.challenges.finish_answer(permit, A_TOTP, verified=True, now=_now())
+                await self.challenges.issue_code(challenge.id, CODE, _now())
+            except OutcomeUnknownError:
+                one.outcome = Outcome.UNKNOWN
+            except DependencyUnavailableError:
+                one.outcome = Outcome.UNAVAILABLE
+            except (ChallengeNotFoundError, ChallengeNotPendingError):
+                # What was acknowledged a moment ago is not there any more.
+                one.outcome = Outcome.REFUSED
+            else:
+                one.outcome = Outcome.GRANTED
+        return challenge if one.outcome is Outcome.GRANTED else None
+
+    async def redeem(self, challenge: Challenge, until: float, attempt: str = "") -> Outcome:
+        """Redeem its code as a client does: what is not answered is repeated with one attempt."""
+        attempt = attempt or an_attempt()
+        while True:
+            with self._history.trying(self.name, REDEEM, challenge.id, attempt) as one:
+                await self._redeem_once(challenge, attempt, one)
+            if one.outcome not in {Outcome.UNKNOWN, Outcome.UNAVAILABLE} or _time() > until:
+                return one.outcome
+            await asyncio.sleep(_PAUSE)
+
+    async def _redeem_once(self, challenge: Challenge, attempt: str, one: Try) -> None:
+        code = a_presented_code(challenge, CODE)
+        try:
+            redemption = await self.challenges.redeem_code(code, attempt, _now())
+        except CodeTakenError:
+            one.outcome = Outcome.TAKEN
+        except InvalidGrantError:
+            one.outcome = Outcome.REFUSED
+        except OutcomeUnknownError:
+            one.outcome = Outcome.UNKNOWN
+        except DependencyUnavailableError:
+            one.outcome = Outcome.UNAVAILABLE
+        else:
+            one.outcome = Outcome.GRANTED
+            one.answer = f"{token_id(_KEYRING, challenge.id)} {redemption.redeemed_at.isoformat()}"
+
+    async def consume(self, challenge: Challenge) -> None:
+        """Use up the once-only token of a redeemed challenge."""
+        attempt = an_attempt()
+        with self._history.trying(self.name, CONSUME, challenge.id, attempt) as one:
+            try:
+                token = token_id(_KEYRING, challenge.id)
+                consumed = await self.tokens.consume(challenge.id, token, attempt, _now())
+            except TokenAlreadyConsumedError:
+                one.outcome = Outcome.TAKEN
+            except TokenNotConsumableError:
+                one.outcome = Outcome.REFUSED
+            except OutcomeUnknownError:
+                one.outcome = Outcome.UNKNOWN
+            else:
+                one.outcome, one.answer = Outcome.GRANTED, consumed.isoformat()
+
+    async def redeem_carelessly(self, challenge: Challenge) -> None:
+        """Look, then write: what a script is there to prevent, as a control arm."""
+        attempt, key = an_attempt(), keys.code(challenge.id)
+        with self._history.trying(self.name, REDEEM, challenge.id, attempt) as one:
+            if await self.client.call("HGET", key, "by"):
+                one.outcome = Outcome.TAKEN
+            else:
+                await self.client.call("HSET", key, "by", attempt)
+                one.outcome, one.answer = Outcome.GRANTED, token_id(_KEYRING, challenge.id)
+
+
+def _fence(sentinels: SentinelResolver, protection: Protection) -> Fence:
+    match protection:
+        case Protection.FULL:
+            return SentinelFence(sentinels.sentinels)
+        case Protection.NO_VETO:
+            return SentinelFence(sentinels.sentinels, judge=majority_alone)
+        case Protection.NO_FENCE:
+            return NoFence()
+
+
+def majority_alone(sightings: Sequence[Sighting | None], address: Address) -> Verdict:
+    """The rule without the veto, which a planned failover deceives."""
+    agreeing = [s for s in sightings if s and s.address == address and not s.is_down]
+    return Verdict.OK if 2 * len(agreeing) > len(sightings) else Verdict.NO_MAJORITY
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _time() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,177 @@
+"""docs/audit.md: every kind of event, and what each of its details means."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from stepup.cli.audit_rows import COLUMNS
+from stepup.domain.audit import AuditEvent, AuditKind
+from stepup.usecases.audit import Fault
+
+_JTI = "identifier of the token"
+_METHOD = "method that was answered with: webauthn, totp or recovery_code"
+_AUTHENTICATOR = "identifier of the authenticator"
+_BY = "subject or administrator; absent when the subject did it on the account pages"
+
+
+class Told(NamedTuple):
+    """What an event of a kind says."""
+
+    text: str
+    details: Mapping[str, str]
+    once_per: str = ""
+
+
+TOLD: Mapping[AuditKind, Told] = {
+    AuditKind.CHALLENGE_OPENED: Told(
+        "A subject was asked to authenticate again.",
+        {"acr": "level that was asked for"},
+        "challenge",
+    ),
+    AuditKind.CHALLENGE_ADVANCED: Told(
+        "One of several answers was right; the level is not reached yet.",
+        {
+            "method": _METHOD,
+            "authenticator": _AUTHENTICATOR,
+            "seconds": "time since the challenge was opened",
+        },
+    ),
+    AuditKind.CHALLENGE_VERIFIED: Told(
+        "The subject reached the level.",
+        {
+            "method": f"last {_METHOD}",
+            "authenticator": _AUTHENTICATOR,
+            "seconds": "time since the challenge was opened",
+        },
+        "challenge",
+    ),
+    AuditKind.CHALLENGE_FAILED: Told(
+        "An answer was wrong.",
+        {
+            "method": _METHOD,
+            "reason": (
+                "wrong_code (also an old or a used one), retired (the authenticator was removed), "
+                "sign_count_regressed, or what was wrong with a passkey's answer"
+            ),
+        },
+    ),
+    AuditKind.CHALLENGE_CANCELLED: Told(
+        "The subject ended the challenge without an answer.",
+        {"reported": "true when the subject said that it never asked for this"},
+        "challenge",
+    ),
+    AuditKind.TOKEN_ISSUED: Told(
+        "An elevated token was granted.", {"jti": _JTI, "acr": "level that it proves"}, "token"
+    ),
+    AuditKind.TOKEN_CONSUMED: Told("A once-only token was used up.", {"jti": _JTI}, "token"),
+    AuditKind.TOKEN_REVOKED: Told("A token was revoked by a client.", {"jti": _JTI}),
+    AuditKind.CODE_REPLAYED: Told(
+        "A code came a second time, from another attempt; the token it gave was revoked.",
+        {"jti": _JTI},
+    ),
+    AuditKind.AUTHENTICATOR_ENROLLED: Told(
+        "An authenticator was enrolled.",
+        {"authenticator": _AUTHENTICATOR, "method": "its method", "by": "subject or administrator"},
+    ),
+    AuditKind.AUTHENTICATOR_RENAMED: Told(
+        "A subject renamed an authenticator.", {"authenticator": _AUTHENTICATOR}
+    ),
+    AuditKind.AUTHENTICATOR_REVOKED: Told(
+        "An authenticator was removed.", {"authenticator": _AUTHENTICATOR, "by": _BY}
+    ),
+    AuditKind.SIGN_COUNT_REGRESSED: Told(
+        "A passkey's signature counter went back: there may be a copy of it.",
+        {"authenticator": _AUTHENTICATOR},
+    ),
+    AuditKind.RECOVERY_CODES_GENERATED: Told(
+        "A subject made new recovery codes; older ones are void.", {"count": "how many"}
+    ),
+    AuditKind.RECOVERY_CODE_USED: Told(
+        "A recovery code was used up, in a challenge or to prove that the codes were kept.",
+        {
+            "authenticator": "identifier of the set of codes",
+            "left": "how many codes are left",
+        },
+    ),
+    AuditKind.POLICY_ACTIVATED: Told(
+        "A policy became active.",
+        {"version": "its number", "author": "who activated it"},
+        "version",
+    ),
+    AuditKind.CLIENT_CHANGED: Told("A client was registered or changed.", {}),
+    AuditKind.AUDIT_LOG_ADOPTED: Told(
+        "The entries just before this one were written without a link and were chained later, by "
+        "`stepup audit adopt`: the chain says nothing of the time before.",
+        {"count": "how many"},
+    ),
+}
+
+_COLUMN_TEXTS: Mapping[str, str] = {
+    "seq": "order of writing; may have gaps",
+    "position": "place in the chain, from 1, without gaps; null outside the chain",
+    "at": "when it happened, UTC",
+    "kind": "what happened, see below",
+    "client_id": "the client that asked",
+    "subject_id": "the subject, as a digest of its issuer and its sub",
+    "action": "the action that was approved",
+    "challenge_id": "the challenge; a token's jti begins with it",
+    "details": "more, by kind",
+    "entry_id": "names the entry; computed for what happens once, so that it is there once",
+    "previous": "hash of the entry before, 64 zeros in the first",
+    "hash": "HMAC-SHA256 over `previous` and the entry",
+}
+
+_FAULT_TEXTS: Mapping[Fault, str] = {
+    Fault.CHANGED: "the entry is not as it was written, or was put at the end",
+    Fault.MISSING: "entries before this one are gone, at the beginning or in the middle",
+    Fault.REORDERED: "the entry is authentic, but stands too early",
+    Fault.INSERTED: "the entry was put between two authentic ones",
+    Fault.TRUNCATED: "the end is gone (only with `--head`)",
+    Fault.REPLACED: "another chain has taken the place of the one that was known (only with `--head`)",
+}
+
+_INTRODUCTION = """\
+# Audit log
+
+What is recorded for good: the table `audit_event`, one row for each event, never a code, a token or
+a secret. `stepup audit export` writes it out, `stepup audit verify` proves that nobody changed it
+([operations.md](operations.md), [why it is built so](decisions/0013-the-audit-log-is-a-keyed-chain.md)).
+Written by `make docs`.
+"""
+
+
+def undescribed(event: AuditEvent) -> set[str]:
+    """Return the details of an event that the page says nothing about."""
+    return set(event.details) - set(TOLD[event.kind].details)
+
+
+def audit_page() -> str:
+    """Return docs/audit.md."""
+    return "\n".join(
+        [
+            _INTRODUCTION,
+            "## Columns",
+            "",
+            "| column | holds |",
+            "|---|---|",
+            *(f"| `{name}` | {_COLUMN_TEXTS[name]} |" for name in COLUMNS),
+            "",
+            "## Kinds",
+            "",
+            "| kind | what happened | details | written once for each |",
+            "|---|---|---|---|",
+            *(_row(kind) for kind in AuditKind),
+            "",
+            "## What `verify` finds",
+            "",
+            "| fault | means |",
+            "|---|---|",
+            *(f"| `{fault}` | {_FAULT_TEXTS[fault]} |" for fault in Fault),
+            "",
+        ]
+    )
+
+
+def _row(kind: AuditKind) -> str:
+    told = TOLD[kind]
+    details = "<br>".join(f"`{name}`: {text}" for name, text in told.details.items())
+    return f"| `{kind}` | {told.text} | {details} | {told.once_per} |"
