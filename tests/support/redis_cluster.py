@@ -225,14 +225,21 @@ class RedisCluster:
         """Keep the old primary from writing until it knows that it is a replica.
 
         Until the other replica is sent to the new primary it acknowledges whatever the old one
-        writes, and that is thrown away.
+        writes, and that is thrown away. A longer pause would not do: it holds back the greetings
+        of the Sentinels too, and behind them the order to become a replica.
         """
+        held = await tell(old.address, "CONFIG", "GET", "min-replicas-to-write")
 
         async def is_replica() -> bool:
-            await tell(old.address, "CLIENT", "PAUSE", 4000, "WRITE")
             return (await tell(old.address, "ROLE"))[0] == b"slave"
 
-        await until(is_replica, 15, "a demotion")
+        await tell(old.address, "CONFIG", "SET", "min-replicas-to-write", 99)
+        await tell(old.address, "CLIENT", "UNPAUSE")
+        try:
+            await until(is_replica, 15, "a demotion")
+        finally:
+            await tell(old.address, "CONFIG", "SET", "min-replicas-to-write", int(*held.values()))
+            await tell(old.address, "CONFIG", "REWRITE")
 
     async def mend(self) -> None:
         """Resume what was frozen, start what was killed, and wait until all is well."""
