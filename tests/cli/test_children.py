@@ -25,7 +25,8 @@ def test_a_stop_that_comes_while_a_dead_worker_is_replaced(workers: Workers, mon
         raise StoppedError(signal.SIGTERM)
 
     workers._workers[0].process.stop(signal.SIGKILL)
-    with monkeypatch.context() as patched, pytest.raises(StoppedError):
+    with monkeypatch.context() as patched:
         patched.setattr(children.time, "sleep", stop)
-        workers.look_after()
+        with pytest.raises(StoppedError):
+            workers.look_after()
     workers.stop()
