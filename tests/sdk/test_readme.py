@@ -47,7 +47,6 @@ async def readme():
     world = World()
     names: dict[str, Any] = {
         "SECRET": CLIENT_SECRET,
-        "ISSUER": ISSUER,
         "CALLBACK": BANK_CALLBACK,
     }
     exec(compile(example(), "README.md", "exec"), names)  # noqa: S102  it is what we test
