@@ -11,6 +11,9 @@ from contextlib import suppress
 import pytest
 
 from stepup.ceremonies import otp, recovery_codes
+from stepup.config import _DURATION
+from stepup.config_values import _HOST_AND_PORT
+from stepup.config_values import _KEY as _KEK
 from stepup.domain.client import Client
 from stepup.domain.errors import StepUpError
 from stepup.domain.ids import ClientId
@@ -106,6 +109,9 @@ READERS = {
     "problems: descriptions": (lambda t: _NOT_IN_DESCRIPTION.sub("?", t), text('"')),
     "headers: origins": (page_policy, text(":", head="https://a")),
     "clients: redirect URIs": (CLIENT.redirects_to, text("/", head="http://127.0.0.1:")),
+    "settings: durations": (_DURATION.fullmatch, text("1", tail="x")),
+    "settings: keys": (_KEK.fullmatch, text("A", head="1:", tail="!")),
+    "settings: hosts": (_HOST_AND_PORT.fullmatch, text("a", tail=":x")),
     "sdk: tokens": (_FORM, text("a.")),
     "sdk: paths": (_AMBIGUOUS, text("/.a")),
 }

@@ -70,10 +70,11 @@ class _Worker:
         return self._serves
 
     def close(self) -> None:
-        """Forget an ended worker."""
-        os.close(self._ready)
-        if self._order >= 0:
-            os.close(self._take_order_end())
+        """Forget an ended worker; again is harmless, since a stop may come at any moment."""
+        ends, self._ready, self._order = (self._ready, self._order), -1, -1
+        for end in ends:
+            if end >= 0:
+                os.close(end)
 
     def _take_order_end(self) -> int:
         end, self._order = self._order, -1

@@ -65,6 +65,8 @@ def test_a_worker_that_dies_is_replaced_while_the_other_serves(service):
     workers = [pid for pid in service.descendants() if "cli.worker" in command_of(pid)]
     assert len(workers) == 2
     os.kill(workers[0], signal.SIGKILL)
+    # Until then it may still accept, and take a connection with it.
+    assert wait_until_gone(workers[:1]) == []
 
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:

@@ -15,7 +15,7 @@ from tests.http.conftest import app_over
 from tests.http.flow import Flow
 from tests.support.application import CLIENT_SECRET, ISSUER
 from tests.support.generated_docs import ROOT
-from tests.support.world import World
+from tests.support.world import BANK_CALLBACK, World
 
 ORDER = {"amount": "5000.00", "currency": "EUR", "payee": "Carol"}
 
@@ -45,7 +45,10 @@ def blocking(http: httpx2.AsyncClient) -> Callable[[HttpRequest], HttpAnswer]:
 async def readme():
     """The example's names, its `su` on the service in memory, and a browser for alice."""
     world = World()
-    names: dict[str, Any] = {"SECRET": CLIENT_SECRET}
+    names: dict[str, Any] = {
+        "SECRET": CLIENT_SECRET,
+        "CALLBACK": BANK_CALLBACK,
+    }
     exec(compile(example(), "README.md", "exec"), names)  # noqa: S102  it is what we test
     async with app_over(world.ports) as http:
         send = blocking(http)
