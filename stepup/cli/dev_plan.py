@@ -129,6 +129,9 @@ def plan_settings(
     }
     try:
         given = read(os.environ, None, sets)
+        if "upstreams" in given:
+            # A bare subject is one of theirs, not one of the demo's people.
+            del defaults["subject_issuer"]
         if "issuer" in given:
             # The pages are met there, not here, as behind a load balancer.
             del defaults["webauthn_origins"]

@@ -53,7 +53,8 @@ class Deployment:
         """Run a `stepup serve` that ends by itself."""
         return subprocess.run(
             [sys.executable, "-m", "stepup", "serve"],
-            env=self.environ,
+            # Any free port: what else runs on this machine is not what is tested.
+            env={**self.environ, "STEPUP_PORT": "0"},
             capture_output=True,
             text=True,
             check=False,

@@ -47,7 +47,7 @@ def test_keys_that_another_key_sealed_stop_the_start_in_one_line(deployment: Dep
     deployment.environ["STEPUP_KEY_ENCRYPTION_KEYS"] = "2:" + "A" * 43 + "="
     refused = deployment.refused_start()
     assert refused.returncode == 1
-    assert "STEPUP_KEY_ENCRYPTION_KEYS" in refused.stderr
+    assert "STEPUP_KEY_ENCRYPTION_KEYS" in refused.stderr, refused.stderr
     assert "Traceback" not in refused.stderr
 
 
