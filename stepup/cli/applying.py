@@ -37,8 +37,10 @@ class AppliedClient(NamedTuple):
         return f"AppliedClient({self.client_id}, {self.change})"
 
 
-async def apply_policy(ports: Ports, text: str, author: str) -> AppliedPolicy:
+async def apply_policy(ports: Ports, sealer: Sealer, text: str, author: str) -> AppliedPolicy:
     """Activate a document unless it is the active one already.
+
+    What is activated is recorded, and the record is chained under a key: it may be the first one.
 
     Raises:
         PolicyInvalidError: If the document has errors.
@@ -46,6 +48,7 @@ async def apply_policy(ports: Ports, text: str, author: str) -> AppliedPolicy:
     compared = await compare_policy(ports, text)
     if not compared.changed:
         return compared
+    await keys.ensure_keys(ports, sealer)
     activated = await policies.activate(ports, text, author)
     return AppliedPolicy(activated.version, changed=True)
 

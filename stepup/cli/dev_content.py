@@ -22,8 +22,8 @@ async def load_policy_and_clients(
     async with wiring.open_ports(settings) as (ports, sealer):
         await apply_clients(ports, sealer, entries)
         if policy is not None:
-            await apply_policy(ports, policy, _AUTHOR)
+            await apply_policy(ports, sealer, policy, _AUTHOR)
             return
         active = await policies.find_active(ports)
         if active is None or active.author == _DEFAULT:
-            await apply_policy(ports, policies.development_document(), _DEFAULT)
+            await apply_policy(ports, sealer, policies.development_document(), _DEFAULT)

@@ -62,8 +62,8 @@ def apply(
 def _apply(text: str) -> Any:
     from stepup.cli.applying import apply_policy  # noqa: PLC0415  as above
 
-    async def task(ports: Ports, _sealer: Sealer) -> tuple[int, bool]:
-        return await apply_policy(ports, text, _AUTHOR)
+    async def task(ports: Ports, sealer: Sealer) -> tuple[int, bool]:
+        return await apply_policy(ports, sealer, text, _AUTHOR)
 
     return task
 
