@@ -55,7 +55,7 @@ def check_redis_url(text: str) -> None:
         _check_sentinels(parts)
         return
     where = parts.path if "unix" in parts.scheme else _host_of(parts)
-    if parts.scheme not in _REDIS_SCHEMES or not where:
+    if parts.scheme not in _REDIS_SCHEMES or not where or "," in parts.netloc:
         raise ValueError("expected a URL such as redis://host:6379/0 or unix:///path")
 
 

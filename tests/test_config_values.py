@@ -23,6 +23,8 @@ ACCEPTED = {
         "rediss://cache",
         "unix:///run/redis.sock?db=1",
         "redis+unix:///run/redis.sock",
+        "redis+sentinel://a:26379,b:26379/main",
+        "redis+sentinel://:hush@a,b,[::1]:26379/main/2",
     ),
     "check_issuer": ("https://id.example", "https://id.example/realms/a", "http://localhost:8001"),
     "check_url": ("https://id.example/keys?v=1",),
