@@ -170,7 +170,9 @@ class TestCluster:
         folder = Path(tempfile.mkdtemp(prefix="stepup-slots-"))
         port = replicas_of_module.nodes[0].address[1]
         node = Node("127.0.0.14", (port, port + 1), engines()[engine], folder / "node")
-        node.start(None, {"cluster-enabled": "yes", "protected-mode": "no"})
+        # The usual bus port, 10,000 above, does not exist for a high port.
+        cluster = {"cluster-enabled": "yes", "cluster-port": str(port - 2)}
+        node.start(None, {**cluster, "protected-mode": "no"})
         yield node
         node.stop()
         shutil.rmtree(folder)
