@@ -1,9 +1,7 @@
 """Adding an authenticator: an app by its QR code, or a passkey."""
 
-from typing import Any
-
 import msgspec
-from litestar import Request, Response, Router, get, post
+from litestar import Response, Router, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath
 
@@ -18,19 +16,15 @@ from stepup.domain.errors import (
 from stepup.http.account_pages import noticing
 from stepup.http.account_session import (
     ACCOUNT,
-    PageResponse,
     Visitor,
     provide_visitor,
     send_to_sign_in,
 )
-from stepup.http.challenge_pages import FormBody, credential_of, see_other
+from stepup.http.page_forms import UNPROCESSABLE, FormBody, PageResponse, credential_of, see_other
 from stepup.pages import qr
 from stepup.pages.account import AddAppPage, AddPage, AddPasskeyPage, AppError, PasskeyError
 from stepup.usecases import account, enroll
 
-AnyRequest = Request[Any, Any, Any]
-
-_UNPROCESSABLE = 422
 _APP = f"{ACCOUNT}/add/app"
 _PASSKEY = f"{ACCOUNT}/add/passkey"
 
@@ -100,7 +94,7 @@ async def confirm_app(
     async def work() -> PageResponse:
         if not data.code.strip():
             page = await _app_page(visitor, enrollment_id, error="missing", name=data.name)
-            return visitor.show(page, _UNPROCESSABLE)
+            return visitor.show(page, UNPROCESSABLE)
         try:
             enrolled = await enroll.confirm_totp(
                 visitor.ports, visitor.session, enrollment_id, data.code, data.name.strip() or None
@@ -108,7 +102,7 @@ async def confirm_app(
         except VerificationFailedError as error:
             why: AppError = "clock" if isinstance(error, WrongClockError) else "wrong"
             page = await _app_page(visitor, enrollment_id, error=why, name=data.name)
-            return visitor.show(page, _UNPROCESSABLE)
+            return visitor.show(page, UNPROCESSABLE)
         except EnrollmentNotFoundError:
             return see_other(_APP)
         return see_other(noticing(visitor, "added", enrolled.name))
@@ -179,7 +173,7 @@ async def _show_registration(
         default_name=name,
         error=error,
     )
-    return visitor.show(page, 200 if error is None else _UNPROCESSABLE)
+    return visitor.show(page, 200 if error is None else UNPROCESSABLE)
 
 
 router = Router(

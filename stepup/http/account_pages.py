@@ -1,11 +1,11 @@
 """The account pages: what a subject has, and renaming and removing it."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 from urllib.parse import urlencode
 
 import msgspec
-from litestar import Request, Router, get, post
+from litestar import Router, get, post
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath
 
@@ -15,13 +15,12 @@ from stepup.domain.errors import InvalidRequestError, LastAuthenticatorError, Se
 from stepup.domain.ids import AuthenticatorId
 from stepup.http.account_session import (
     ACCOUNT,
-    PageResponse,
     Visitor,
     provide_visitor,
     send_to_sign_in,
 )
-from stepup.http.challenge_pages import FormBody, see_other
 from stepup.http.form import read_query
+from stepup.http.page_forms import UNPROCESSABLE, AnyRequest, FormBody, PageResponse, see_other
 from stepup.pages.account import (
     AccountPage,
     AuthenticatorCard,
@@ -37,11 +36,8 @@ from stepup.pages.display import plain
 from stepup.usecases import account, look_after
 from stepup.usecases.account_guard import authenticators_of
 
-AnyRequest = Request[Any, Any, Any]
-
 _NOTICES = frozenset({"added", "renamed", "removed", "recovery_ready", "confirmed"})
 _CONFLICT = 409
-_UNPROCESSABLE = 422
 # What a subject may choose, and a number after it.
 _LONGEST_NAME = 72
 
@@ -111,7 +107,7 @@ async def rename(
             page = RenamePage(
                 frame=visitor.frame, action_url=visitor.path, name=data.name, error=error
             )
-            return visitor.show(page, _UNPROCESSABLE)
+            return visitor.show(page, UNPROCESSABLE)
         return see_other(noticing(visitor, "renamed", name))
 
     return await visitor.stepping_up(work())

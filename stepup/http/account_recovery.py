@@ -13,16 +13,14 @@ from stepup.domain.errors import (
 from stepup.http.account_pages import noticing
 from stepup.http.account_session import (
     ACCOUNT,
-    PageResponse,
     Visitor,
     provide_visitor,
     send_to_sign_in,
 )
-from stepup.http.challenge_pages import FormBody, see_other
+from stepup.http.page_forms import UNPROCESSABLE, FormBody, PageResponse, see_other
 from stepup.pages.account import RecoveryCodesPage, RecoveryError, RecoveryIntroPage
 from stepup.usecases import account, recovery
 
-_UNPROCESSABLE = 422
 _PATH = f"{ACCOUNT}/recovery-codes"
 
 
@@ -70,11 +68,11 @@ async def confirm(data: FormBody[BurnForm], visitor: NamedDependency[Visitor]) -
     """Burn one code; from then on the others can be used."""
     account.check_form_token(visitor.session, data.form_token)
     if not data.code.strip():
-        return visitor.show(_codes_page(visitor, error="missing"), _UNPROCESSABLE)
+        return visitor.show(_codes_page(visitor, error="missing"), UNPROCESSABLE)
     try:
         await recovery.confirm(visitor.ports, visitor.session, data.code)
     except VerificationFailedError:
-        return visitor.show(_codes_page(visitor, error="wrong"), _UNPROCESSABLE)
+        return visitor.show(_codes_page(visitor, error="wrong"), UNPROCESSABLE)
     except AuthenticatorNotFoundError:
         return see_other(_PATH)
     return see_other(noticing(visitor, "recovery_ready", ""))

@@ -10,15 +10,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from litestar import Request, Response, Router, get, post
+from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 
 from stepup.domain.account import AccountSession
 from stepup.domain.errors import InvalidRequestError, SessionNotFoundError, StepUpRequiredError
 from stepup.domain.ids import AttemptId
-from stepup.http.challenge_pages import FormBody, see_other
 from stepup.http.cookies import cookie, expired_cookie, secret_in
 from stepup.http.form import read_query
+from stepup.http.page_forms import AnyRequest, FormBody, PageResponse, see_other
 from stepup.http.request_log import request_log
 from stepup.pages.account import AccountFrame
 from stepup.pages.display import plain
@@ -27,9 +27,6 @@ from stepup.pages.locales import negotiate
 from stepup.pages.rendering import Page, render
 from stepup.ports import Ports
 from stepup.usecases import account
-
-AnyRequest = Request[Any, Any, Any]
-PageResponse = Response[str]
 
 ACCOUNT = "/account"
 

@@ -5,14 +5,13 @@ and success sends the browser back to the client. Codes work without JavaScript.
 """
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, TypeVar
+from dataclasses import replace
+from typing import Any
 
 import msgspec
-from litestar import Request, Response, Router, get, post
+from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath
+from litestar.params import FromPath
 
 from stepup.domain.assurance import Method
 from stepup.domain.authenticator import RecoveryCodes, TotpSecret
@@ -20,7 +19,6 @@ from stepup.domain.challenge import METHOD_PAUSE, Challenge, ChallengeState
 from stepup.domain.errors import (
     CeremonyExpiredError,
     ChallengeNotPendingError,
-    InvalidRequestError,
     MethodNotUsableError,
     OutcomeUnknownError,
     TooManyAttemptsError,
@@ -33,13 +31,17 @@ from stepup.http.challenge_views import (
     challenge_path,
     kind_of,
     no_method_page,
-    view_of,
 )
-from stepup.http.cookies import browser_of
-from stepup.http.headers import page_policy
-from stepup.http.request_log import request_log
+from stepup.http.challenge_visit import Visit, visit
+from stepup.http.page_forms import (
+    UNPROCESSABLE,
+    AnyRequest,
+    FormBody,
+    PageResponse,
+    credential_of,
+    see_other,
+)
 from stepup.pages.challenge import (
-    ChallengeView,
     CodeError,
     CodePage,
     LockedPage,
@@ -49,16 +51,10 @@ from stepup.pages.challenge import (
     RecoveryPage,
 )
 from stepup.pages.ends import AlreadyDonePage, CancelledPage, DonePage
-from stepup.pages.locales import negotiate
-from stepup.pages.rendering import Page, render
 from stepup.ports import Ports
 from stepup.usecases import answer, finish, holder
 from stepup.usecases.unknown_passkey import unknown_passkey
 
-AnyRequest = Request[Any, Any, Any]
-PageResponse = Response[str]
-
-_UNPROCESSABLE = 422
 _TOO_MANY = 429
 _UNAVAILABLE = 503
 
@@ -88,48 +84,9 @@ class PlainForm(msgspec.Struct, frozen=True):
     form_token: str
 
 
-Form = TypeVar("Form")
 CheckCode = Callable[
     [Ports, ChallengeId, holder.Holder, str, AttemptId], Coroutine[Any, Any, Challenge]
 ]
-FormBody = Annotated[Form, Body(media_type=RequestEncodingType.URL_ENCODED)]
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """One request to a challenge's pages: who holds it, how it stands, and in which language."""
-
-    ports: Ports
-    challenge: Challenge
-    browser: holder.Browser
-    locale: str
-
-    @property
-    def view(self) -> ChallengeView:
-        """Fill in what every page of the challenge shows."""
-        return view_of(self.ports, self.challenge, self.browser, self.locale)
-
-    def show(self, page: Page, status: int = 200) -> PageResponse:
-        """Render a page; its forms may end at the client's redirect URI."""
-        redirect_uri = self.challenge.authorization.redirect_uri
-        targets = () if redirect_uri is None else (redirect_uri,)
-        return Response(
-            render(page, self.locale),
-            status_code=status,
-            media_type="text/html",
-            headers={"content-security-policy": page_policy(*targets)},
-        )
-
-
-async def visit(request: AnyRequest, ports: Ports, challenge_id: ChallengeId) -> Visit:
-    """Find the challenge for the browser that holds it."""
-    browser = browser_of(request, ports.site)
-    challenge = await holder.find_held(ports, challenge_id, browser)
-    log = request_log(request)
-    log.client = challenge.authorization.client_id
-    log.subject = challenge.authorization.subject.id
-    locale = negotiate(challenge.authorization.ui_locales, request.headers.get("accept-language"))
-    return Visit(ports, challenge, browser, locale)
 
 
 @get("/")
@@ -203,7 +160,7 @@ async def answer_with_passkey(
             ports, challenge_id, visited.browser, credential, data.attempt
         )
     except CeremonyExpiredError:
-        return visited.show(await _passkey_page(visited, error="expired"), _UNPROCESSABLE)
+        return visited.show(await _passkey_page(visited, error="expired"), UNPROCESSABLE)
     except VerificationFailedError as error:
         if error.tries_left == 0:
             return _show_unusable(visited, Method.WEBAUTHN, used_up=True)
@@ -247,23 +204,6 @@ async def cancel(
     return see_other(url)
 
 
-def credential_of(text: str) -> dict[str, Any]:
-    """Read the credential that the page's script put into its form.
-
-    Raises:
-        InvalidRequestError: If it is no JSON object.
-    """
-    try:
-        return msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeError) as error:
-        raise InvalidRequestError("credential is not a JSON object.") from error
-
-
-def see_other(url: str) -> PageResponse:
-    """Send the browser on with a GET: 303, since 307 would repeat what the form posted."""
-    return Response("", status_code=303, headers={"location": url}, media_type="text/html")
-
-
 def _back_to(challenge_id: ChallengeId) -> PageResponse:
     return see_other(challenge_path(challenge_id))
 
@@ -286,7 +226,7 @@ async def _answer_typed(
 ) -> PageResponse:
     if not form.code.strip():
         page = _typing_page(visited, method, error="missing")
-        return visited.show(page, _UNPROCESSABLE)
+        return visited.show(page, UNPROCESSABLE)
     challenge_id = visited.challenge.id
     try:
         answered = await check(
@@ -322,7 +262,7 @@ def _explain(
             return _show_unusable(visited, method, used_up=True)
         case VerificationFailedError():
             page = _typing_page(visited, method, error="wrong")
-            return visited.show(replace(page, tries_left=error.tries_left), _UNPROCESSABLE)
+            return visited.show(replace(page, tries_left=error.tries_left), UNPROCESSABLE)
 
 
 async def _show_refused(
@@ -331,7 +271,7 @@ async def _show_refused(
     unknown = await unknown_passkey(visited.ports, visited.challenge, credential)
     page = await _passkey_page(visited, error="refused" if unknown is None else "unknown")
     page = replace(page, tries_left=tries_left, unknown_credential_id=unknown)
-    return visited.show(page, _UNPROCESSABLE)
+    return visited.show(page, UNPROCESSABLE)
 
 
 async def _passkey_page(visited: Visit, *, error: PasskeyError | None = None) -> PasskeyPage:
@@ -386,7 +326,7 @@ def _show_unusable(visited: Visit, method: Method, *, used_up: bool = False) -> 
         page = LockedPage(challenge=visited.view, kind=kind_of(method), opens_in=opens_in)
         return visited.show(page, _TOO_MANY)
     if not holder.answerable_methods(visited.ports, visited.challenge):
-        return visited.show(no_method_page(visited.challenge, visited.view), _UNPROCESSABLE)
+        return visited.show(no_method_page(visited.challenge, visited.view), UNPROCESSABLE)
     return _back_to(visited.challenge.id)
 
 
