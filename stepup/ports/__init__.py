@@ -1,0 +1,105 @@
+"""What the use cases need from the world: each promise is written once, here.
+
+A port exists only for what does I/O or cannot be repeated. `Ports` is everything a use case is
+given; `State` is what is spent (Redis), `Stores` is what must never be lost (PostgreSQL, inside
+one transaction).
+
+Every method that talks to a store may raise `DependencyUnavailableError`, which grants nothing;
+every method that spends may raise `OutcomeUnknownError`, after which the same attempt may be
+repeated. Neither is repeated in the docstrings below.
+"""
+
+from typing import NamedTuple
+
+from stepup.domain.site import Site
+from stepup.ports.accounts import AccountStore
+from stepup.ports.challenges import (
+    ChallengeStore,
+    CodeTakenError,
+    Permit,
+    PresentedCode,
+    Redemption,
+)
+from stepup.ports.database import (
+    AuditStore,
+    AuthenticatorStore,
+    ClientStore,
+    Database,
+    KeyStore,
+    Lease,
+    LeaseStore,
+    PolicyStore,
+    PolicyVersion,
+    Stores,
+)
+from stepup.ports.outbox import (
+    AuditRecorded,
+    AuthenticatorUsed,
+    Backlog,
+    Changes,
+    Outbox,
+    OutboxEntry,
+)
+from stepup.ports.spent import AttemptStore, ReplayStore, StepStore, TokenStore
+from stepup.ports.surroundings import Snapshot, Upstreams
+from stepup.ports.system import Clock, Entropy
+
+__all__ = [
+    "AccountStore",
+    "AttemptStore",
+    "AuditRecorded",
+    "AuditStore",
+    "AuthenticatorStore",
+    "AuthenticatorUsed",
+    "Backlog",
+    "ChallengeStore",
+    "Changes",
+    "ClientStore",
+    "Clock",
+    "CodeTakenError",
+    "Database",
+    "Entropy",
+    "KeyStore",
+    "Lease",
+    "LeaseStore",
+    "Outbox",
+    "OutboxEntry",
+    "Permit",
+    "PolicyStore",
+    "PolicyVersion",
+    "Ports",
+    "PresentedCode",
+    "Redemption",
+    "ReplayStore",
+    "Snapshot",
+    "State",
+    "StepStore",
+    "Stores",
+    "TokenStore",
+    "Upstreams",
+]
+
+
+class State(NamedTuple):
+    """All that is spent or forgotten by itself."""
+
+    challenges: ChallengeStore
+    steps: StepStore
+    attempts: AttemptStore
+    tokens: TokenStore
+    replays: ReplayStore
+    accounts: AccountStore
+    outbox: Outbox
+    changes: Changes
+
+
+class Ports(NamedTuple):
+    """Everything a use case may touch."""
+
+    clock: Clock
+    entropy: Entropy
+    site: Site
+    snapshot: Snapshot
+    state: State
+    database: Database
+    upstreams: Upstreams

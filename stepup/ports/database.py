@@ -1,0 +1,201 @@
+"""PostgreSQL: what must never be lost, inside one transaction."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from enum import IntEnum
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from stepup.domain.audit import AuditEvent, AuditRecord
+from stepup.domain.authenticator import Authenticator, Credential
+from stepup.domain.client import Client
+from stepup.domain.ids import (
+    AuthenticatorId,
+    Subject,
+)
+from stepup.domain.keyring import SealedKey
+from stepup.ports.outbox import AuthenticatorUsed
+
+
+class PolicyVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """An immutable version of the policy document, as text."""
+
+    version: int
+    document: str
+    author: str
+    activated_at: datetime
+
+
+class PolicyStore(Protocol):
+    """All versions; the one with the largest number is active."""
+
+    async def activate(self, document: str, author: str, now: datetime) -> PolicyVersion:
+        """Keep a document as the next version; two at once get two numbers."""
+        ...
+
+    async def find_active(self) -> PolicyVersion | None:
+        """Return the active version, None before the first."""
+        ...
+
+
+class ClientStore(Protocol):
+    """Registered clients."""
+
+    async def all(self) -> Sequence[Client]:
+        """Return every client."""
+        ...
+
+    async def put(self, client: Client) -> None:
+        """Add or replace a client."""
+        ...
+
+
+class AuthenticatorStore(Protocol):
+    """Enrolled authenticators, their secrets sealed."""
+
+    async def of_subject(self, subject: Subject) -> Sequence[Authenticator]:
+        """Return a subject's authenticators, oldest first."""
+        ...
+
+    async def find(
+        self, subject: Subject, authenticator_id: AuthenticatorId
+    ) -> Authenticator | None:
+        """Return one authenticator, if it is this subject's."""
+        ...
+
+    async def add(self, authenticator: Authenticator) -> None:
+        """Keep a new authenticator.
+
+        Raises:
+            AuthenticatorExistsError: If its credential is enrolled already, by anybody.
+        """
+        ...
+
+    async def replace_credential(
+        self,
+        authenticator_id: AuthenticatorId,
+        *,
+        expected: Credential,
+        credential: Credential,
+    ) -> bool:
+        """Swap the credential if it still is the expected one; of concurrent callers one gets True.
+
+        This is how one recovery code is burned.
+        """
+        ...
+
+    async def rename(self, subject: Subject, authenticator_id: AuthenticatorId, name: str) -> bool:
+        """Give it a new name; False when it is not this subject's."""
+        ...
+
+    async def remove(self, subject: Subject, authenticator_id: AuthenticatorId) -> bool:
+        """Remove it; of concurrent callers one gets True."""
+        ...
+
+    async def record_uses(self, uses: Sequence[AuthenticatorUsed]) -> None:
+        """Move last uses and signature counts forward, never back, all in one step.
+
+        Uses of one authenticator may come in any order; of an unknown one they are passed over.
+        """
+        ...
+
+
+class KeyStore(Protocol):
+    """Sealed keys."""
+
+    async def all(self) -> Sequence[SealedKey]:
+        """Return every key that is not gone."""
+        ...
+
+    async def add(self, key: SealedKey) -> bool:
+        """Keep a key; False when one of the same use exists and the first one must win."""
+        ...
+
+
+class AuditStore(Protocol):
+    """The audit log: append-only, each entry once, each chained to the one before it.
+
+    Who appends has the end of the chain to himself until his transaction ends, so he appends last.
+    """
+
+    async def append(self, entry_id: str, event: AuditEvent) -> None:
+        """Write an event; the same entry again is harmless."""
+        ...
+
+    async def append_all(self, entries: Sequence[tuple[str, AuditEvent]]) -> None:
+        """Write a batch of events in order; of entries with one identifier the first one stays."""
+        ...
+
+    async def adopt(self, count: int) -> int:
+        """Chain that many of the oldest entries without a link, as they are; returns how many."""
+        ...
+
+    async def chained(self, *, after: int, count: int) -> Sequence[AuditRecord]:
+        """Return entries of the chain by position, those past `after`."""
+        ...
+
+    async def last_chained(self) -> AuditRecord | None:
+        """Return the head of the chain, None when nothing is chained."""
+        ...
+
+    async def written(self, *, after: int, count: int) -> Sequence[AuditRecord]:
+        """Return entries, chained or not, by `seq`, those past `after`."""
+        ...
+
+    async def unchained(self, count: int) -> Sequence[AuditRecord]:
+        """Return the oldest entries without a link."""
+        ...
+
+    async def count_unchained(self) -> int:
+        """Count the entries without a link."""
+        ...
+
+
+class Lease(IntEnum):
+    """What one instance at a time does."""
+
+    DRAIN = 1
+
+
+class LeaseStore(Protocol):
+    """Turns that instances take."""
+
+    async def take(self, lease: Lease) -> bool:
+        """Take a lease until this transaction ends; False when somebody has it.
+
+        Whoever dies or falls silent loses it with his transaction.
+        """
+        ...
+
+
+class Stores(NamedTuple):
+    """The stores inside one transaction."""
+
+    policies: PolicyStore
+    clients: ClientStore
+    authenticators: AuthenticatorStore
+    keys: KeyStore
+    audit: AuditStore
+    leases: LeaseStore
+
+
+class Database(Protocol):
+    """PostgreSQL."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Stores]:
+        """Open a transaction that commits when the block ends and rolls back when it raises.
+
+        The use case opens it and nobody else commits; a refusal that must be recorded is raised
+        after the block.
+        """
+        ...
+
+    async def configuration_version(self) -> str:
+        """Return a text that changes whenever a policy, a client or a key changes."""
+        ...
+
+    async def check(self) -> None:
+        """Return when the database answers."""
+        ...

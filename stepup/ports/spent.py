@@ -1,0 +1,100 @@
+"""What is counted, accepted or used up once, apart from challenges."""
+
+from datetime import datetime
+from typing import Protocol
+
+from stepup.domain.assurance import Method
+from stepup.domain.ids import (
+    AttemptId,
+    AuthenticatorId,
+    ChallengeId,
+    SubjectId,
+    TokenId,
+)
+
+
+class StepStore(Protocol):
+    """The last accepted time step or signature count of each authenticator: only ever larger."""
+
+    async def accept(
+        self,
+        subject_id: SubjectId,
+        authenticator_id: AuthenticatorId,
+        step: int,
+        attempt: AttemptId | None = None,
+    ) -> bool:
+        """Accept a step that is larger than every one before it.
+
+        Of concurrent callers with one step one gets True (RFC 6238 section 5.2: a code is
+        accepted once). An attempt that repeats its own step gets True again.
+        """
+        ...
+
+    async def retire(self, subject_id: SubjectId, authenticator_id: AuthenticatorId) -> None:
+        """Accept nothing of an authenticator any more; again is harmless.
+
+        Remembered for longer than any challenge lives that was opened while it was enrolled.
+        """
+        ...
+
+    async def is_retired(self, subject_id: SubjectId, authenticator_id: AuthenticatorId) -> bool:
+        """Say whether the authenticator was retired."""
+        ...
+
+
+class AttemptStore(Protocol):
+    """How often a subject may try a method, over all challenges."""
+
+    async def spend(self, subject_id: SubjectId, method: Method, now: datetime) -> None:
+        """Spend one attempt.
+
+        Raises:
+            TooManyAttemptsError: If there is none left; `retry_after` says when there will be.
+        """
+        ...
+
+    async def forgive(self, subject_id: SubjectId, method: Method) -> None:
+        """Give all attempts back, after a success only."""
+        ...
+
+
+class TokenStore(Protocol):
+    """What ends an elevated token before its time: consumption and revocation."""
+
+    async def consume(
+        self, challenge_id: ChallengeId, token_id: TokenId, attempt: AttemptId, now: datetime
+    ) -> datetime:
+        """Use up a once-only token; of all callers one gets it, the same attempt gets it again.
+
+        Returns when it was consumed.
+
+        Raises:
+            TokenAlreadyConsumedError: If another attempt has it.
+            TokenNotConsumableError: If no once-only token was issued for this challenge.
+        """
+        ...
+
+    async def is_revoked(self, token_id: TokenId) -> bool:
+        """Say whether the token was revoked."""
+        ...
+
+    async def is_spent(self, challenge_id: ChallengeId, token_id: TokenId) -> bool:
+        """Say whether the token was revoked, or used up if it is once-only."""
+        ...
+
+    async def revoke(self, token_id: TokenId, until: datetime) -> None:
+        """Revoke a token; the mark is kept until the token has expired anyway."""
+        ...
+
+
+class ReplayStore(Protocol):
+    """Identifiers that may be seen once."""
+
+    async def remember(
+        self, scope: str, identifier: str, attempt: AttemptId, until: datetime
+    ) -> bool:
+        """Remember an identifier.
+
+        True for the first attempt that brings it, and for that attempt again.
+        """
+        ...

@@ -1,0 +1,72 @@
+"""What is in memory, and who we stand beside."""
+
+from datetime import datetime
+from typing import Protocol
+
+from stepup.domain.account import (
+    BaseIdentity,
+    PendingLogin,
+)
+from stepup.domain.client import Client
+from stepup.domain.ids import (
+    ClientId,
+)
+from stepup.domain.keyring import Keyring
+from stepup.domain.policy import Policy
+
+
+class Snapshot(Protocol):
+    """Policy, clients and keys in memory: what runs in every step-up reads them here.
+
+    A change swaps a reference, so one request never sees half of it when it asks once.
+    """
+
+    @property
+    def policy(self) -> Policy:
+        """The active policy.
+
+        Raises:
+            DependencyUnavailableError: If none was ever loaded.
+        """
+        ...
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys.
+
+        Raises:
+            DependencyUnavailableError: If none were ever loaded.
+        """
+        ...
+
+    def client(self, client_id: ClientId) -> Client | None:
+        """Find a client by its identifier."""
+        ...
+
+
+class Upstreams(Protocol):
+    """The identity providers beside which we stand."""
+
+    async def verify(self, token: str, now: datetime) -> BaseIdentity:
+        """Verify a subject token: signature, issuer, audience, algorithm, expiry.
+
+        Raises:
+            InvalidSubjectTokenError: If any of it does not hold.
+        """
+        ...
+
+    async def login_url(
+        self, login: PendingLogin, *, state: str, redirect_uri: str, code_challenge: str
+    ) -> str:
+        """Return where a browser begins a base login."""
+        ...
+
+    async def finish_login(
+        self, login: PendingLogin, *, code: str, redirect_uri: str, now: datetime
+    ) -> BaseIdentity:
+        """Redeem the upstream's code and verify its ID token, nonce included.
+
+        Raises:
+            InvalidSubjectTokenError: If the upstream refuses the code or the token does not hold.
+        """
+        ...
