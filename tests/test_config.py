@@ -3,7 +3,8 @@ from datetime import timedelta
 
 import pytest
 
-from stepup.config import Secret, SettingsError, load, read
+from stepup.config import Secret
+from stepup.config_reading import SettingsError, load, read
 
 KEY = base64.b64encode(bytes(32)).decode()
 UPSTREAM = '[{"issuer": "https://id.example", "audience": "stepup", "client_secret": "hush"}]'

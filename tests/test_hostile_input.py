@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from stepup.ceremonies import otp, recovery_codes
-from stepup.config import _DURATION
+from stepup.config_reading import _DURATION
 from stepup.config_values import _HOST_AND_PORT
 from stepup.config_values import _KEY as _KEK
 from stepup.domain.client import Client

@@ -13,7 +13,8 @@ from stepup.cli.client_file import ClientEntry
 from stepup.cli.demo import DEFAULT_AUDIENCE
 from stepup.cli.dev_secrets import DevelopmentSecrets
 from stepup.cli.listening import free_port
-from stepup.config import Settings, SettingsError, load, read
+from stepup.config import Settings
+from stepup.config_reading import SettingsError, load, read
 from stepup.domain.client import Role
 
 _EVERYWHERE = {"0.0.0.0", "::", "127.0.0.1", "::1", "localhost"}  # noqa: S104  compared only

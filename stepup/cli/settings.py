@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import rich_click as click
 
-from stepup.config import Given, Settings, SettingsError, load, read
+from stepup.config import Settings
+from stepup.config_reading import Given, SettingsError, load, read
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -1,0 +1,261 @@
+"""Settings are read here: from a TOML file, the environment and `--set`, each checked.
+
+A key comes from a TOML file, then from the environment (`STEPUP_<KEY>`), then from `--set`; the
+later one wins. A secret may also be named by `<KEY>_FILE`. What is unknown or malformed stops the
+start with one line.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple, get_args, get_origin
+from urllib.parse import urlsplit
+
+import msgspec
+
+from stepup.config import (
+    REQUIRED,
+    TYPES,
+    Secret,
+    Settings,
+    UpstreamSettings,
+    bare_type,
+    describe,
+    is_secret,
+)
+from stepup.config_values import (
+    check_algorithms,
+    check_issuer,
+    check_origin,
+    check_postgres_url,
+    check_proxy,
+    check_redis_url,
+    check_url,
+    parse_keys,
+)
+
+_PREFIX = "STEPUP_"
+# Names that belong to the entry points, the tests and the demo; none of them is a setting.
+_NOT_SETTINGS = {
+    "STEPUP_CONFIG",
+    "STEPUP_DEMO_ADMIN_TOKEN",
+    "STEPUP_DEMO_CLIENT_ID",
+    "STEPUP_DEMO_CLIENT_SECRET",
+    "STEPUP_DEMO_ISSUER",
+    "STEPUP_DEMO_REDIRECT_URI",
+    "STEPUP_DEMO_TOKEN_ENDPOINT",
+    "STEPUP_TEST_POSTGRES",
+    "STEPUP_TEST_REDIS",
+}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h|d)")
+_MOST_REPLICAS = 8
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class SettingsError(Exception):
+    """A setting is unknown, malformed, missing or contradictory; the message is one line."""
+
+
+class Given(NamedTuple):
+    """A value that somebody gave, and where."""
+
+    value: Any
+    source: str
+
+
+def load(
+    environ: Mapping[str, str], toml_path: Path | None = None, overrides: Mapping[str, Any] = {}
+) -> Settings:
+    """Read all settings.
+
+    Raises:
+        SettingsError: If any of them is unknown, malformed, missing or contradictory.
+    """
+    values = {key: given.value for key, given in read(environ, toml_path, overrides).items()}
+    for key in REQUIRED:
+        if key not in values:
+            raise SettingsError(f"{_PREFIX}{key.upper()} is missing: {describe(key)}")
+    settings = _with_derived(Settings(**values))
+    _check(settings)
+    return settings
+
+
+def read(
+    environ: Mapping[str, str], toml_path: Path | None = None, overrides: Mapping[str, Any] = {}
+) -> dict[str, Given]:
+    """Read what is given, checked one by one; what is missing stays missing.
+
+    Raises:
+        SettingsError: If a key is unknown or malformed.
+    """
+    path = toml_path or (Path(environ["STEPUP_CONFIG"]) if environ.get("STEPUP_CONFIG") else None)
+    values: dict[str, Given] = {}
+    for layer in (_toml_layer(path), _environment_layer(environ), _override_layer(overrides)):
+        values |= _parse_layer(layer)
+    return values
+
+
+def _environment_layer(environ: Mapping[str, str]) -> Iterator[tuple[str, Given]]:
+    for name, text in sorted(environ.items()):
+        key = name.removeprefix(_PREFIX)
+        if name.startswith(_PREFIX) and name not in _NOT_SETTINGS:
+            yield key.lower(), Given(text, name)
+
+
+def _toml_layer(path: Path | None) -> Iterator[tuple[str, Given]]:
+    if path is None:
+        return
+    try:
+        document = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise SettingsError(f"{path}: {(error.strerror or 'cannot be read').lower()}") from error
+    except ValueError as error:  # bad TOML, bad UTF-8
+        raise SettingsError(f"{path}: {error}") from error
+    for key, value in document.items():
+        yield key, Given(value, f"{key} in {path}")
+
+
+def _override_layer(overrides: Mapping[str, Any]) -> Iterator[tuple[str, Given]]:
+    for key, value in overrides.items():
+        yield key.lower().replace("-", "_"), Given(value, f"--set {key}")
+
+
+def _parse_layer(layer: Iterator[tuple[str, Given]]) -> dict[str, Given]:
+    values: dict[str, Given] = {}
+    for name, given in layer:
+        key, raw = name, given.value
+        secret = name.removesuffix("_file")
+        if name not in TYPES and secret in TYPES and is_secret(secret):
+            key, raw = secret, _contents(raw, given.source)
+        if key not in TYPES:
+            raise SettingsError(f"{given.source} is not a setting{_nearest(key, given.source)}")
+        if key in values:
+            raise SettingsError(f"{given.source}: {values[key].source} says it already")
+        values[key] = Given(_parse(key, raw, given.source), given.source)
+    return values
+
+
+def _parse(key: str, raw: Any, source: str) -> Any:
+    if isinstance(raw, str):
+        raw = _from_text(key, raw, source)
+    if key == "upstreams" and isinstance(raw, list):
+        raw = [_upstream(entry, source) for entry in raw]
+    try:
+        return msgspec.convert(raw, TYPES[key], strict=not isinstance(raw, str), dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        # The message names types and limits, never the value, which may be a secret.
+        message = str(error)
+        raise SettingsError(f"{source}: {message[0].lower()}{message[1:]}") from error
+
+
+def _from_text(key: str, text: str, source: str) -> Any:
+    if timedelta in bare_type(key):
+        found = _DURATION.fullmatch(text.strip())
+        if found is None:
+            raise SettingsError(f"{source}: expected a duration such as 10s, 500ms or 2m")
+        return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+    if key == "upstreams":
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.DecodeError as error:
+            raise SettingsError(f"{source}: not JSON: {error}") from error
+    if get_origin(get_args(TYPES[key])[0]) is tuple:
+        return [item.strip() for item in text.split(",") if item.strip()]
+    return text
+
+
+def _upstream(entry: Any, source: str) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    table = dict(entry)
+    if "audience" in table:
+        audience = table.pop("audience")
+        table["audiences"] = [audience] if isinstance(audience, str) else audience
+    if "client_secret_file" in table:
+        table["client_secret"] = _contents(table.pop("client_secret_file"), source)
+    for name in table:
+        if name not in UpstreamSettings.__struct_fields__:
+            near = difflib.get_close_matches(name, UpstreamSettings.__struct_fields__, 1, 0.5)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise SettingsError(f"{source}: {name} is not known of an upstream{hint}")
+    return table
+
+
+def _contents(path: Any, source: str) -> str:
+    try:
+        return Path(str(path)).read_text().strip()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{source}: cannot read {path}") from error
+
+
+def _decode(wanted: type, value: Any) -> Any:
+    if wanted is Secret and isinstance(value, str):
+        return Secret(value)
+    raise TypeError(f"Expected text, got `{type(value).__name__}`")
+
+
+def _nearest(key: str, source: str) -> str:
+    near = difflib.get_close_matches(key, TYPES, n=1, cutoff=0.5)
+    if not near:
+        return "; `stepup config docs` lists them all"
+    # As it is written where the mistake is: a key in the file, a name in the environment.
+    written = f"{_PREFIX}{near[0].upper()}" if source.startswith(_PREFIX) else near[0]
+    return f"; did you mean {written}?"
+
+
+def _with_derived(settings: Settings) -> Settings:
+    issuer = settings.issuer.rstrip("/")
+    settings = msgspec.structs.replace(settings, issuer=issuer)
+    first = settings.upstreams[0].issuer if settings.upstreams else ""
+    return msgspec.structs.replace(
+        settings,
+        rp_id=settings.rp_id or urlsplit(issuer).hostname or "",
+        webauthn_origins=settings.webauthn_origins or (settings.origin,),
+        subject_issuer=settings.subject_issuer or first,
+    )
+
+
+def _check(settings: Settings) -> None:
+    """Refuse what is well-formed but cannot be meant."""
+    _expect("issuer", check_issuer, settings.issuer)
+    host = urlsplit(settings.issuer).hostname or ""
+    if host != settings.rp_id and not host.endswith(f".{settings.rp_id}"):
+        raise SettingsError(f"STEPUP_RP_ID: must be {host} or a domain that it lies in")
+    if settings.admin_token is not None and not settings.development:
+        raise SettingsError("STEPUP_ADMIN_TOKEN: accepted in development mode only")
+    _expect("postgres_url", check_postgres_url, settings.postgres_url.reveal())
+    _expect("redis_url", check_redis_url, settings.redis_url.reveal())
+    _expect("key_encryption_keys", parse_keys, settings.key_encryption_keys.reveal())
+    for origin in settings.webauthn_origins:
+        _expect("webauthn_origins", check_origin, origin)
+    for proxy in settings.trusted_proxies:
+        _expect("trusted_proxies", check_proxy, proxy)
+    _check_upstreams(settings)
+    if settings.redis_replicas is not None and not 0 <= settings.redis_replicas <= _MOST_REPLICAS:
+        raise SettingsError(f"STEPUP_REDIS_REPLICAS: expected 0 to {_MOST_REPLICAS}")
+
+
+def _check_upstreams(settings: Settings) -> None:
+    for upstream in settings.upstreams:
+        _expect("upstreams", check_issuer, upstream.issuer)
+        _expect("upstreams", check_algorithms, upstream.algorithms)
+        if upstream.jwks_uri is not None:
+            _expect("upstreams", check_url, upstream.jwks_uri)
+    issuers = [upstream.issuer for upstream in settings.upstreams]
+    if len(set(issuers)) < len(issuers):
+        raise SettingsError("STEPUP_UPSTREAMS: an issuer is given twice")
+    if not settings.subject_issuer:
+        raise SettingsError("STEPUP_UPSTREAMS is missing: at least one identity provider is needed")
+    # Without any upstream subjects can still be named, as when others show all the pages.
+    if issuers and settings.subject_issuer not in issuers:
+        raise SettingsError("STEPUP_SUBJECT_ISSUER: is none of the upstreams")
+
+
+def _expect(key: str, check: Callable[[Any], object], value: object) -> None:
+    try:
+        check(value)
+    except ValueError as error:
+        raise SettingsError(f"{_PREFIX}{key.upper()}: {error}") from None
