@@ -13,15 +13,16 @@ HERE, THERE = ("10.0.0.1", 6379), ("10.0.0.2", 6379)
 
 
 def sighting(**changes: object) -> Sighting:
-    fields = {"address": HERE, "config_epoch": 1, "is_down": False, "is_electing": False}
+    fields = {"address": HERE, "config_epoch": 1, "is_down": False}
     return Sighting(**fields | changes)
 
 
 OK = sighting()
 AWAY = None
 DOWN = sighting(is_down=True)
-ELECTING = sighting(is_electing=True)
-ELECTING_DOWN = sighting(is_electing=True, is_down=True)
+STANDING = sighting(is_failing_over=True)
+VOTED = sighting(has_voted=True)
+VOTED_DOWN = sighting(has_voted=True, is_down=True)
 NEWER = sighting(address=THERE, config_epoch=2)
 AS_NEW = sighting(address=THERE)
 OLDER = sighting(address=THERE, config_epoch=0)
@@ -38,15 +39,23 @@ class TestJudgement:
     @pytest.mark.parametrize(
         "sightings",
         [
-            (OK, OK, ELECTING),
-            (ELECTING, OK, OK),
-            (OK, OK, ELECTING_DOWN),
+            (OK, OK, STANDING),
+            (STANDING, OK, OK),
+            (VOTED, VOTED, STANDING),
+            (OK, OK, VOTED_DOWN),
+            (VOTED, OK, AWAY),
+            (VOTED, OK, OLDER),
             (OK, OK, NEWER),
             (OK, OK, AS_NEW),
         ],
     )
     def test_one_that_knows_of_an_election_stops_all(self, sightings):
         assert judge(sightings, HERE) is Verdict.VETO
+
+    @pytest.mark.parametrize("sightings", [(OK, OK, VOTED), (VOTED, VOTED, OK)])
+    def test_a_vote_is_void_when_all_are_heard_and_nobody_stands(self, sightings):
+        """After a split vote the loser's voters keep a vote newer than the configuration."""
+        assert judge(sightings, HERE) is Verdict.OK
 
     @pytest.mark.parametrize(
         "sightings",
@@ -118,7 +127,7 @@ class TestRounds:
         late = [asyncio.create_task(fence.check(HERE)) for _ in range(10)]
         await asyncio.sleep(0.005)
         assert len(sentinel.asked) == 1
-        sentinel.says = ELECTING
+        sentinel.says = STANDING
         sentinel.answers.set()
         results = await asyncio.gather(first, *late, return_exceptions=True)
         assert len(sentinel.asked) == 2

@@ -78,3 +78,26 @@ async def test_p6_in_an_election_the_vote_is_newer_than_the_configuration(cluste
     await until(most_have_voted, 10, "votes of a majority")
     assert not promotion.done(), "votes come before the promotion"
     await promotion
+
+
+async def test_p6_whoever_is_voted_for_shows_that_it_stands(cluster):
+    """A vote of which no Sentinel is the standing candidate is over, so it needs no veto."""
+    old = await cluster.primary()
+    promotion = asyncio.ensure_future(cluster.promoted(old))
+    old.send(signal.SIGSTOP)
+    bare: list[list[tuple[int, int]]] = []
+    stood = False
+    while not promotion.done():
+        before = await votes(cluster, old.address)
+        flags = [
+            (await tell(node.sentinel_address, "SENTINEL", "MASTER", NAME))[b"flags"]
+            for node in cluster.nodes
+        ]
+        stands = any(b"failover_in_progress" in each.split(b",") for each in flags)
+        stood = stood or stands
+        voted = any(vote > config for vote, config in before)
+        # Over meanwhile, there is nobody left to stand.
+        if voted and not stands and not promotion.done():
+            bare.append(before)
+    assert stood
+    assert bare == []

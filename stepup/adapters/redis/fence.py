@@ -68,9 +68,13 @@ class NoFence(Fence):
 def judge(sightings: Sequence[Sighting | None], address: Address) -> Verdict:
     """Weigh what every configured Sentinel said; None stands for one that did not answer."""
     heard = [sighting for sighting in sightings if sighting is not None]
-    if any(sighting.is_electing for sighting in heard):
-        return Verdict.VETO
     agreeing = [seen for seen in heard if seen.address == address and not seen.is_down]
+    if any(sighting.is_failing_over for sighting in heard):
+        return Verdict.VETO
+    # Whom a vote was for is one of the Sentinels. When all of them were heard and none stands, that
+    # candidate has given up, and would need a new election; otherwise it may be about to win.
+    if any(seen.has_voted for seen in heard) and len(agreeing) < len(sightings):
+        return Verdict.VETO
     if 2 * len(agreeing) <= len(sightings):
         return Verdict.NO_MAJORITY
     oldest = min(seen.config_epoch for seen in agreeing)

@@ -22,12 +22,17 @@ _PAUSE = 0.25
 
 
 class Sighting(msgspec.Struct, frozen=True, kw_only=True):
-    """What one Sentinel said at one moment."""
+    """What one Sentinel said at one moment.
+
+    `has_voted` when it gave its vote in an election that its configuration does not show the end
+    of; `is_failing_over` when it stands in one itself, from before it asks for the first vote.
+    """
 
     address: Address
     config_epoch: int
     is_down: bool
-    is_electing: bool
+    has_voted: bool = False
+    is_failing_over: bool = False
 
 
 class Sentinel:
@@ -78,12 +83,13 @@ class Sentinel:
         if vote != self._vote[0]:
             self._vote = (vote, now)
         patience = _ABORTED_AFTER * int(known[b"failover-timeout"]) / 1000
-        is_voting = vote > config_epoch and now - self._vote[1] < patience
+        has_voted = vote > config_epoch and now - self._vote[1] < patience
         return Sighting(
             address=(named[0].decode(), int(named[1])),
             config_epoch=config_epoch,
             is_down=bool(down[0]) or b"s_down" in flags or b"o_down" in flags,
-            is_electing=is_voting or b"failover_in_progress" in flags,
+            has_voted=has_voted,
+            is_failing_over=b"failover_in_progress" in flags,
         )
 
     async def listen(self, tell: Callable[[], None]) -> None:
