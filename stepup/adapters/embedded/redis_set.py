@@ -1,0 +1,254 @@
+"""A primary, two replicas and three Sentinels as processes of this machine, to break and to mend.
+
+Each node has an address of its own on the loopback network (Linux accepts all of 127/8), with its
+Sentinel beside it, as on three hosts. Settings are those of docs/operations.md.
+"""
+
+import contextlib
+import errno
+import signal
+import socket
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from redis.exceptions import RedisError
+
+from stepup.adapters.embedded.processes import ChildProcess, EngineError
+from stepup.adapters.redis.endpoint import Address, Endpoint
+from stepup.adapters.redis.operator import tell, until
+
+NAME = "stepup"
+HOSTS = ("127.0.0.11", "127.0.0.12", "127.0.0.13")
+READY_WITHIN = 30.0
+SERVER_SETTINGS = {
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "save": "",
+    "maxmemory-policy": "noeviction",
+    "min-replicas-to-write": "1",
+    "min-replicas-max-lag": "3",
+    "replica-serve-stale-data": "no",
+    "repl-ping-replica-period": "1",
+    "repl-diskless-sync-delay": "0",
+    "protected-mode": "no",
+}
+
+
+class Watch(NamedTuple):
+    """How the Sentinels watch: when a server counts as down, and how long a failover may take."""
+
+    down_after_ms: int = 2_000
+    failover_timeout_ms: int = 10_000
+    quorum: int = 2
+
+
+class Node:
+    """A server and the Sentinel beside it; a configuration that they wrote themselves is kept."""
+
+    def __init__(
+        self, host: str, ports: tuple[int, int], binary: Path, folder: Path, password: str = ""
+    ) -> None:
+        self.address: Address = (host, ports[0])
+        self.sentinel_address: Address = (host, ports[1])
+        self._binary = binary
+        self._folder = folder
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        self._password = password
+        self.server: ChildProcess | None = None
+        self.sentinel: ChildProcess | None = None
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The server, as an operator reaches it."""
+        return self._endpoint(self.address)
+
+    @property
+    def sentinel_endpoint(self) -> Endpoint:
+        """The Sentinel, as an operator reaches it."""
+        return self._endpoint(self.sentinel_address)
+
+    def start(self, primary: Address | None, settings: Mapping[str, str]) -> None:
+        """Start the server, as a replica when a primary is given."""
+        host, port = self.address
+        lines = {
+            **settings,
+            "bind": host,
+            "port": str(port),
+            "dir": str(self._folder),
+            "replica-announce-ip": host,
+        }
+        if self._password:
+            lines |= {"requirepass": self._password, "masterauth": self._password}
+        if primary is not None:
+            lines |= {"replicaof": f"{primary[0]} {primary[1]}"}
+        self.server = self._run("server", lines)
+
+    def start_sentinel(self, primary: Address, watch: Watch) -> None:
+        """Start the Sentinel."""
+        host, port = self.sentinel_address
+        lines = {
+            "bind": host,
+            "port": str(port),
+            "dir": str(self._folder),
+            "protected-mode": "no",
+            "sentinel announce-ip": host,
+            "sentinel resolve-hostnames": "no",
+            "sentinel deny-scripts-reconfig": "yes",
+            f"sentinel monitor {NAME}": f"{primary[0]} {primary[1]} {watch.quorum}",
+            f"sentinel down-after-milliseconds {NAME}": str(watch.down_after_ms),
+            f"sentinel failover-timeout {NAME}": str(watch.failover_timeout_ms),
+            f"sentinel parallel-syncs {NAME}": "1",
+        }
+        if self._password:
+            lines |= {"requirepass": self._password, f"sentinel auth-pass {NAME}": self._password}
+        self.sentinel = self._run("sentinel", lines, "--sentinel")
+
+    def send(self, wanted: signal.Signals) -> None:
+        """Send the server a signal."""
+        if self.server is not None:
+            self.server.send(wanted)
+
+    def send_to_sentinel(self, wanted: signal.Signals) -> None:
+        """Send the Sentinel a signal."""
+        if self.sentinel is not None:
+            self.sentinel.send(wanted)
+
+    def stop(self) -> None:
+        """End both."""
+        for process in (self.sentinel, self.server):
+            if process is not None:
+                process.stop(signal.SIGKILL)
+
+    def _endpoint(self, address: Address) -> Endpoint:
+        login = f":{self._password}@" if self._password else ""
+        return Endpoint(f"redis://{login}{address[0]}:{address[1]}")
+
+    def _run(self, kind: str, lines: Mapping[str, str], *flags: str) -> ChildProcess:
+        path = self._folder / f"{kind}.conf"
+        if not path.exists():
+            text = "".join(f"{key} {value or chr(34) * 2}\n" for key, value in lines.items())
+            path.touch(mode=0o600)  # there may be a password in it
+            path.write_text(text)
+        command = [str(self._binary), str(path), *flags]
+        log = self._folder / f"{kind}.log"
+        return ChildProcess(command, log=log, death_signal=signal.SIGKILL)
+
+
+class RedisSet:
+    """Three nodes; `url` is what an operator would configure."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.nodes = tuple(nodes)
+
+    @property
+    def url(self) -> str:
+        """The set as a `redis+sentinel://` URL."""
+        hosts = ",".join(f"{node.sentinel_endpoint}" for node in self.nodes)
+        return f"redis+sentinel://{hosts}/{NAME}/0"
+
+    async def start_servers(self, settings: Mapping[str, str]) -> None:
+        """Start the first node as the primary of the others, and wait until they replicate."""
+        first = self.nodes[0]
+        for node in self.nodes:
+            node.start(None if node is first else first.address, settings)
+
+        async def replicated() -> bool:
+            return len((await tell(first.endpoint, "ROLE"))[2]) == len(self.nodes) - 1
+
+        await until(replicated, READY_WITHIN, "replicas")
+
+    async def start_sentinels(self, watch: Watch) -> None:
+        """Start the Sentinels of a set that replicates, and wait until they answer."""
+        # Not before: a Sentinel looks for replicas when it starts, and then every ten seconds.
+        for node in self.nodes:
+            node.start_sentinel(self.nodes[0].address, watch)
+
+        async def answering() -> bool:
+            return all([await tell(node.sentinel_endpoint, "PING") for node in self.nodes])
+
+        await until(answering, READY_WITHIN, "Sentinels that answer")
+
+    async def primary(self) -> Node:
+        """Return the node that most Sentinels name; a `ConnectionError` if none answers."""
+        named = [await self._named_by(node) for node in self.nodes]
+        known = Counter(address for address in named if address is not None)
+        if not known:
+            raise ConnectionError("no Sentinel answers")
+        ((address, _),) = known.most_common(1)
+        return next(node for node in self.nodes if node.address == address)
+
+    async def replicas(self) -> list[Node]:
+        """Return the others."""
+        primary = await self.primary()
+        return [node for node in self.nodes if node is not primary]
+
+    async def healthy(self, seconds: float = READY_WITHIN) -> None:
+        """Wait until one primary has two replicas in step and all Sentinels know it all."""
+        await until(self._is_healthy, seconds, "a healthy set")
+
+    def stop(self) -> None:
+        """End all of it."""
+        for node in self.nodes:
+            node.stop()
+
+    async def _named_by(self, node: Node) -> Address | None:
+        with contextlib.suppress(RedisError, OSError):
+            ask = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME)
+            reply = await tell(node.sentinel_endpoint, *ask, seconds=0.3)
+            return reply[0].decode(), int(reply[1])
+        return None
+
+    async def _is_healthy(self) -> bool:
+        primary = await self.primary()
+        role = await tell(primary.endpoint, "ROLE")
+        others = len(self.nodes) - 1
+        if role[0] != b"master" or len(role[2]) != others:
+            return False
+        for node in self.nodes:
+            known = await tell(node.sentinel_endpoint, "SENTINEL", "MASTER", NAME)
+            if await self._named_by(node) != primary.address or known[b"flags"] != b"master":
+                return False
+            if int(known[b"num-other-sentinels"]) != others:
+                return False
+            replicas = await tell(node.sentinel_endpoint, "SENTINEL", "REPLICAS", NAME)
+            if len([replica for replica in replicas if _is_sound(replica)]) != others:
+                return False
+        written = await tell(primary.endpoint, "SET", "su:test:healthy", 1, "PX", 1000)
+        return bool(written == b"OK")
+
+
+def free_ports(count: int, preferred: Sequence[int] = ()) -> list[int]:
+    """Return ports that are free on every one of the hosts, of the preferred ones if they are.
+
+    Raises:
+        EngineError: If these addresses cannot be listened on.
+    """
+    found: list[int] = []
+    wished = list(preferred)
+    while len(found) < count:
+        wish = wished.pop(0) if wished else 0
+        port = _free_everywhere(wish)
+        if port is not None and port not in found:
+            found.append(port)
+    return found
+
+
+def _free_everywhere(wish: int) -> int | None:
+    port = wish
+    try:
+        with contextlib.ExitStack() as stack:
+            for host in HOSTS:
+                listener = stack.enter_context(socket.socket())
+                listener.bind((host, port))
+                port = int(listener.getsockname()[1])
+    except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise EngineError(f"{HOSTS[0]} to {HOSTS[-1]}: not on this machine") from error
+        return None
+    return port
+
+
+def _is_sound(replica: Mapping[bytes, Any]) -> bool:
+    return (replica[b"flags"], replica[b"master-link-status"]) == (b"slave", b"ok")
