@@ -75,9 +75,11 @@ def load(
         SettingsError: If any of them is unknown, malformed, missing or contradictory.
     """
     values = {key: given.value for key, given in read(environ, toml_path, overrides).items()}
-    for key in REQUIRED:
-        if key not in values:
-            raise SettingsError(f"{_PREFIX}{key.upper()} is missing: {describe(key)}")
+    missing = [key for key in REQUIRED if key not in values]
+    if missing:
+        first, *others = (f"{_PREFIX}{key.upper()}" for key in missing)
+        also = f" Missing too: {', '.join(others)}." if others else ""
+        raise SettingsError(f"{first} is missing: {describe(missing[0])}{also}")
     settings = _with_derived(Settings(**values))
     _check(settings)
     return settings

@@ -132,6 +132,11 @@ def test_stops_with_one_line_that_names_the_key(change, complaint):
     assert "hush" not in str(stopped.value)
 
 
+def test_names_all_the_missing_keys_at_once():
+    with pytest.raises(SettingsError, match="Missing too: STEPUP_POSTGRES_URL, STEPUP_REDIS_URL"):
+        load({})
+
+
 def test_names_a_missing_key_and_what_it_is_for():
     with pytest.raises(SettingsError, match="STEPUP_ISSUER is missing: The service's own URL"):
         load({})

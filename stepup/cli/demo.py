@@ -33,7 +33,8 @@ DEFAULT_AUDIENCE = "bank-api"
 def demo(context: click.RichContext, /, **options: Any) -> None:
     """See it work: the demo sites, or one checked run without a browser.
 
-    Without a service given, `--headless` starts one of its own and removes it afterwards.
+    Without a service given, `--headless` starts one of its own and removes it afterwards. With
+    `--issuer` alone it runs against the `stepup dev` of this user.
     """
     if context.invoked_subcommand is not None:
         return
@@ -84,13 +85,15 @@ def _secret_from(fd: int) -> str:
 
 
 def _run_headless(options: dict[str, Any]) -> bool:
+    from stepup.cli.dev_ready import find_ready_file  # noqa: PLC0415  as above
     from stepup.demo import load, target  # noqa: PLC0415  as above
 
     with ExitStack() as stack:
         try:
             given = {name: options[name] for name in _TARGET_OPTIONS if options[name]}
-            if options["ready_file"] is not None:
-                given = target.read_ready_file(options["ready_file"]) | given
+            ready = options["ready_file"] or find_ready_file(given.get("issuer", ""))
+            if ready is not None:
+                given = target.read_ready_file(ready) | given
             elif not given:
                 if not options["as_json"]:
                     click.echo("Starting a service of its own ...")

@@ -21,7 +21,13 @@ from stepup.cli.dev_plan import (
     plan_listening,
     plan_settings,
 )
-from stepup.cli.dev_ready import print_table, ready_document, wait_until_answers, write_ready_file
+from stepup.cli.dev_ready import (
+    READY_NAME,
+    print_table,
+    ready_document,
+    wait_until_answers,
+    write_ready_file,
+)
 from stepup.cli.dev_secrets import DevelopmentSecrets
 from stepup.cli.engines import Engines
 from stepup.cli.files import EXISTING_FILE, read_text
@@ -102,9 +108,10 @@ def _run(options: _Options, stack: ExitStack) -> None:
         for url in (f"{demo.idp}/.well-known/openid-configuration", f"{demo.bank}/"):
             wait_until_answers(url, "the demo", bank)
     document = ready_document(settings, demo, clients)
-    if options.ready_file is not None:
-        write_ready_file(options.ready_file, document)
-        stack.callback(options.ready_file.unlink, missing_ok=True)
+    # In the data folder too, where `stepup demo --headless` looks for a service that runs here.
+    for path in filter(None, (options.ready_file, options.data_dir / READY_NAME)):
+        write_ready_file(path, document)
+        stack.callback(path.unlink, missing_ok=True)
     print_table(document)
     while True:
         time.sleep(0.2)

@@ -1,6 +1,7 @@
 """When `stepup dev` is ready: asking, the ready file and the table."""
 
 import http.client
+import json
 import os
 import time
 from collections.abc import Sequence
@@ -13,10 +14,11 @@ import rich_click as click
 
 from stepup.cli.children import Child
 from stepup.cli.client_file import ClientEntry
-from stepup.cli.dev_plan import Demo
+from stepup.cli.dev_plan import Demo, default_data_dir
 from stepup.config import Settings
 
 _PATIENCE_SECONDS = 60.0
+READY_NAME = "ready.json"
 
 
 def wait_until_answers(url: str, name: str, process: Child | None = None) -> None:
@@ -71,6 +73,16 @@ def ready_document(
     return document
 
 
+def find_ready_file(issuer: str) -> Path | None:
+    """Return the ready file of a service that runs from this user's data folder."""
+    path = default_data_dir() / READY_NAME
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return path if document.get("issuer") == issuer.rstrip("/") else None
+
+
 def write_ready_file(path: Path, document: dict[str, Any]) -> None:
     """Write the ready file; who sees it sees all of it. It holds secrets: mode 0600."""
     text = msgspec.json.format(msgspec.json.encode(document))
@@ -88,6 +100,8 @@ def print_table(document: dict[str, Any]) -> None:
         rows.append(("demo bank", document["demo"]["bank"]))
         rows.append(("demo identity provider", document["demo"]["idp"]))
         rows.append(("outbox", document["demo"]["outbox"]))
+        tokens = [upstream.get("token_endpoint") for upstream in document["upstreams"]]
+        rows += [("base tokens", endpoint) for endpoint in tokens if endpoint]
     rows.append(("admin token", document["admin"]["token"] or "none"))
     rows += [
         (f"secret of {client['client_id']}", client["client_secret"])

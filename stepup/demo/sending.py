@@ -24,7 +24,10 @@ from stepup.sdk import (
     UnavailableError,
 )
 
-_AMOUNT = re.compile(r"([0-9]{1,7})(?:[.,]([0-9]{1,2}))?", re.ASCII).fullmatch
+# Commas may group thousands; `12.345` has two readings and is refused.
+_AMOUNT = re.compile(
+    r"([0-9]{1,7}|[0-9](?:,[0-9]{3}){2}|[0-9]{1,3},[0-9]{3})(?:[.,]([0-9]{1,2}))?", re.ASCII
+).fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Sending:
             draft.notice = Notice(
                 "bad",
                 "Something is missing",
-                "Say who gets the money, and an amount such as 25 or 1250.50.",
+                "Say who gets the money, and an amount such as 25 or 1,250.50.",
             )
             return Settled("refused", status=422)
         draft.amount = amount
@@ -127,7 +130,8 @@ def read_amount(text: str) -> str | None:
     match = _AMOUNT(text.replace(" ", "").removeprefix("€"))
     if match is None:
         return None
-    amount = Decimal(f"{match[1]}.{match[2] or '0'}").quantize(Decimal("0.01"))
+    whole = match[1].replace(",", "")
+    amount = Decimal(f"{whole}.{match[2] or '0'}").quantize(Decimal("0.01"))
     return str(amount) if amount > 0 else None
 
 
