@@ -85,7 +85,7 @@ def _secret_from(fd: int) -> str:
 
 
 def _run_headless(options: dict[str, Any]) -> bool:
-    from stepup.cli.dev_ready import find_ready_file  # noqa: PLC0415  as above
+    from stepup.cli.data_folder import find_ready_file  # noqa: PLC0415  as above
     from stepup.demo import load, target  # noqa: PLC0415  as above
 
     with ExitStack() as stack:

@@ -13,16 +13,15 @@ import rich_click as click
 from stepup import telemetry
 from stepup.cli.children import Child, WorkerError, Workers, start_demo
 from stepup.cli.client_file import ClientEntry, read_clients, with_secrets
+from stepup.cli.data_folder import READY_NAME, default_data_dir
 from stepup.cli.dev_plan import (
     Demo,
     Engine,
-    default_data_dir,
     demo_client,
     plan_listening,
     plan_settings,
 )
 from stepup.cli.dev_ready import (
-    READY_NAME,
     print_table,
     ready_document,
     wait_until_answers,

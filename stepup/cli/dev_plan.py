@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -70,12 +69,6 @@ def demo_client(bank: str) -> ClientEntry:
         asserts_subject=True,
         asserts_authentication=True,
     )
-
-
-def default_data_dir() -> Path:
-    """Return this user's data folder."""
-    given = os.environ.get("XDG_DATA_HOME")
-    return (Path(given) if given else Path.home() / ".local" / "share") / "stepup"
 
 
 class Listening(NamedTuple):

@@ -1,7 +1,6 @@
 """When `stepup dev` is ready: asking, the ready file and the table."""
 
 import http.client
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -14,11 +13,10 @@ import rich_click as click
 
 from stepup.cli.children import Child
 from stepup.cli.client_file import ClientEntry
-from stepup.cli.dev_plan import Demo, default_data_dir
+from stepup.cli.dev_plan import Demo
 from stepup.config import Settings
 
 _PATIENCE_SECONDS = 60.0
-READY_NAME = "ready.json"
 
 
 def wait_until_answers(url: str, name: str, process: Child | None = None) -> None:
@@ -71,16 +69,6 @@ def ready_document(
             "outbox": f"{settings.issuer}/dev/outbox",
         }
     return document
-
-
-def find_ready_file(issuer: str) -> Path | None:
-    """Return the ready file of a service that runs from this user's data folder."""
-    path = default_data_dir() / READY_NAME
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return path if document.get("issuer") == issuer.rstrip("/") else None
 
 
 def write_ready_file(path: Path, document: dict[str, Any]) -> None:
