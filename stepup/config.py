@@ -80,9 +80,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Secret,
         Meta(
             description="Keys that seal secrets at rest, as `1:<32 bytes in base64>,2:...`; "
-            "the highest number seals, all of them unseal."
+            "`key_encryption_active` says which one seals, all of them unseal."
         ),
     ]
+    key_encryption_active: Annotated[
+        int | None,
+        Meta(
+            description="Number of the key that seals. To change it, give the new key to every "
+            "instance first, and name it here with the next restart.",
+            extra={"default": "the highest number"},
+        ),
+    ] = None
+    signing_key_lifetime: Annotated[
+        timedelta,
+        Meta(
+            description="How long a key signs before its successor does; `0s` for "
+            "`stepup keys rotate` alone."
+        ),
+    ] = timedelta(days=30)
+    signing_key_announcement: Annotated[
+        timedelta,
+        Meta(
+            description="How long a key is published before it signs, at least `15m`: longer than "
+            "the slowest verifier goes without asking for keys."
+        ),
+    ] = timedelta(hours=24)
     redis_replicas: Annotated[
         int | None,
         Meta(
@@ -203,11 +225,19 @@ def default_text(key: str) -> str:
         case None | ():
             return ""
         case timedelta():
-            return f"{default.total_seconds():g}s"
+            return _span_text(default)
         case bool():
             return str(default).lower()
         case _:
             return str(default)
+
+
+def _span_text(span: timedelta) -> str:
+    for unit, seconds in (("d", 86400), ("h", 3600)):
+        count, rest = divmod(span.total_seconds(), seconds)
+        if count > 1 and not rest:
+            return f"{count:g}{unit}"
+    return f"{span.total_seconds():g}s"
 
 
 def meta_of(key: str) -> Meta:

@@ -52,6 +52,8 @@ _NOT_SETTINGS = {
 }
 _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h|d)")
 _MOST_REPLICAS = 8
+# As the life cycle of the keys has it, which this floor cannot see (domain/keyring.py).
+_SHORTEST_ANNOUNCEMENT = timedelta(minutes=15)
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -231,6 +233,7 @@ def _check(settings: Settings) -> None:
     _expect("postgres_url", check_postgres_url, settings.postgres_url.reveal())
     _expect("redis_url", check_redis_url, settings.redis_url.reveal())
     _expect("key_encryption_keys", parse_keys, settings.key_encryption_keys.reveal())
+    _check_keys(settings)
     for origin in settings.webauthn_origins:
         _expect("webauthn_origins", check_origin, origin)
     for proxy in settings.trusted_proxies:
@@ -238,6 +241,21 @@ def _check(settings: Settings) -> None:
     _check_upstreams(settings)
     if settings.redis_replicas is not None and not 0 <= settings.redis_replicas <= _MOST_REPLICAS:
         raise SettingsError(f"STEPUP_REDIS_REPLICAS: expected 0 to {_MOST_REPLICAS}")
+
+
+def _check_keys(settings: Settings) -> None:
+    sealing, ring = settings.key_encryption_active, settings.key_encryption_ring
+    if sealing is not None and sealing not in ring:
+        raise SettingsError(
+            f"STEPUP_KEY_ENCRYPTION_ACTIVE: key {sealing} is not among STEPUP_KEY_ENCRYPTION_KEYS"
+        )
+    announced, lifetime = settings.signing_key_announcement, settings.signing_key_lifetime
+    if announced < _SHORTEST_ANNOUNCEMENT:
+        raise SettingsError("STEPUP_SIGNING_KEY_ANNOUNCEMENT: at least 15m, or caches outlive it")
+    if timedelta(0) < lifetime < announced:
+        raise SettingsError(
+            "STEPUP_SIGNING_KEY_LIFETIME: at least STEPUP_SIGNING_KEY_ANNOUNCEMENT, or 0s"
+        )
 
 
 def _check_upstreams(settings: Settings) -> None:

@@ -84,6 +84,23 @@ policy_version = Gauge(
     multiprocess_mode="livemin",
     registry=REGISTRY,
 )
+signing_key_state = Gauge(
+    "stepup_signing_key_state",
+    "1 for the state that a signing key is in, 0 for every other one.",
+    ["kid", "state"],
+    multiprocess_mode="livemostrecent",
+    registry=REGISTRY,
+)
+signing_key_age_seconds = Gauge(
+    "stepup_signing_key_age_seconds",
+    "How long the active signing key has signed.",
+    multiprocess_mode="livemostrecent",
+    registry=REGISTRY,
+)
+jwks_unknown_kid_total = _counter(
+    "jwks_unknown_kid_total",
+    "Tokens that were asked about and name a key we do not publish: forged ones, or ours too late.",
+)
 outbox_entries = Gauge(
     "stepup_outbox_entries",
     "Rows that wait to be written to PostgreSQL.",

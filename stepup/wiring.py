@@ -10,6 +10,7 @@ from typing import Any
 
 from stepup import telemetry
 from stepup.adapters.observed import ObservedOutbox
+from stepup.adapters.observed_keys import ObservedKeys
 from stepup.adapters.postgres.database import PostgresDatabase
 from stepup.adapters.redis.state import RedisState
 from stepup.adapters.system import SystemClock, SystemEntropy
@@ -19,10 +20,12 @@ from stepup.config import Settings, UpstreamSettings
 from stepup.crypto.sealing import Sealer
 from stepup.domain.client import Client
 from stepup.domain.errors import PolicyNotFoundError
+from stepup.domain.keyring import KeyRules
 from stepup.domain.site import Site
 from stepup.ports import Ports
 from stepup.usecases.drain import drain
 from stepup.usecases.snapshot import LiveSnapshot, follow, refresh
+from stepup.usecases.tend_keys import keep_keys
 
 
 class Application:
@@ -44,6 +47,7 @@ class Application:
             {
                 "configuration": lambda: follow(ports, snapshot, sealer),
                 "outbox": lambda: drain(ports),
+                "rotation": lambda: keep_keys(ports, sealer, key_rules(settings), ObservedKeys()),
             }
         )
         stores = {"postgres": self._parts.database.check, "redis": self._parts.state.check}
@@ -97,6 +101,14 @@ async def open_ports(settings: Settings) -> AsyncIterator[tuple[Ports, Sealer]]:
         yield parts.ports, parts.sealer
 
 
+def key_rules(settings: Settings) -> KeyRules:
+    """Return how long signing keys stay in each state."""
+    return KeyRules(
+        announced_for=settings.signing_key_announcement,
+        lifetime=settings.signing_key_lifetime,
+    )
+
+
 async def contradictions_of_redis(settings: Settings) -> Sequence[str]:
     """Say which settings of the Redis server contradict what the service promises.
 
@@ -114,7 +126,11 @@ class _Parts:
     def __init__(self, settings: Settings, built_in_clients: Sequence[Client] = ()) -> None:
         clock, entropy = SystemClock(), SystemEntropy()
         site = _site(settings)
-        self.sealer = Sealer(settings.key_encryption_ring, entropy.bytes)
+        self.sealer = Sealer(
+            settings.key_encryption_ring,
+            entropy.bytes,
+            current=settings.key_encryption_active,
+        )
         self.database = PostgresDatabase(settings.postgres_url.reveal(), self.sealer)
         self.state = RedisState(
             settings.redis_url.reveal(),

@@ -5,6 +5,7 @@ import pytest
 
 from stepup.config import Secret
 from stepup.config_reading import SettingsError, load, read
+from stepup.domain.keyring import SHORTEST_ANNOUNCEMENT
 
 KEY = base64.b64encode(bytes(32)).decode()
 UPSTREAM = '[{"issuer": "https://id.example", "audience": "stepup", "client_secret": "hush"}]'
@@ -165,3 +166,26 @@ def test_one_value_can_be_read_without_the_others():
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "stepup.localhost"])
 def test_accepts_http_on_a_loopback_host(host):
     assert load(ENOUGH | {"STEPUP_ISSUER": f"http://{host}:8000/"}).issuer == f"http://{host}:8000"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"SIGNING_KEY_ANNOUNCEMENT": "14m"}, "STEPUP_SIGNING_KEY_ANNOUNCEMENT: at least 15m"),
+        ({"SIGNING_KEY_LIFETIME": "23h"}, "STEPUP_SIGNING_KEY_LIFETIME: at least"),
+        ({"KEY_ENCRYPTION_ACTIVE": "2"}, "key 2 is not among"),
+    ],
+)
+def test_keys_that_cannot_be_meant_are_refused(changes, message):
+    with pytest.raises(SettingsError, match=message):
+        load(ENOUGH | {f"STEPUP_{key}": text for key, text in changes.items()})
+
+
+def test_keys_can_be_rotated_by_hand_only():
+    settings = load(ENOUGH | {"STEPUP_SIGNING_KEY_LIFETIME": "0s"})
+    assert settings.signing_key_lifetime == timedelta(0)
+
+
+def test_the_floor_of_an_announcement_is_that_of_the_life_cycle():
+    settings = load(ENOUGH | {"STEPUP_SIGNING_KEY_ANNOUNCEMENT": "15m"})
+    assert settings.signing_key_announcement == SHORTEST_ANNOUNCEMENT

@@ -1,48 +1,156 @@
-"""`stepup keys`: the signing keys."""
+"""`stepup keys`: the keys that sign tokens, and those that seal secrets."""
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import rich_click as click
 
+from stepup import wiring
+from stepup.cli.findings import FINDINGS
 from stepup.cli.operating import operate
 from stepup.cli.settings import load_settings, settings_options
+from stepup.config import Settings
 from stepup.crypto.sealing import Sealer
-from stepup.domain.keyring import SealedKey
+from stepup.domain.ids import KeyId
+from stepup.domain.keyring import KeyRules, KeyState, KeyUse, SealedKey
 from stepup.ports import Ports
+from stepup.usecases import rotate as rotation
+from stepup.usecases.key_turns import KeyNotFoundError
+
+_Done = TypeVar("_Done")
+
+_as_json_option = click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+_dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Say what would be done, and change nothing."
+)
 
 
 @click.group()
 def keys() -> None:
-    """Look at the keys that sign tokens and seal secrets."""
+    """Look after the keys that sign tokens and seal secrets."""
 
 
 @keys.command(name="list")
 @settings_options
+@click.option("--all", "with_gone", is_flag=True, help="Keys that are gone as well.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON array.")
-def list_keys(config_file: Path | None, sets: Sequence[str], as_json: bool) -> None:
-    """List every key that is not gone: what it is for, how it stands, since when."""
+def list_keys(
+    config_file: Path | None, sets: Sequence[str], with_gone: bool, as_json: bool
+) -> None:
+    """List keys: what each is for, how it stands, since when, and from when on it may move on."""
     settings = load_settings(config_file, sets)
-    found = asyncio.run(operate(settings, _all_keys))
-    rows = [
-        {
-            "kid": key.id,
-            "use": key.use,
-            "algorithm": key.algorithm,
-            "state": key.state,
-            "created_at": key.created_at.isoformat(timespec="seconds"),
-        }
-        for key in found
-    ]
+    rules = wiring.key_rules(settings)
+
+    async def every(ports: Ports, _sealer: Sealer) -> Sequence[SealedKey]:
+        async with ports.database.transaction() as stores:
+            gone = await stores.keys.gone() if with_gone else []
+            return [*gone, *await stores.keys.all()]
+
+    rows = [_row(key, rules) for key in asyncio.run(operate(settings, every))]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        click.echo("  ".join(str(value) for value in row.values()))
+        click.echo("  ".join(str(value) for value in row.values() if value is not None))
 
 
-async def _all_keys(ports: Ports, _sealer: Sealer) -> Sequence[SealedKey]:
-    async with ports.database.transaction() as stores:
-        return await stores.keys.all()
+@keys.command()
+@settings_options
+@click.option(
+    "--emergency",
+    is_flag=True,
+    help="Sign with it at once: verifiers that do not know it yet must ask for keys.",
+)
+@_dry_run_option
+@_as_json_option
+def rotate(
+    config_file: Path | None, sets: Sequence[str], emergency: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Sign with another key as soon as every cache knows it; the old one retires then.
+
+    Asking again changes nothing. What the old key signed stays good.
+    """
+    settings = load_settings(config_file, sets)
+    rules = wiring.key_rules(settings)
+    if dry_run:
+        found = _run(settings, lambda ports, _: rotation.successor(ports))
+        _say_next(found, rules, as_json=as_json)
+        return
+    turn = rotation.rotate_at_once if emergency else rotation.rotate
+    _say_next(_run(settings, turn), rules, as_json=as_json)
+
+
+@keys.command()
+@settings_options
+@click.argument("kid")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_as_json_option
+def revoke(
+    config_file: Path | None, sets: Sequence[str], kid: str, yes: bool, as_json: bool
+) -> None:
+    """Take a signing key away at once and for good: KID leaked. What it signed dies everywhere.
+
+    The next key signs at once. If the machine that leaked KID held the others too, revoke the
+    announced one first.
+    """
+    settings = load_settings(config_file, sets)
+    if not yes:
+        click.confirm(f"Every token that {kid} signed dies. Revoke it?", abort=True, err=True)
+    active = _run(settings, lambda ports, sealer: rotation.revoke(ports, sealer, KeyId(kid)))
+    if as_json:
+        click.echo(json.dumps({"revoked": kid, "active": active.id}))
+    else:
+        click.echo(f"{kid} is revoked; {active.id} signs")
+
+
+@keys.command()
+@settings_options
+@click.argument("kid")
+@_as_json_option
+def restore(config_file: Path | None, sets: Sequence[str], kid: str, as_json: bool) -> None:
+    """Publish a key again that was removed, as retiring; a revoked one stays gone."""
+    settings = load_settings(config_file, sets)
+    key = _run(settings, lambda ports, _sealer: rotation.restore(ports, KeyId(kid)))
+    row = _row(key, wiring.key_rules(settings))
+    click.echo(json.dumps(row) if as_json else f"{kid} is published again until {row['until']}")
+
+
+def _say_next(key: SealedKey | None, rules: KeyRules, *, as_json: bool) -> None:
+    if key is None:
+        click.echo(json.dumps(None) if as_json else "a new key would be announced now")
+        return
+    row = _row(key, rules)
+    if as_json:
+        click.echo(json.dumps(row))
+    elif key.state is KeyState.ACTIVE:
+        click.echo(f"{key.id} signs")
+    else:
+        click.echo(f"{key.id} is announced and may sign from {row['until']}")
+
+
+def _row(key: SealedKey, rules: KeyRules) -> dict[str, str | None]:
+    until = None
+    if key.use is KeyUse.TOKEN and key.state is KeyState.ANNOUNCED:
+        until = rules.promotable_at(key)
+    elif key.state is KeyState.RETIRING:
+        until = rules.removable_at(key)
+    return {
+        "kid": key.id,
+        "use": key.use,
+        "algorithm": key.algorithm,
+        "state": "revoked" if key.revoked_at else key.state,
+        "created_at": key.created_at.isoformat(timespec="seconds"),
+        "since": key.stands_since.isoformat(timespec="seconds"),
+        "until": until.isoformat(timespec="seconds") if until else None,
+    }
+
+
+def _run(settings: Settings, task: Callable[[Ports, Sealer], Awaitable[_Done]]) -> _Done:
+    try:
+        return asyncio.run(operate(settings, task))
+    except KeyNotFoundError as error:
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(FINDINGS) from error

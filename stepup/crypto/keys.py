@@ -96,6 +96,7 @@ def seal_signing_key(key: SigningKey, sealer: Sealer, now: datetime) -> SealedKe
         algorithm=key.algorithm,
         state=key.state,
         public_jwk=key.public_jwk,
+        since=now,
         sealed_private_key=sealer.seal(
             _private_key(key.private_key).private_bytes(
                 Encoding.DER, PrivateFormat.PKCS8, NoEncryption()
@@ -156,7 +157,7 @@ def _open_signing_key(sealed: SealedKey, sealer: Sealer) -> SigningKey:
     key = _signing_key(_private_key(private_key), sealed.algorithm, sealed.state)
     if key.id != sealed.id:
         raise UnsealError(f"key {sealed.id} has another private half")
-    return key
+    return msgspec.structs.replace(key, since=sealed.stands_since)
 
 
 def _unseal(sealed: SealedKey, sealer: Sealer) -> bytes:

@@ -29,17 +29,25 @@ class UnsealError(Exception):
 
 
 class Sealer:
-    """Seals under the newest key and unseals under any it knows.
+    """Seals under the current key, by default the newest, and unseals under any it knows.
 
     The keys belong to the deployment and come from its settings; randomness comes in as well, so
     that tests can repeat it.
     """
 
-    def __init__(self, keys: Mapping[int, bytes], random: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        keys: Mapping[int, bytes],
+        random: Callable[[int], bytes],
+        *,
+        current: int | None = None,
+    ) -> None:
         if not keys or any(len(key) != KEY_BYTES for key in keys.values()):
             raise ValueError(f"a sealer needs at least one key, and each has {KEY_BYTES} bytes")
         self._keys = dict(keys)
-        self._current = max(keys)
+        self._current = max(keys) if current is None else current
+        if self._current not in keys:
+            raise ValueError(f"key {current} is to seal, and is not among the keys")
         self._random = random
 
     def seal(self, plaintext: bytes, *, context: str) -> bytes:
@@ -67,18 +75,49 @@ class Sealer:
         except InvalidTag:
             raise UnsealError("the sealed bytes were changed or belong elsewhere") from None
 
+    @property
+    def current(self) -> int:
+        """The number of the key that seals."""
+        return self._current
+
+    @property
+    def numbers(self) -> frozenset[int]:
+        """The numbers of all keys that are here."""
+        return frozenset(self._keys)
+
+    def seal_again(self, sealed: bytes, *, context: str) -> bytes | None:
+        """Return the same secret under the current key, None when it lies under that already.
+
+        Raises:
+            UnsealError: If it was changed, belongs elsewhere, or its key is not here.
+            NewerFormatError: If a newer release sealed it.
+        """
+        if number_of(sealed) == self._current:
+            return None
+        return self.seal(self.unseal(sealed, context=context), context=context)
+
     def _key_of(self, sealed: bytes) -> bytes:
-        if sealed and sealed[0] > FORMAT:
-            raise NewerFormatError
-        if len(sealed) < _HEADER_BYTES + _TAG_BYTES or sealed[0] != FORMAT:
-            raise UnsealError("these are no sealed bytes")
-        number = int.from_bytes(sealed[1:_PREFIX_BYTES], "big")
+        number = number_of(sealed)
         if number not in self._keys:
             raise UnsealError(f"sealed under key {number}, which is not among the keys given")
         return self._keys[number]
 
     def __repr__(self) -> str:
         return f"Sealer(keys {sorted(self._keys)}, ***)"
+
+
+def number_of(sealed: bytes) -> int:
+    """Return the number of the key that something was sealed under.
+
+    Raises:
+        UnsealError: If these are no sealed bytes.
+        NewerFormatError: If a newer release sealed them.
+    """
+    if sealed and sealed[0] > FORMAT:
+        raise NewerFormatError
+    if len(sealed) < _HEADER_BYTES + _TAG_BYTES or sealed[0] != FORMAT:
+        raise UnsealError("these are no sealed bytes")
+    return int.from_bytes(sealed[1:_PREFIX_BYTES], "big")
 
 
 def _message_key(key: bytes, salt: bytes) -> bytes:

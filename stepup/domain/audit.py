@@ -32,6 +32,11 @@ class AuditKind(StrEnum):
     RECOVERY_CODE_USED = "recovery_code.used"
     POLICY_ACTIVATED = "policy.activated"
     CLIENT_CHANGED = "client.changed"
+    KEY_ANNOUNCED = "key.announced"
+    KEY_ACTIVATED = "key.activated"
+    KEY_RETIRED = "key.retired"
+    KEY_REMOVED = "key.removed"
+    KEY_REVOKED = "key.revoked"
     AUDIT_LOG_ADOPTED = "audit_log.adopted"
 
 

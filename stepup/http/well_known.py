@@ -16,7 +16,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
-from stepup.domain.keyring import Keyring
+from stepup.domain.keyring import JWKS_MAX_AGE, Keyring
 from stepup.domain.site import Site
 from stepup.http.headers import header
 from stepup.http.openapi import problem_responses, returns
@@ -34,7 +34,10 @@ _SECRETS = ["client_secret_basic", "client_secret_post"]
 
 # A verifier may keep keys for five minutes, go on with old ones while it fetches, and for a day
 # when we cannot be reached: keys are announced longer before their use than that.
-_KEYS_CACHING = "public, max-age=300, stale-while-revalidate=600, stale-if-error=86400"
+_KEYS_CACHING = (
+    f"public, max-age={JWKS_MAX_AGE.total_seconds():.0f}, "
+    "stale-while-revalidate=600, stale-if-error=86400"
+)
 _METADATA_CACHING = "public, max-age=300"
 
 

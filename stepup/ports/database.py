@@ -103,14 +103,26 @@ class AuthenticatorStore(Protocol):
 
 
 class KeyStore(Protocol):
-    """Sealed keys."""
+    """Sealed keys, and the one clock that all instances age them by."""
+
+    async def now(self) -> datetime:
+        """Return the database's time: it is the same for everybody, whatever their clocks say."""
+        ...
 
     async def all(self) -> Sequence[SealedKey]:
-        """Return every key that is not gone."""
+        """Return every key that is not gone, oldest first."""
+        ...
+
+    async def gone(self) -> Sequence[SealedKey]:
+        """Return every key that is gone, oldest first; their rows stay."""
         ...
 
     async def add(self, key: SealedKey) -> bool:
         """Keep a key; False when one of the same use exists and the first one must win."""
+        ...
+
+    async def replace(self, key: SealedKey, *, expected: SealedKey) -> bool:
+        """Swap a key if it still is the expected one; of concurrent callers one gets True."""
         ...
 
 
@@ -157,6 +169,7 @@ class Lease(IntEnum):
     """What one instance at a time does."""
 
     DRAIN = 1
+    KEYS = 2
 
 
 class LeaseStore(Protocol):

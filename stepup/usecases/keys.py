@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from stepup.crypto import keys, tokens
+from stepup.crypto import jwts, keys, tokens
 from stepup.crypto.sealing import Sealer
 from stepup.domain.keyring import Keyring, KeyState
 from stepup.ports import Ports, Stores
@@ -13,10 +13,10 @@ async def ensure_keys(ports: Ports, sealer: Sealer) -> None:
 
     Several instances may start at once: the store keeps the first of each and the others use it.
     """
-    now = ports.clock.now()
     async with ports.database.transaction() as stores:
         if await stores.keys.all():
             return
+        now = await stores.keys.now()
         root = keys.generate_root(ports.entropy.bytes)
         await stores.keys.add(keys.seal_root(root, sealer, now))
         signing = keys.generate_signing_key("ES256", state=KeyState.ACTIVE)
@@ -27,6 +27,15 @@ async def ensure_keys(ports: Ports, sealer: Sealer) -> None:
 async def read_keyring(stores: Stores, sealer: Sealer) -> Keyring:
     """Unseal every key that is not gone."""
     return keys.open_keyring(await stores.keys.all(), sealer)
+
+
+def names_unknown_key(ports: Ports, text: str) -> bool:
+    """Say whether a text is a JWT that names a key which we do not publish."""
+    try:
+        kid = jwts.peek(text).kid
+    except jwts.InvalidTokenError:
+        return False
+    return kid is not None and ports.snapshot.keyring.find(kid) is None
 
 
 def published_jwks(ports: Ports) -> Mapping[str, object]:

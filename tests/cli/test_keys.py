@@ -25,3 +25,61 @@ def test_a_database_that_is_away_is_one_line(operate):
     assert result.exit_code == 1
     assert "Error" in result.output
     assert "Traceback" not in result.output
+
+
+@pytest.fixture
+def kids(operate, tmp_path):
+    """A deployment with its first keys; says how its signing keys stand."""
+    clients = tmp_path / "clients.yaml"
+    clients.write_text("[]")
+    operate("client", "apply", str(clients))
+
+    def standing(*options: str) -> dict[str, str]:
+        rows = json.loads(operate("keys", "list", "--json", *options).output)
+        return {row["kid"]: row["state"] for row in rows if row["use"] == "token"}
+
+    return standing
+
+
+def test_a_rotation_is_announced_and_asked_for_once(operate, kids):
+    assert "a new key" in operate("keys", "rotate", "--dry-run").output
+    assert list(kids().values()) == ["active"]
+    first = json.loads(operate("keys", "rotate", "--json").output)
+    again = json.loads(operate("keys", "rotate", "--json").output)
+
+    assert first == again
+    assert kids()[first["kid"]] == "announced"
+    assert first["until"] > first["created_at"]
+    assert first["kid"] in operate("keys", "rotate", "--dry-run").output
+
+
+def test_in_an_emergency_the_next_key_signs_at_once(operate, kids):
+    [old] = kids()
+    result = operate("keys", "rotate", "--emergency")
+    assert result.exit_code == 0, result.output
+    standing = kids()
+
+    assert standing.pop(old) == "retiring"
+    assert list(standing.values()) == ["active"]
+    assert f"{next(iter(standing))} signs" in result.output
+
+
+def test_a_revoked_key_is_gone_and_does_not_come_back(operate, kids):
+    [old] = kids()
+    done = json.loads(operate("keys", "revoke", old, "--yes", "--json").output)
+
+    assert kids() == {done["active"]: "active"}
+    assert kids("--all")[old] == "revoked"
+    assert operate("keys", "restore", old).exit_code == 3
+
+
+def test_revoking_asks_first(operate, kids):
+    [old] = kids()
+    assert operate("keys", "revoke", old).exit_code == 1
+    assert kids() == {old: "active"}
+
+
+def test_a_key_that_does_not_exist_is_a_finding(operate, kids):
+    result = operate("keys", "revoke", "nothing", "--yes")
+    assert result.exit_code == 3
+    assert "there is no signing key nothing" in result.output

@@ -3,6 +3,9 @@
 import asyncio
 from datetime import timedelta
 
+import msgspec
+import pytest
+
 from stepup.domain.ids import KeyId
 from stepup.domain.keyring import KeyState, KeyUse, SealedKey
 from tests.support.determinism import NOON
@@ -40,10 +43,65 @@ class KeyStoreContract:
         async with database.transaction() as stores:
             assert {key.id: key for key in await stores.keys.all()} == {k.id: k for k in keys}
 
-    async def test_a_gone_key_is_not_returned(self, database):
+    async def test_a_gone_key_is_returned_apart(self, database):
+        gone = a_sealed_key("gone", state=KeyState.GONE, revoked_at=NOON)
         async with database.transaction() as stores:
-            await stores.keys.add(a_sealed_key("gone", state=KeyState.GONE))
+            await stores.keys.add(gone)
             assert list(await stores.keys.all()) == []
+            assert list(await stores.keys.gone()) == [gone]
+
+    async def test_every_moment_is_kept(self, database):
+        before = a_sealed_key("key", since=None)
+        moments = {
+            name: NOON + timedelta(seconds=number, microseconds=1)
+            for number, name in enumerate(("since", "wanted_at", "condemned_at", "revoked_at"))
+        }
+        after = msgspec.structs.replace(before, state=KeyState.RETIRING, **moments)
+        async with database.transaction() as stores:
+            await stores.keys.add(before)
+            assert await stores.keys.replace(after, expected=before)
+        async with database.transaction() as stores:
+            assert list(await stores.keys.all()) == [after]
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"state": KeyState.RETIRING},
+            {"since": NOON},
+            {"wanted_at": NOON},
+            {"condemned_at": NOON},
+            {"sealed_private_key": b"sealed again"},
+        ],
+        ids=lambda change: next(iter(change)),
+    )
+    async def test_a_key_that_was_changed_meanwhile_is_not_replaced(self, database, change):
+        held = a_sealed_key("key")
+        async with database.transaction() as stores:
+            await stores.keys.add(held)
+        stale = msgspec.structs.replace(held, **change)
+        async with database.transaction() as stores:
+            assert not await stores.keys.replace(stale, expected=stale)
+            assert list(await stores.keys.all()) == [held]
+
+    async def test_of_8_who_replace_a_key_at_once_one_does(self, database):
+        held = a_sealed_key("key")
+        async with database.transaction() as stores:
+            await stores.keys.add(held)
+
+        async def seal_again(number: int) -> bool:
+            mine = msgspec.structs.replace(held, sealed_private_key=b"%d" % number)
+            async with database.transaction() as stores:
+                return await stores.keys.replace(mine, expected=held)
+
+        replaced = await asyncio.gather(*map(seal_again, range(8)))
+
+        assert sorted(replaced) == [False] * 7 + [True]
+
+    async def test_its_clock_is_aware_and_goes_on(self, database):
+        async with database.transaction() as stores:
+            first = await stores.keys.now()
+            assert first.utcoffset() == timedelta(0)
+            assert first <= await stores.keys.now()
 
     async def test_the_first_root_wins_and_the_transaction_goes_on(self, database):
         async with database.transaction() as stores:

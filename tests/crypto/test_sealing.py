@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepup.crypto.sealing import Sealer, UnsealError
+from stepup.crypto.sealing import Sealer, UnsealError, number_of
 from stepup.domain.errors import NewerFormatError
 
 OLD, NEW = b"o" * 32, b"n" * 32
@@ -103,3 +103,33 @@ def test_needs_keys_of_32_bytes(keys):
 def test_shows_no_key(sealer):
     assert "o" * 8 not in repr(sealer)
     assert repr(sealer) == "Sealer(keys [1], ***)"
+
+
+def test_the_key_that_seals_can_be_named_so_that_all_have_the_next_one_before_it_seals():
+    both = Sealer({1: OLD, 2: NEW}, secrets.token_bytes, current=1)
+    sealed = both.seal(SECRET, context="a")
+
+    assert number_of(sealed) == both.current == 1
+    assert Sealer({1: OLD}, secrets.token_bytes).unseal(sealed, context="a") == SECRET
+
+
+def test_a_key_that_is_not_there_cannot_seal():
+    with pytest.raises(ValueError, match="key 3"):
+        Sealer({1: OLD, 2: NEW}, secrets.token_bytes, current=3)
+
+
+def test_seals_again_under_the_current_key_only_what_lies_under_another():
+    old = Sealer({1: OLD}, secrets.token_bytes).seal(SECRET, context="a")
+    both = Sealer({1: OLD, 2: NEW}, secrets.token_bytes)
+    again = both.seal_again(old, context="a")
+
+    assert again is not None
+    assert number_of(again) == 2
+    assert Sealer({2: NEW}, secrets.token_bytes).unseal(again, context="a") == SECRET
+    assert both.seal_again(again, context="a") is None
+
+
+def test_does_not_seal_again_what_belongs_elsewhere():
+    old = Sealer({1: OLD}, secrets.token_bytes).seal(SECRET, context="a")
+    with pytest.raises(UnsealError):
+        Sealer({1: OLD, 2: NEW}, secrets.token_bytes).seal_again(old, context="b")

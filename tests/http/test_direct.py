@@ -3,8 +3,10 @@
 A path with a slash at its end is the same route to the framework and unknown to the direct way.
 """
 
+import jwt
 import pytest
 
+from stepup import telemetry
 from tests.http.flow import BANK, a_transfer
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -61,3 +63,15 @@ async def test_an_unforeseen_error_is_a_problem_without_a_message(http, world):
     answer = await http.post("/access/v1/evaluation", json=a_transfer("50.00"), auth=BANK)
     assert answer.status_code == 500
     assert answer.json()["code"] == "internal_error"
+
+
+async def test_a_token_that_names_a_key_we_do_not_publish_is_counted(http):
+    def counted() -> float:
+        return telemetry.REGISTRY.get_sample_value("stepup_jwks_unknown_kid_total") or 0.0
+
+    before = counted()
+    for kid in ("not-ours", None):
+        token = jwt.encode({"sub": "alice"}, "k" * 32, headers={"kid": kid} if kid else None)
+        answer = await http.post("/oauth2/introspect", data={"token": token}, auth=BANK)
+        assert answer.json() == {"active": False}
+    assert counted() == before + 1

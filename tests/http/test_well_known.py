@@ -2,7 +2,9 @@
 
 import pytest
 
+from stepup.crypto.keys import generate_signing_key
 from stepup.domain.assurance import DEFAULT_LADDER
+from stepup.domain.keyring import Keyring, KeyState
 from stepup.http.app import create_app
 from stepup.http.health import Readiness
 from tests.http.probe_routes import FRAME
@@ -131,3 +133,17 @@ async def test_keys_that_were_never_loaded_are_503():
         response = await client.get(JWKS)
 
     assert (response.status_code, response.headers["cache-control"]) == (503, "no-store")
+
+
+async def test_keys_that_are_announced_active_and_retiring_are_published_and_gone_ones_are_not():
+    made = {state: generate_signing_key(state=state) for state in KeyState}
+    snapshot = HeldSnapshot(a_policy(), Keyring(keys=tuple(made.values()), root=b"r" * 32))
+    app = create_app(memory_ports(snapshot=snapshot), readiness=Readiness({}), routers=FRAME)
+    async with calling(app) as client:
+        response = await client.get(JWKS)
+
+    published = {key["kid"] for key in response.json()["keys"]}
+    assert published == {key.id for state, key in made.items() if state is not KeyState.GONE}
+    assert response.headers["cache-control"] == (
+        "public, max-age=300, stale-while-revalidate=600, stale-if-error=86400"
+    )

@@ -114,7 +114,7 @@ def memory_ports(
         site=site or a_site(),
         snapshot=snapshot,
         state=memory_state(clock),
-        database=memory_database(),
+        database=memory_database(clock),
         upstreams=upstreams or NoUpstreams(),
     )
 

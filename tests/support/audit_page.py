@@ -10,6 +10,7 @@ from stepup.usecases.audit import Fault
 _JTI = "identifier of the token"
 _METHOD = "method that was answered with: webauthn, totp or recovery_code"
 _AUTHENTICATOR = "identifier of the authenticator"
+_KID = "name of the key"
 _BY = "subject or administrator; absent when the subject did it on the account pages"
 
 
@@ -98,6 +99,15 @@ TOLD: Mapping[AuditKind, Told] = {
         "version",
     ),
     AuditKind.CLIENT_CHANGED: Told("A client was registered or changed.", {}),
+    AuditKind.KEY_ANNOUNCED: Told("A signing key was made and published.", {"kid": _KID}),
+    AuditKind.KEY_ACTIVATED: Told("A signing key began to sign.", {"kid": _KID}),
+    AuditKind.KEY_RETIRED: Told(
+        "A signing key ceased to sign, or was published again after its removal.", {"kid": _KID}
+    ),
+    AuditKind.KEY_REMOVED: Told("A signing key left the key set.", {"kid": _KID}),
+    AuditKind.KEY_REVOKED: Told(
+        "A signing key was taken away for good, and all that it signed with it.", {"kid": _KID}
+    ),
     AuditKind.AUDIT_LOG_ADOPTED: Told(
         "The entries just before this one were written without a link and were chained later, by "
         "`stepup audit adopt`: the chain says nothing of the time before.",

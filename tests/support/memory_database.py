@@ -22,6 +22,7 @@ from stepup.ports import (
     AuthenticatorStore,
     AuthenticatorUsed,
     ClientStore,
+    Clock,
     Database,
     KeyStore,
     Lease,
@@ -30,13 +31,14 @@ from stepup.ports import (
     PolicyVersion,
     Stores,
 )
+from tests.support.determinism import StillClock
 
 CHAIN_KEY = audit_chain.chain_key(bytes(32))
 
 
-def memory_database() -> "MemoryDatabase":
-    """Return an empty database."""
-    return MemoryDatabase()
+def memory_database(clock: Clock | None = None) -> "MemoryDatabase":
+    """Return an empty database; its clock stands still unless it is given one."""
+    return MemoryDatabase(clock or StillClock())
 
 
 @dataclass
@@ -62,7 +64,8 @@ class Tables:
 class MemoryDatabase(Database):
     """Tables in memory. `tables` is there for tests to look at."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self.tables = Tables()
         self._lock = asyncio.Lock()
 
@@ -78,7 +81,7 @@ class MemoryDatabase(Database):
                 policies=MemoryPolicyStore(tables),
                 clients=MemoryClientStore(tables),
                 authenticators=MemoryAuthenticatorStore(tables),
-                keys=MemoryKeyStore(tables),
+                keys=MemoryKeyStore(tables, self._clock),
                 audit=MemoryAuditStore(tables),
                 leases=MemoryLeaseStore(),
             )
@@ -215,12 +218,21 @@ def _credential_id(credential: Credential) -> bytes | None:
 class MemoryKeyStore(KeyStore):
     """Keys in a dictionary."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, clock: Clock) -> None:
         self._tables = tables
+        self._clock = clock
+
+    @override
+    async def now(self) -> datetime:
+        return self._clock.now()
 
     @override
     async def all(self) -> Sequence[SealedKey]:
-        return [k for k in self._tables.keys.values() if k.state is not KeyState.GONE]
+        return [k for k in self._sorted() if k.state is not KeyState.GONE]
+
+    @override
+    async def gone(self) -> Sequence[SealedKey]:
+        return [k for k in self._sorted() if k.state is KeyState.GONE]
 
     @override
     async def add(self, key: SealedKey) -> bool:
@@ -234,6 +246,17 @@ class MemoryKeyStore(KeyStore):
         self._tables.keys[key.id] = key
         self._tables.changes.append(None)
         return True
+
+    @override
+    async def replace(self, key: SealedKey, *, expected: SealedKey) -> bool:
+        if self._tables.keys.get(expected.id) != expected:
+            return False
+        self._tables.keys[key.id] = key
+        self._tables.changes.append(None)
+        return True
+
+    def _sorted(self) -> list[SealedKey]:
+        return sorted(self._tables.keys.values(), key=lambda key: (key.created_at, key.id))
 
 
 class MemoryAuditStore(AuditStore):

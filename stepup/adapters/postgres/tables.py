@@ -80,6 +80,11 @@ key = Table(
     Column("public_jwk", JSONB, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    # When it came into its state; NULL in rows of a release that kept no moments.
+    Column("since", DateTime(timezone=True), nullable=True),
+    Column("wanted_at", DateTime(timezone=True), nullable=True),
+    Column("condemned_at", DateTime(timezone=True), nullable=True),
+    Column("revoked_at", DateTime(timezone=True), nullable=True),
     # Of two instances that start at once on an empty database, one makes the keys.
     Index("uq_key_one_active", "use", unique=True, postgresql_where=text("state = 'active'")),
 )

@@ -10,6 +10,7 @@ from typing import Any
 from litestar import Request, Router, post
 from litestar.di import NamedDependency
 
+from stepup import telemetry
 from stepup.domain import errors
 from stepup.domain.client import Client
 from stepup.http.attempts import attempt_of
@@ -18,14 +19,19 @@ from stepup.http.direct import answers_directly
 from stepup.http.form import Form, read_form
 from stepup.http.openapi import CLIENT_SECURITY, oauth_responses, problem_responses, reads_form
 from stepup.ports import Ports
-from stepup.usecases import introspect
+from stepup.usecases import introspect, keys
 
 
 async def _introspected(request: Request[Any, Any, Any], ports: Ports) -> dict[str, Any]:
     form = await read_form(request)
     caller = await provide_form_caller(request, ports, form)
-    claims = await introspect.introspect(ports, caller, form.need("token"))
-    return {"active": False} if claims is None else _active(claims)
+    text = form.need("token")
+    claims = await introspect.introspect(ports, caller, text)
+    if claims is None:
+        if keys.names_unknown_key(ports, text):
+            telemetry.jwks_unknown_kid_total.inc()
+        return {"active": False}
+    return _active(claims)
 
 
 @post(

@@ -1,0 +1,113 @@
+"""What an operator does to signing keys: rotate, revoke, remove, bring back."""
+
+from datetime import datetime
+
+import msgspec
+
+from stepup.crypto.sealing import Sealer
+from stepup.domain.audit import AuditKind
+from stepup.domain.ids import KeyId
+from stepup.domain.keyring import (
+    KeyRules,
+    KeyState,
+    KeyStep,
+    SealedKey,
+    StepKind,
+    next_steps,
+    successor_of,
+)
+from stepup.ports import Ports
+from stepup.usecases.key_turns import KeyNotFoundError, Turn, take_turn
+
+
+class KeyInUseError(Exception):
+    """A token that this key signed may be alive, or no second look has agreed yet."""
+
+    def __init__(self, key_id: KeyId, until: datetime) -> None:
+        super().__init__(f"{key_id} must stay published until {until.isoformat('T', 'seconds')}")
+        self.until = until
+
+
+async def successor(ports: Ports) -> SealedKey | None:
+    """Return the key that is active next, None when there is none yet."""
+    async with ports.database.transaction() as stores:
+        return successor_of(await stores.keys.all())
+
+
+async def rotate(ports: Ports, sealer: Sealer) -> SealedKey:
+    """Ask for the next key: announced now unless it was before, it is active when it may be."""
+    async with take_turn(ports) as turn:
+        key = successor_of(turn.keys) or await turn.announce(sealer)
+        wanted = msgspec.structs.replace(key, wanted_at=key.wanted_at or turn.now)
+        await turn.change(key, wanted)
+    await ports.state.changes.announce()
+    return wanted
+
+
+async def rotate_at_once(ports: Ports, sealer: Sealer) -> SealedKey:
+    """Make the successor active now, whoever has not heard of it yet; the old key retires."""
+    async with take_turn(ports) as turn:
+        promoted = await turn.promote(sealer)
+    await ports.state.changes.announce()
+    return promoted
+
+
+async def revoke(ports: Ports, sealer: Sealer, key_id: KeyId) -> SealedKey:
+    """Take a key away for good, and with it what it signed; returns the key that signs now.
+
+    If it was the active one, its successor is active at once. May be repeated.
+
+    Raises:
+        KeyNotFoundError: If there is no such key.
+    """
+    async with take_turn(ports) as turn:
+        await _revoke(turn, sealer, key_id)
+        active = turn.active
+    await ports.state.changes.announce()
+    if active is None:
+        raise KeyNotFoundError("no key signs: the next start makes one")
+    return active
+
+
+async def remove(ports: Ports, sealer: Sealer, key_id: KeyId, rules: KeyRules) -> None:
+    """Take a retired key out of the key set, if the rules find that due and agreed upon.
+
+    Raises:
+        KeyNotFoundError: If there is no such key.
+        KeyInUseError: If they do not.
+    """
+    async with take_turn(ports) as turn:
+        key, step = turn.get(key_id), KeyStep(StepKind.REMOVE, key_id)
+        if step not in next_steps(turn.keys, turn.now, rules):
+            raise KeyInUseError(key_id, rules.removable_at(key) + rules.agreement)
+        await turn.take(step, sealer)
+    await ports.state.changes.announce()
+
+
+async def restore(ports: Ports, key_id: KeyId) -> SealedKey:
+    """Publish a key again that is gone; it retires anew.
+
+    Raises:
+        KeyNotFoundError: If no key that is gone has this name, or it was revoked.
+    """
+    async with take_turn(ports) as turn:
+        key = await turn.find_gone(key_id)
+        if key is None or key.revoked_at is not None:
+            raise KeyNotFoundError(f"no key {key_id} was removed; a revoked one stays gone")
+        restored = key.moved(KeyState.RETIRING, turn.now)
+        await turn.change(key, restored)
+    await ports.state.changes.announce()
+    return restored
+
+
+async def _revoke(turn: Turn, sealer: Sealer, key_id: KeyId) -> None:
+    before = await turn.find_gone(key_id)
+    if before is not None and before.revoked_at is not None:
+        return
+    if before is None and turn.get(key_id).state is KeyState.ACTIVE:
+        await turn.promote(sealer)
+    key = before or turn.get(key_id)
+    revoked = msgspec.structs.replace(key.moved(KeyState.GONE, turn.now), revoked_at=turn.now)
+    await turn.change(key, revoked)
+    turn.record(AuditKind.KEY_REVOKED, key_id)
+    await turn.read()

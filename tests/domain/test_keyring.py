@@ -1,0 +1,256 @@
+"""The life of a signing key: a table of moments, and what holds at every moment."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stepup.domain.ids import KeyId
+from stepup.domain.keyring import (
+    SHORTEST_ANNOUNCEMENT,
+    KeyRules,
+    KeyState,
+    KeyStep,
+    KeyUse,
+    SealedKey,
+    StepKind,
+    after,
+    next_steps,
+)
+from stepup.domain.requirement import MAX_TOKEN_LIFETIME
+from tests.support.determinism import NOON
+
+HOUR, DAY, TICK = timedelta(hours=1), timedelta(days=1), timedelta(microseconds=1)
+RULES = KeyRules()
+BY_HAND = KeyRules(lifetime=timedelta(0))
+AGREEMENT = RULES.agreement
+
+
+def a_key(name: str, state: KeyState, age: timedelta, **changes: object) -> SealedKey:
+    """A key that came into its state so long before noon."""
+    fields: dict = {
+        "id": KeyId(name),
+        "use": KeyUse.TOKEN,
+        "algorithm": "ES256",
+        "state": state,
+        "public_jwk": {},
+        "sealed_private_key": b"",
+        "created_at": NOON - age,
+        "since": NOON - age,
+    }
+    return SealedKey(**fields | changes)
+
+
+def active(age: timedelta = HOUR, **changes: object) -> SealedKey:
+    return a_key("active", KeyState.ACTIVE, age, **changes)
+
+
+def announced(age: timedelta = HOUR, **changes: object) -> SealedKey:
+    return a_key("next", KeyState.ANNOUNCED, age, **changes)
+
+
+def retiring(age: timedelta, **changes: object) -> SealedKey:
+    return a_key("old", KeyState.RETIRING, age, **changes)
+
+
+ROOT = a_key("root", KeyState.ACTIVE, 900 * DAY, use=KeyUse.ROOT)
+ANNOUNCE = KeyStep(StepKind.ANNOUNCE)
+PROMOTE = KeyStep(StepKind.PROMOTE, KeyId("next"))
+CONDEMN, SPARE, REMOVE = (
+    KeyStep(kind, KeyId("old")) for kind in (StepKind.CONDEMN, StepKind.SPARE, StepKind.REMOVE)
+)
+OLD_ENOUGH = RULES.retiring_for
+
+TABLE = {
+    "a key with a successor that is young": ([active(), announced()], RULES, ()),
+    "without a successor": ([active()], RULES, (ANNOUNCE,)),
+    "without a successor, by hand": ([active(900 * DAY)], BY_HAND, ()),
+    "the root secret never moves": ([ROOT, active(), announced()], RULES, ()),
+    "one moment before its lifetime": ([active(30 * DAY - TICK), announced(29 * DAY)], RULES, ()),
+    "at the end of its lifetime": ([active(30 * DAY), announced(29 * DAY)], RULES, (PROMOTE,)),
+    "old, with a successor that caches may lack": (
+        [active(90 * DAY), announced(24 * HOUR - TICK)],
+        RULES,
+        (),
+    ),
+    "old, with one that they know": ([active(90 * DAY), announced(24 * HOUR)], RULES, (PROMOTE,)),
+    "wanted, and known to caches": (
+        [active(), announced(24 * HOUR, wanted_at=NOON)],
+        RULES,
+        (PROMOTE,),
+    ),
+    "wanted, and too young": ([active(), announced(23 * HOUR, wanted_at=NOON)], RULES, ()),
+    "wanted by hand": ([active(), announced(DAY, wanted_at=NOON)], BY_HAND, (PROMOTE,)),
+    "not wanted by hand": ([active(90 * DAY), announced(80 * DAY)], BY_HAND, ()),
+    "of a release without moments": (
+        [active(30 * DAY, since=None), announced(DAY)],
+        RULES,
+        (PROMOTE,),
+    ),
+    "nobody signs: better an unknown key than none": ([announced(TICK)], RULES, (PROMOTE,)),
+    "nobody signs, and there is no other": ([retiring(HOUR)], BY_HAND, (ANNOUNCE,)),
+    "one moment before a token may not be alive any more": (
+        [active(), announced(), retiring(OLD_ENOUGH - TICK)],
+        RULES,
+        (),
+    ),
+    "no token can be alive": (
+        [active(), announced(), retiring(OLD_ENOUGH)],
+        RULES,
+        (CONDEMN,),
+    ),
+    "the second look comes too soon": (
+        [
+            active(),
+            announced(),
+            retiring(OLD_ENOUGH + AGREEMENT, condemned_at=NOON - AGREEMENT + TICK),
+        ],
+        RULES,
+        (),
+    ),
+    "the second look agrees": (
+        [active(), announced(), retiring(OLD_ENOUGH + AGREEMENT, condemned_at=NOON - AGREEMENT)],
+        RULES,
+        (REMOVE,),
+    ),
+    "the second look does not agree": (
+        [active(), announced(), retiring(HOUR, condemned_at=NOON - AGREEMENT)],
+        RULES,
+        (SPARE,),
+    ),
+    "a clock that went back makes nothing due": (
+        [active(-DAY), announced(-DAY), retiring(-DAY)],
+        RULES,
+        (),
+    ),
+}
+
+
+@pytest.mark.parametrize(("keys", "rules", "expected"), TABLE.values(), ids=TABLE)
+def test_what_is_due(keys: list[SealedKey], rules: KeyRules, expected: tuple[KeyStep, ...]):
+    assert next_steps(keys, NOON, rules) == expected
+
+
+def test_promotion_retires_the_old_key_before_the_new_one_signs():
+    changed = after([ROOT, active(), announced(), retiring(HOUR)], PROMOTE, NOON)
+
+    assert [(key.id, key.state, key.since) for key in changed] == [
+        ("active", KeyState.RETIRING, NOON),
+        ("next", KeyState.ACTIVE, NOON),
+    ]
+
+
+def test_a_key_that_moved_has_no_mark_of_the_state_before():
+    [_, promoted] = after([active(), announced(wanted_at=NOON)], PROMOTE, NOON)
+    [removed] = after([retiring(DAY, condemned_at=NOON)], REMOVE, NOON)
+
+    assert promoted.wanted_at is None
+    assert removed.condemned_at is None
+
+
+def test_a_step_of_a_key_that_is_not_there_changes_nothing():
+    assert after([active()], PROMOTE, NOON) == []
+
+
+def test_an_announcement_that_a_cache_could_outlive_is_refused():
+    KeyRules(announced_for=SHORTEST_ANNOUNCEMENT)
+    with pytest.raises(ValueError, match="at least"):
+        KeyRules(announced_for=SHORTEST_ANNOUNCEMENT - TICK)
+
+
+def test_a_key_is_published_for_as_long_as_anybody_may_sign_with_it_and_anybody_may_ask():
+    assert RULES.heard_within + MAX_TOKEN_LIFETIME < RULES.retiring_for
+
+
+class Life:
+    """Keys under rules, looked at by many instances at moments that hypothesis picks."""
+
+    def __init__(self, rules: KeyRules) -> None:
+        self.rules = rules
+        self.now = NOON
+        self.keys = {"k0": a_key("k0", KeyState.ACTIVE, timedelta(0))}
+        self.was_active: dict[str, datetime] = {"k0": NOON}
+
+    def look(self) -> None:
+        for step in next_steps(self.keys.values(), self.now, self.rules):
+            if step.kind is StepKind.ANNOUNCE:
+                self.announce()
+            for key in after(list(self.keys.values()), step, self.now):
+                self.check(key)
+                self.keys[key.id] = key
+
+    def announce(self) -> None:
+        name = f"k{len(self.keys)}"
+        self.keys[name] = msgspec.structs.replace(
+            a_key(name, KeyState.ANNOUNCED, timedelta(0)), created_at=self.now, since=self.now
+        )
+
+    def want(self) -> None:
+        for key in list(self.keys.values()):
+            if key.state is KeyState.ANNOUNCED:
+                self.keys[key.id] = msgspec.structs.replace(key, wanted_at=self.now)
+                return
+        self.announce()
+        self.want()
+
+    def check(self, key: SealedKey) -> None:
+        before = self.keys[key.id]
+        if key.state is KeyState.ACTIVE:
+            assert before.state is KeyState.ANNOUNCED
+            assert self.now - before.created_at >= self.rules.announced_for
+        if key.state is KeyState.GONE:
+            # The worst instance read its keys just before this one retired, signs for as long as
+            # it may serve unheard, and a token of its last moment lives for as long as any.
+            last_alive = before.stands_since + self.rules.heard_within + MAX_TOKEN_LIFETIME
+            assert before.state is KeyState.RETIRING
+            assert last_alive < self.now
+            assert before.condemned_at is not None
+            assert self.now - before.condemned_at >= self.rules.agreement
+
+    def assert_one_is_active(self) -> None:
+        assert [key.state for key in self.keys.values()].count(KeyState.ACTIVE) == 1
+
+
+spans = st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=3))
+rule_sets = st.builds(
+    KeyRules,
+    announced_for=st.timedeltas(min_value=SHORTEST_ANNOUNCEMENT, max_value=2 * DAY),
+    lifetime=st.just(timedelta(0)) | st.timedeltas(min_value=HOUR, max_value=9 * DAY),
+    heard_within=st.timedeltas(min_value=timedelta(0), max_value=2 * DAY),
+)
+
+
+@given(rule_sets, st.lists(st.tuples(spans, st.booleans()), max_size=60))
+def test_at_every_moment_one_key_is_active_and_none_comes_or_goes_too_early(
+    rules: KeyRules, moments: list[tuple[timedelta, bool]]
+):
+    life = Life(rules)
+    for span, is_wanted in moments:
+        life.now += span
+        if is_wanted:
+            life.want()
+        life.look()
+        life.assert_one_is_active()
+
+
+@given(rule_sets, st.lists(spans, min_size=1, max_size=30))
+def test_looking_twice_at_one_moment_takes_no_step_twice(rules: KeyRules, moments: list[timedelta]):
+    life = Life(rules)
+    for span in moments:
+        life.now += span
+        life.look()
+        states = {key.id: key.state for key in life.keys.values()}
+        life.look()
+        assert states.items() <= {key.id: key.state for key in life.keys.values()}.items()
+
+
+@given(st.integers(min_value=20, max_value=200))
+def test_keys_do_not_pile_up(days: int):
+    life = Life(KeyRules(lifetime=2 * DAY))
+    for _ in range(days):
+        life.now += 12 * HOUR
+        life.look()
+        published = [key for key in life.keys.values() if key.state is not KeyState.GONE]
+        assert len(published) <= 4
