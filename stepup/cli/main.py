@@ -20,6 +20,7 @@ _COMMANDS = {
     "client": "stepup.cli.client:client",
     "keys": "stepup.cli.keys:keys",
     "audit": "stepup.cli.audit:audit",
+    "redis": "stepup.cli.redis:redis",
 }
 
 

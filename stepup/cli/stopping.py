@@ -1,9 +1,13 @@
 """Ctrl-C and SIGTERM: stop everything in order, whatever is going on."""
 
+import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any, TypeVar
+
+_Done = TypeVar("_Done")
 
 
 class StoppedError(BaseException):
@@ -30,3 +34,20 @@ def stoppable() -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def run_until_stopped(work: Coroutine[Any, Any, _Done]) -> _Done:
+    """Run it; SIGINT and SIGTERM cancel it, so that it can undo what it did.
+
+    Raises:
+        CancelledError: If it was cancelled.
+    """
+
+    async def main() -> _Done:
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(work)
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(each, task.cancel)
+        return await task
+
+    return asyncio.run(main())

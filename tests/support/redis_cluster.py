@@ -30,6 +30,8 @@ from stepup.adapters.embedded.redis_set import (
 from stepup.adapters.redis import operator
 from stepup.adapters.redis.endpoint import Address, Endpoint
 from stepup.adapters.redis.operator import until
+from stepup.adapters.redis.sentinel_url import SentinelUrl
+from stepup.adapters.redis.switchover import KeptError, switch_over
 
 __all__ = [
     "DOWN_AFTER_MS",
@@ -88,49 +90,12 @@ class RedisCluster(RedisSet):
         await tell(self.nodes[0].sentinel_address, "SENTINEL", "FAILOVER", NAME)
 
     async def switch_over(self) -> bool:
-        """Move the primary without losing a write; False when Sentinel kept the old one.
-
-        Pause writes, wait until both replicas have everything, then let Sentinel act.
-        """
-        old = await self.primary()
-        replicas = await self.replicas()
-        await tell(old.address, "CLIENT", "PAUSE", 4000, "WRITE")
+        """Move the primary as `stepup redis switchover` does; False if Sentinel kept the old one."""
         try:
-
-            async def in_step() -> bool:
-                offset = (await tell(old.address, "ROLE"))[1]
-                return all([(await tell(n.address, "ROLE"))[4] == offset for n in replicas])
-
-            await until(in_step, 2, "replicas in step")
-            await self.fail_over()
-            with contextlib.suppress(operator.NotInTimeError):
-                await self.promoted(old, 4.0)
-                await self._demoted(old)
-                return True
+            await switch_over(SentinelUrl.parse(self.url), attempts=1, report=_silent)
+        except KeptError:
             return False
-        finally:
-            with contextlib.suppress(RedisError, OSError):
-                await tell(old.address, "CLIENT", "UNPAUSE")
-
-    async def _demoted(self, old: Node) -> None:
-        """Keep the old primary from writing until it knows that it is a replica.
-
-        Until the other replica is sent to the new primary it acknowledges whatever the old one
-        writes, and that is thrown away. A longer pause would not do: it holds back the greetings
-        of the Sentinels too, and behind them the order to become a replica.
-        """
-        held = await tell(old.address, "CONFIG", "GET", "min-replicas-to-write")
-
-        async def is_replica() -> bool:
-            return (await tell(old.address, "ROLE"))[0] == b"slave"
-
-        await tell(old.address, "CONFIG", "SET", "min-replicas-to-write", 99)
-        await tell(old.address, "CLIENT", "UNPAUSE")
-        try:
-            await until(is_replica, 15, "a demotion")
-        finally:
-            await tell(old.address, "CONFIG", "SET", "min-replicas-to-write", int(*held.values()))
-            await tell(old.address, "CONFIG", "REWRITE")
+        return True
 
     async def mend(self) -> None:
         """Resume what was frozen, start what was killed, and wait until all is well."""
@@ -146,6 +111,10 @@ class RedisCluster(RedisSet):
                 primary = primary or (await self.primary()).address
                 node.start(primary, {})
         await self.healthy()
+
+
+def _silent(_text: str) -> None:
+    """Tell nobody."""
 
 
 @contextmanager

@@ -115,6 +115,11 @@ def changes() -> str:
     return "su:{ev}:stream"
 
 
+def switchover_probe() -> str:
+    """String: written to see whether a new primary takes writes. One second."""
+    return "su:{g}:probe"
+
+
 def _digest(text: str) -> str:
     """Make any text, of any length and from anybody, fit between braces."""
     return urlsafe_b64encode(hashlib.sha256(text.encode()).digest()[:18]).decode()
