@@ -113,6 +113,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             extra={"default": "1 behind Sentinels, 0 for one node"},
         ),
     ] = None
+    redis_all_replicas: Annotated[
+        int | None,
+        Meta(
+            description="Replicas that there are when all is well; with `redemption_fence` "
+            "`required` all of them must hold a redemption that PostgreSQL does not.",
+            extra={"default": "one fewer than Sentinels, 0 for one node"},
+        ),
+    ] = None
+    redemption_fence: Annotated[
+        Literal["preferred", "required"],
+        Meta(
+            description="What a redemption or a consumption needs while PostgreSQL is away: "
+            "`preferred` lets Redis decide alone and writes its row later, `required` refuses "
+            "with 503 unless all replicas hold it."
+        ),
+    ] = "preferred"
     region: Annotated[
         str,
         Meta(

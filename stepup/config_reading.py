@@ -241,8 +241,17 @@ def _check(settings: Settings) -> None:
     for proxy in settings.trusted_proxies:
         _expect("trusted_proxies", check_proxy, proxy)
     _check_upstreams(settings)
-    if settings.redis_replicas is not None and not 0 <= settings.redis_replicas <= _MOST_REPLICAS:
-        raise SettingsError(f"STEPUP_REDIS_REPLICAS: expected 0 to {_MOST_REPLICAS}")
+    _check_replicas(settings)
+
+
+def _check_replicas(settings: Settings) -> None:
+    for key in ("redis_replicas", "redis_all_replicas"):
+        given = getattr(settings, key)
+        if given is not None and not 0 <= given <= _MOST_REPLICAS:
+            raise SettingsError(f"{_PREFIX}{key.upper()}: expected 0 to {_MOST_REPLICAS}")
+    wanted, there_are = settings.redis_replicas, settings.redis_all_replicas
+    if wanted is not None and there_are is not None and there_are < wanted:
+        raise SettingsError("STEPUP_REDIS_ALL_REPLICAS: less than STEPUP_REDIS_REPLICAS")
 
 
 def _check_keys(settings: Settings) -> None:

@@ -78,6 +78,16 @@ redemptions_total = _counter(
     "Redemptions of codes, by outcome: granted, repeated, replayed, refused or unknown.",
     "outcome",
 )
+redemption_unfenced_total = _counter(
+    "redemption_unfenced_total",
+    "Redemptions and consumptions without a row in PostgreSQL before they were granted; the row "
+    "is written later.",
+)
+redemption_conflicts_total = _counter(
+    "redemption_conflicts_total",
+    "Redemptions and consumptions that PostgreSQL knows to be another attempt's: Redis has lost "
+    "what was spent.",
+)
 policy_version = Gauge(
     "stepup_policy_version",
     "Version of the active policy; with several workers the oldest that one of them uses.",

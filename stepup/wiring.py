@@ -137,6 +137,7 @@ class _Parts:
             self.sealer,
             clock,
             settings.redis_replicas,
+            all_replicas=settings.redis_all_replicas,
             refuse_unsafe=not settings.development,
         )
         self.upstreams = HttpUpstreams(tuple(map(_provider, settings.upstreams)), clock)
@@ -177,6 +178,7 @@ def _site(settings: Settings) -> Site:
         subject_issuer=settings.subject_issuer,
         other_subject_issuers=tuple(upstream.issuer for upstream in settings.upstreams),
         development=settings.development,
+        ledger_required=settings.redemption_fence == "required",
         admin_token_digest=hashlib.sha256(token.reveal().encode()).digest() if token else None,
     )
 

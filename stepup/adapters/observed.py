@@ -10,7 +10,16 @@ from typing_extensions import override
 
 from stepup import telemetry
 from stepup.domain.audit import AuditEvent, AuditKind
-from stepup.ports import AuditRecorded, Backlog, Clock, Outbox, OutboxEntry
+from stepup.ports import (
+    AuditRecorded,
+    AuthenticatorUsed,
+    Backlog,
+    Clock,
+    CodeRedeemed,
+    Outbox,
+    OutboxEntry,
+    TokenConsumed,
+)
 
 _OUTCOMES = {
     AuditKind.CHALLENGE_OPENED: "opened",
@@ -18,6 +27,7 @@ _OUTCOMES = {
     AuditKind.CHALLENGE_FAILED: "failed",
     AuditKind.CHALLENGE_CANCELLED: "cancelled",
 }
+_CONFLICTS = frozenset({AuditKind.REDEMPTION_CONFLICTED, AuditKind.CONSUMPTION_CONFLICTED})
 # What has no method yet, or was left before one was chosen.
 _NO_METHOD = "none"
 
@@ -33,8 +43,13 @@ class ObservedOutbox(Outbox):
     async def append(self, *entries: OutboxEntry) -> None:
         await self._outbox.append(*entries)
         for entry in entries:
-            if isinstance(entry, AuditRecorded):
-                _count(entry.event)
+            match entry:
+                case AuditRecorded():
+                    _count(entry.event)
+                case CodeRedeemed() | TokenConsumed():
+                    telemetry.redemption_unfenced_total.inc()
+                case AuthenticatorUsed():
+                    pass
 
     @override
     async def read(self, count: int) -> Sequence[tuple[str, OutboxEntry]]:
@@ -57,6 +72,8 @@ class ObservedOutbox(Outbox):
 
 
 def _count(event: AuditEvent) -> None:
+    if event.kind in _CONFLICTS:
+        telemetry.redemption_conflicts_total.inc()
     outcome = _OUTCOMES.get(event.kind)
     if outcome is None:
         return

@@ -24,6 +24,8 @@ class AuditKind(StrEnum):
     TOKEN_CONSUMED = "token.consumed"  # noqa: S105  the name of an event
     TOKEN_REVOKED = "token.revoked"  # noqa: S105  the name of an event
     CODE_REPLAYED = "code.replayed"
+    REDEMPTION_CONFLICTED = "redemption.conflicted"
+    CONSUMPTION_CONFLICTED = "consumption.conflicted"
     AUTHENTICATOR_ENROLLED = "authenticator.enrolled"
     AUTHENTICATOR_RENAMED = "authenticator.renamed"
     AUTHENTICATOR_REVOKED = "authenticator.revoked"
@@ -84,7 +86,14 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
 _ONCE_PER_CHALLENGE = frozenset(
     {AuditKind.CHALLENGE_OPENED, AuditKind.CHALLENGE_VERIFIED, AuditKind.CHALLENGE_CANCELLED}
 )
-_ONCE_PER_TOKEN = frozenset({AuditKind.TOKEN_ISSUED, AuditKind.TOKEN_CONSUMED})
+_ONCE_PER_TOKEN = frozenset(
+    {
+        AuditKind.TOKEN_ISSUED,
+        AuditKind.TOKEN_CONSUMED,
+        AuditKind.REDEMPTION_CONFLICTED,
+        AuditKind.CONSUMPTION_CONFLICTED,
+    }
+)
 
 
 def identity_of(event: AuditEvent) -> str | None:

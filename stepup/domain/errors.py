@@ -3,7 +3,7 @@
 Each class has a stable code, which callers may depend on. `http/problems.py` gives each a status.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from stepup.domain.ids import ActionName, AuthenticatorId
@@ -206,6 +206,10 @@ class TokenAlreadyConsumedError(StepUpError):
 
     code = "token_already_consumed"
     message = "This token was used before."
+
+    def __init__(self, consumed_at: datetime, detail: str | None = None) -> None:
+        super().__init__(detail)
+        self.consumed_at = consumed_at
 
 
 class TokenNotConsumableError(StepUpError):

@@ -10,6 +10,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     `origins` are WebAuthn's relying-party identifier and the origins its pages have.
     `subject_issuer` is the upstream that a bare subject id belongs to when a client names none.
     `admin_token_digest` is the SHA-256 of the development administrator's token; None in production.
+    `ledger_required` when nothing is granted once without the ledger, or all replicas in its place.
     """
 
     issuer: str
@@ -21,6 +22,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     other_subject_issuers: tuple[str, ...] = ()
     development: bool = False
     admin_token_digest: bytes | None = None
+    ledger_required: bool = False
 
     @property
     def subject_issuers(self) -> frozenset[str]:

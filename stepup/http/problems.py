@@ -173,6 +173,8 @@ def _extensions_of(error: StepUpError) -> dict[str, object]:
             return {"tries_left": error.tries_left}
         case errors.TooManyAttemptsError():
             return {"retry_after": _whole_seconds(error)}
+        case errors.TokenAlreadyConsumedError():
+            return {"consumed_at": int(error.consumed_at.timestamp())}
         case errors.PolicyInvalidError():
             return {"findings": list(error.findings)}
         case _:

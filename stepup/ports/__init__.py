@@ -32,6 +32,7 @@ from stepup.ports.database import (
     PolicyVersion,
     Stores,
 )
+from stepup.ports.ledger import CodeRedeemed, Ledger, LedgerRow, LedgerStore, TokenConsumed
 from stepup.ports.outbox import (
     AuditRecorded,
     AuthenticatorUsed,
@@ -40,7 +41,7 @@ from stepup.ports.outbox import (
     Outbox,
     OutboxEntry,
 )
-from stepup.ports.spent import AttemptStore, ReplayStore, StepStore, TokenStore
+from stepup.ports.spent import AttemptStore, ReplayStore, StepStore, TokenStore, UnknownTokenError
 from stepup.ports.surroundings import Snapshot, Upstreams
 from stepup.ports.system import Clock, Entropy
 
@@ -56,12 +57,16 @@ __all__ = [
     "Changes",
     "ClientStore",
     "Clock",
+    "CodeRedeemed",
     "CodeTakenError",
     "Database",
     "Entropy",
     "KeyStore",
     "Lease",
     "LeaseStore",
+    "Ledger",
+    "LedgerRow",
+    "LedgerStore",
     "Outbox",
     "OutboxEntry",
     "Permit",
@@ -75,7 +80,9 @@ __all__ = [
     "State",
     "StepStore",
     "Stores",
+    "TokenConsumed",
     "TokenStore",
+    "UnknownTokenError",
     "Upstreams",
 ]
 

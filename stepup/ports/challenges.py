@@ -157,9 +157,12 @@ class ChallengeStore(Protocol):
         ...
 
     async def redeem_code(
-        self, code: PresentedCode, attempt: AttemptId, now: datetime
+        self, code: PresentedCode, attempt: AttemptId, now: datetime, *, everywhere: bool = False
     ) -> Redemption:
         """Spend a code; of all attempts one gets it, and the same attempt gets it again.
+
+        With `everywhere` every replica that there should be holds it, of which there must be one:
+        then no failover can forget it.
 
         When the requirement says once, the record that `TokenStore.consume` spends is made in the
         same step.

@@ -16,6 +16,7 @@ from stepup.domain.ids import (
     Subject,
 )
 from stepup.domain.keyring import SealedKey
+from stepup.ports.ledger import Ledger, LedgerStore
 from stepup.ports.outbox import AuthenticatorUsed
 
 
@@ -192,10 +193,16 @@ class Stores(NamedTuple):
     keys: KeyStore
     audit: AuditStore
     leases: LeaseStore
+    ledger: LedgerStore
 
 
 class Database(Protocol):
     """PostgreSQL."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger for a request that spends, apart from every transaction."""
+        ...
 
     def transaction(self) -> AbstractAsyncContextManager[Stores]:
         """Open a transaction that commits when the block ends and rolls back when it raises.

@@ -10,6 +10,7 @@ from stepup.domain.audit import AuditEvent
 from stepup.domain.ids import (
     AuthenticatorId,
 )
+from stepup.ports.ledger import CodeRedeemed, TokenConsumed
 
 
 class AuthenticatorUsed(msgspec.Struct, frozen=True, kw_only=True, tag="authenticator_used"):
@@ -27,7 +28,7 @@ class AuditRecorded(msgspec.Struct, frozen=True, kw_only=True, tag="audit"):
     event: AuditEvent
 
 
-OutboxEntry = AuditRecorded | AuthenticatorUsed
+OutboxEntry = AuditRecorded | AuthenticatorUsed | CodeRedeemed | TokenConsumed
 
 
 class Backlog(NamedTuple):

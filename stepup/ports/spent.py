@@ -58,19 +58,32 @@ class AttemptStore(Protocol):
         ...
 
 
+class UnknownTokenError(Exception):
+    """No record says that the token may be used: it was lost, or there never was one."""
+
+
 class TokenStore(Protocol):
     """What ends an elevated token before its time: consumption and revocation."""
 
     async def consume(
-        self, challenge_id: ChallengeId, token_id: TokenId, attempt: AttemptId, now: datetime
+        self,
+        challenge_id: ChallengeId,
+        token_id: TokenId,
+        attempt: AttemptId,
+        now: datetime,
+        *,
+        everywhere: bool = False,
     ) -> datetime:
         """Use up a once-only token; of all callers one gets it, the same attempt gets it again.
 
-        Returns when it was consumed.
+        Returns when it was consumed. With `everywhere` every replica that there should be holds
+        it, of which there must be one.
 
         Raises:
             TokenAlreadyConsumedError: If another attempt has it.
-            TokenNotConsumableError: If no once-only token was issued for this challenge.
+            UnknownTokenError: If no record says that a once-only token was issued for this
+                challenge: there never was one, or it was lost.
+            TokenNotConsumableError: If it was revoked.
         """
         ...
 

@@ -7,7 +7,18 @@ from datetime import timedelta
 
 from stepup.domain.audit import identity_of
 from stepup.domain.errors import DependencyUnavailableError
-from stepup.ports import AuditRecorded, AuthenticatorUsed, Lease, OutboxEntry, Ports, Stores
+from stepup.ports import (
+    AuditRecorded,
+    AuthenticatorUsed,
+    CodeRedeemed,
+    Lease,
+    LedgerRow,
+    OutboxEntry,
+    Ports,
+    Stores,
+    TokenConsumed,
+)
+from stepup.usecases.settle import forget_spent, report
 
 BATCH = 500
 # What was refused is tried again: it may have been the database's fault, and not its own.
@@ -49,6 +60,8 @@ async def drain(ports: Ports) -> None:
         if ports.clock.now() >= forget_at:
             refused.clear()
             forget_at = ports.clock.now() + REFUSED_FOR
+            with contextlib.suppress(Exception):
+                await forget_spent(ports)
         # A server that is too slow for a batch gets smaller ones, down to single entries.
         tried, count = count, max(1, count // 2)
         with contextlib.suppress(Exception):
@@ -80,8 +93,10 @@ async def _carry(ports: Ports, refused: set[str], count: int) -> int:
             return 0
         # Read under the lease: what was read before it may have been written meanwhile.
         entries = await _read(ports, refused, count)
-        if entries:
-            await _write(stores, entries)
+        conflicts = await _write(stores, entries) if entries else ()
+    # Before they are forgotten: whoever dies here leaves them to the next one, who says it again.
+    for row in conflicts:
+        await report(ports, row)
     await ports.state.outbox.remove([entry_id for entry_id, _ in entries])
     return len(entries)
 
@@ -95,12 +110,15 @@ async def _oldest(ports: Ports, refused: set[str]) -> set[str]:
     return {entry_id for entry_id, _ in await _read(ports, refused, 1)}
 
 
-async def _write(stores: Stores, entries: Sequence[tuple[str, OutboxEntry]]) -> None:
+async def _write(stores: Stores, entries: Sequence[tuple[str, OutboxEntry]]) -> Sequence[LedgerRow]:
+    """Write a batch; returns the spends that are another attempt's by the ledger."""
     # Rows before the end of the chain, as everybody who changes an authenticator locks them: the
     # other way round two could wait for each other.
     await stores.authenticators.record_uses(
         [entry for _, entry in entries if isinstance(entry, AuthenticatorUsed)]
     )
+    spent = [entry for _, entry in entries if isinstance(entry, CodeRedeemed | TokenConsumed)]
+    standing = await stores.ledger.record_all(spent)
     await stores.audit.append_all(
         [
             (identity_of(entry.event) or entry_id, entry.event)
@@ -108,3 +126,4 @@ async def _write(stores: Stores, entries: Sequence[tuple[str, OutboxEntry]]) -> 
             if isinstance(entry, AuditRecorded)
         ]
     )
+    return [row for row, first in zip(spent, standing, strict=True) if row.attempt != first.attempt]

@@ -1,14 +1,21 @@
 """Introspect an elevated token, consume a once-only one, and revoke (RFC 7662, RFC 7009)."""
 
 from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
 
 from stepup.crypto import tokens
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.client import Client, Role
-from stepup.domain.errors import ClientNotAllowedError, TokenNotConsumableError
+from stepup.domain.errors import (
+    ClientNotAllowedError,
+    TokenAlreadyConsumedError,
+    TokenNotConsumableError,
+)
 from stepup.domain.ids import AttemptId
 from stepup.domain.token import ElevatedToken
-from stepup.ports import AuditRecorded, Ports
+from stepup.ports import AuditRecorded, OutboxEntry, Ports, TokenConsumed, UnknownTokenError
+from stepup.usecases.settle import SpentByAnotherError, settle
 
 Claims = Mapping[str, object]
 
@@ -53,9 +60,8 @@ async def consume(
         raise TokenNotConsumableError("The token was approved for another action.")
     if expected_digest not in {None, token.bound_digest}:
         raise TokenNotConsumableError("The token was approved for other values.")
-    now = ports.clock.now()
-    consumed_at = await ports.state.tokens.consume(token.challenge_id, token.id, attempt, now)
-    await _record(ports, caller, token, AuditKind.TOKEN_CONSUMED)
+    consumed_at, entries = await _spend(ports, caller, token, attempt)
+    await _record(ports, caller, token, AuditKind.TOKEN_CONSUMED, entries)
     return {**tokens.claims_of(token, ports.site), "consumed_at": int(consumed_at.timestamp())}
 
 
@@ -81,7 +87,45 @@ def _readable(ports: Ports, caller: Client, text: str) -> ElevatedToken | None:
     return token if is_its_own or is_for_it else None
 
 
-async def _record(ports: Ports, caller: Client, token: ElevatedToken, kind: AuditKind) -> None:
+async def _spend(
+    ports: Ports, caller: Client, token: ElevatedToken, attempt: AttemptId
+) -> tuple[datetime, tuple[OutboxEntry, ...]]:
+    now = ports.clock.now()
+    consume_token = partial(ports.state.tokens.consume, token.challenge_id, token.id, attempt, now)
+    try:
+        consumed_at = await consume_token()
+        row = TokenConsumed(
+            token_id=token.id,
+            challenge_id=token.challenge_id,
+            attempt=attempt,
+            client_id=caller.client_id,
+            consumed_at=consumed_at,
+        )
+        settled = await settle(ports, row, partial(consume_token, everywhere=True))
+    except UnknownTokenError:
+        return await _used_by_the_ledger(ports, token, attempt), ()
+    except SpentByAnotherError as error:
+        raise TokenAlreadyConsumedError(error.at) from error
+    return settled.at, settled.entries
+
+
+async def _used_by_the_ledger(ports: Ports, token: ElevatedToken, attempt: AttemptId) -> datetime:
+    """Return when this attempt used the token; Redis has lost it, so nobody can use it any more."""
+    used = await ports.database.ledger.find_consumption(token.id)
+    if used is None:
+        raise TokenNotConsumableError
+    if used.attempt != attempt:
+        raise TokenAlreadyConsumedError(used.consumed_at)
+    return used.consumed_at
+
+
+async def _record(
+    ports: Ports,
+    caller: Client,
+    token: ElevatedToken,
+    kind: AuditKind,
+    entries: tuple[OutboxEntry, ...] = (),
+) -> None:
     event = AuditEvent(
         kind=kind,
         at=ports.clock.now(),
@@ -91,4 +135,4 @@ async def _record(ports: Ports, caller: Client, token: ElevatedToken, kind: Audi
         challenge_id=token.challenge_id,
         details={"jti": token.id},
     )
-    await ports.state.outbox.append(AuditRecorded(event=event))
+    await ports.state.outbox.append(*entries, AuditRecorded(event=event))

@@ -1,6 +1,6 @@
 """Redeem a code for an elevated token: once, and the same attempt gets the same token."""
 
-from datetime import timedelta
+from functools import partial
 
 import msgspec
 
@@ -17,10 +17,18 @@ from stepup.domain.errors import (
 )
 from stepup.domain.ids import AttemptId, ChallengeId, Handle, TokenId
 from stepup.domain.keyring import Keyring
-from stepup.domain.requirement import MAX_TOKEN_LIFETIME
 from stepup.domain.token import ElevatedToken
-from stepup.ports import AuditRecorded, CodeTakenError, Ports, PresentedCode, Redemption
+from stepup.ports import (
+    AuditRecorded,
+    CodeRedeemed,
+    CodeTakenError,
+    OutboxEntry,
+    Ports,
+    PresentedCode,
+    Redemption,
+)
 from stepup.usecases.finish import code_digest
+from stepup.usecases.settle import SpentByAnotherError, end_token, settle
 
 
 class Issued(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +59,8 @@ async def redeem(
         ClientNotAllowedError: If the caller may not redeem codes.
         InvalidRequestError: If the code verifier is malformed.
         InvalidGrantError: If the code is unknown, expired, or bound to something else.
-        CodeReplayedError: If another attempt has redeemed it; what it gave is revoked by now.
+        CodeReplayedError: If another attempt has redeemed it, by Redis or by the ledger; what it
+            gave is revoked by now.
     """
     if not caller.may(Role.RP):
         raise ClientNotAllowedError
@@ -68,11 +77,19 @@ async def redeem(
         redirect_uri=redirect_uri,
         code_challenge=None if code_verifier is None else digests.code_challenge_of(code_verifier),
     )
+    redeem_code = partial(ports.state.challenges.redeem_code, presented, attempt, now)
     try:
-        redemption = await ports.state.challenges.redeem_code(presented, attempt, now)
+        redemption = await redeem_code()
+        settled = await settle(
+            ports, _row(ports, redemption, attempt), partial(redeem_code, everywhere=True)
+        )
     except CodeTakenError as error:
         raise await _replayed(ports, caller, error.challenge_id) from error
-    return await _issue(ports, redemption)
+    except SpentByAnotherError as error:
+        raise CodeReplayedError from error
+    # The moment of the ledger, if it differs: the same attempt gets the same token.
+    redemption = msgspec.structs.replace(redemption, redeemed_at=settled.at)
+    return await _issue(ports, redemption, settled.entries)
 
 
 def token_id(keyring: Keyring, challenge_id: ChallengeId) -> TokenId:
@@ -85,7 +102,19 @@ def token_id(keyring: Keyring, challenge_id: ChallengeId) -> TokenId:
     return TokenId(f"{challenge_id}.{digests.encode(digests.keyed_digest(key, challenge_id)[:16])}")
 
 
-async def _issue(ports: Ports, redemption: Redemption) -> Issued:
+def _row(ports: Ports, redemption: Redemption, attempt: AttemptId) -> CodeRedeemed:
+    challenge = redemption.challenge
+    return CodeRedeemed(
+        challenge_id=challenge.id,
+        attempt=attempt,
+        token_id=token_id(ports.snapshot.keyring, challenge.id),
+        client_id=challenge.authorization.client_id,
+        subject_id=challenge.authorization.subject.id,
+        redeemed_at=redemption.redeemed_at,
+    )
+
+
+async def _issue(ports: Ports, redemption: Redemption, entries: tuple[OutboxEntry, ...]) -> Issued:
     keyring = ports.snapshot.keyring
     token = _token(ports, redemption)
     text = tokens.sign_elevated(token, keyring.active, ports.site)
@@ -99,7 +128,7 @@ async def _issue(ports: Ports, redemption: Redemption) -> Issued:
         # Nothing that differs when the attempt repeats: the log keeps one of the two.
         details={"jti": token.id, "acr": token.acr},
     )
-    await ports.state.outbox.append(AuditRecorded(event=event))
+    await ports.state.outbox.append(*entries, AuditRecorded(event=event))
     left = token.expires_at - ports.clock.now()
     return Issued(
         token=token,
@@ -148,7 +177,7 @@ async def _replayed(ports: Ports, caller: Client, challenge_id: ChallengeId) -> 
     # RFC 6749 section 4.1.2: whoever has the code twice may be a thief, so what it gave ends.
     now = ports.clock.now()
     revoked = token_id(ports.snapshot.keyring, challenge_id)
-    await ports.state.tokens.revoke(revoked, now + MAX_TOKEN_LIFETIME + timedelta(minutes=1))
+    await end_token(ports, revoked)
     event = AuditEvent(
         kind=AuditKind.CODE_REPLAYED,
         at=now,

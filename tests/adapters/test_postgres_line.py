@@ -1,13 +1,10 @@
 """A server that is away, silent, demoted or slow: bounded waits, a clear refusal, and recovery."""
 
 import asyncio
-import os
-import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -23,6 +20,7 @@ from stepup.domain.errors import DependencyUnavailableError
 from tests.adapters.conftest import libpq_url
 from tests.support.determinism import NOON
 from tests.support.engines import FAST_POSTGRES, temporary_directory
+from tests.support.stopping import frozen
 
 # One second, and what a busy machine with two cores adds to it.
 BOUND = 1.3
@@ -49,25 +47,6 @@ async def own_database(own_server, sealer):
     database = PostgresDatabase(own_server.url, sealer)
     yield database
     await database.close()
-
-
-@contextmanager
-def frozen(server: EmbeddedPostgres) -> Iterator[None]:
-    """Stop the whole tree: a lone postmaster's backends would go on."""
-    tree = [server.pid, *children_of(server.pid)]
-    for pid in tree:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in tree:
-            # A backend that was told to go while it was stopped is gone when its turn comes.
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
-
-
-def children_of(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @contextmanager

@@ -7,7 +7,11 @@ import pytest
 
 from stepup.domain.authorization import CODE_LIFETIME
 from stepup.domain.challenge import Challenge, ChallengeState
-from stepup.domain.errors import ChallengeNotPendingError, InvalidGrantError
+from stepup.domain.errors import (
+    ChallengeNotPendingError,
+    DependencyUnavailableError,
+    InvalidGrantError,
+)
 from stepup.domain.ids import ChallengeId, ClientId
 from stepup.ports import ChallengeStore, CodeTakenError, Redemption, State
 from tests.contracts.challenges import answer
@@ -68,6 +72,12 @@ class CodeContract:
 
         assert again.repeated
         assert (again.challenge, again.redeemed_at) == (first.challenge, first.redeemed_at)
+
+    async def test_without_a_replica_nothing_is_held_everywhere(self, store, clock, challenge):
+        code, attempt = a_presented_code(challenge, b"code"), an_attempt()
+        with pytest.raises(DependencyUnavailableError):
+            await store.redeem_code(code, attempt, clock.now(), everywhere=True)
+        assert not (await store.redeem_code(code, attempt, clock.now())).repeated
 
     async def test_a_replay_is_told_long_after_the_code_expired(self, store, clock, challenge):
         code = a_presented_code(challenge, b"code")

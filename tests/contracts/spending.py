@@ -9,12 +9,13 @@ import pytest
 from stepup.domain.assurance import Method
 from stepup.domain.challenge import METHOD_PAUSE, TRIES_PER_METHOD, Challenge
 from stepup.domain.errors import (
+    DependencyUnavailableError,
     TokenAlreadyConsumedError,
     TokenNotConsumableError,
     TooManyAttemptsError,
 )
 from stepup.domain.ids import AuthenticatorId, ChallengeId, SubjectId, TokenId
-from stepup.ports import State
+from stepup.ports import State, UnknownTokenError
 from tests.contracts.challenges import answer, gather
 from tests.support.builders import (
     a_challenge,
@@ -161,6 +162,22 @@ class TokenStoreContract:
         again = await states[1].tokens.consume(challenge.id, token_id, attempt, clock.now())
         assert again == first
 
+    async def test_who_is_too_late_hears_when_it_was(self, states, clock, challenge, token_id):
+        used_at = clock.now()
+        await states[0].tokens.consume(challenge.id, token_id, an_attempt(), used_at)
+        clock.advance(SECOND)
+        with pytest.raises(TokenAlreadyConsumedError) as refused:
+            await states[1].tokens.consume(challenge.id, token_id, an_attempt(), clock.now())
+        assert refused.value.consumed_at == used_at
+
+    async def test_without_a_replica_nothing_is_held_everywhere(
+        self, states, clock, challenge, token_id
+    ):
+        with pytest.raises(DependencyUnavailableError):
+            await states[0].tokens.consume(
+                challenge.id, token_id, an_attempt(), clock.now(), everywhere=True
+            )
+
     async def test_the_same_attempt_with_another_token_does_not(
         self, states, clock, challenge, token_id
     ):
@@ -172,14 +189,14 @@ class TokenStoreContract:
             )
 
     async def test_nothing_was_issued_for_an_unknown_challenge(self, states, clock, token_id):
-        with pytest.raises(TokenNotConsumableError):
+        with pytest.raises(UnknownTokenError):
             await states[0].tokens.consume(
                 ChallengeId("r1.nobody"), token_id, an_attempt(), clock.now()
             )
 
     async def test_a_token_that_may_be_used_again_is_not_consumed(self, states, clock, token_id):
         challenge = await redeemed(states[0], clock, once=False)
-        with pytest.raises(TokenNotConsumableError):
+        with pytest.raises(UnknownTokenError):
             await states[0].tokens.consume(challenge.id, token_id, an_attempt(), clock.now())
         assert not await states[0].tokens.is_spent(challenge.id, token_id)
 
@@ -187,7 +204,7 @@ class TokenStoreContract:
         challenge = a_challenge(now=clock.now())
         await states[0].challenges.open(challenge, None)
         await answer(states[0].challenges, challenge, clock)
-        with pytest.raises(TokenNotConsumableError):
+        with pytest.raises(UnknownTokenError):
             await states[0].tokens.consume(challenge.id, token_id, an_attempt(), clock.now())
 
     async def test_a_repeated_redemption_does_not_make_it_new(self, states, clock, token_id):

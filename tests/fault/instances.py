@@ -34,7 +34,7 @@ from stepup.domain.errors import (
     TokenAlreadyConsumedError,
     TokenNotConsumableError,
 )
-from stepup.ports import CodeTakenError
+from stepup.ports import CodeTakenError, UnknownTokenError
 from stepup.usecases.redeem import token_id
 from tests.fault.checker import CREATE, REDEEM
 from tests.fault.history import History, Outcome, Try
@@ -167,7 +167,7 @@ class Instance:
                 consumed = await self.tokens.consume(challenge.id, token, attempt, _now())
             except TokenAlreadyConsumedError:
                 one.outcome = Outcome.TAKEN
-            except TokenNotConsumableError:
+            except (TokenNotConsumableError, UnknownTokenError):
                 one.outcome = Outcome.REFUSED
             except OutcomeUnknownError:
                 one.outcome = Outcome.UNKNOWN

@@ -69,6 +69,18 @@ TOLD: Mapping[AuditKind, Told] = {
         "A code came a second time, from another attempt; the token it gave was revoked.",
         {"jti": _JTI},
     ),
+    AuditKind.REDEMPTION_CONFLICTED: Told(
+        "A code was granted that the ledger knows to be another attempt's: state was lost. "
+        "The token was revoked, whoever has it.",
+        {"jti": _JTI},
+        "token",
+    ),
+    AuditKind.CONSUMPTION_CONFLICTED: Told(
+        "A once-only token was about to be used that the ledger knows to be used up, "
+        "or was used twice while PostgreSQL was away: state was lost.",
+        {"jti": _JTI},
+        "token",
+    ),
     AuditKind.AUTHENTICATOR_ENROLLED: Told(
         "An authenticator was enrolled.",
         {"authenticator": _AUTHENTICATOR, "method": "its method", "by": "subject or administrator"},

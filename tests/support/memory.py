@@ -23,6 +23,7 @@ from stepup.domain.assurance import Method
 from stepup.domain.authorization import CODE_LIFETIME
 from stepup.domain.challenge import CHALLENGE_LIFETIME, METHOD_PAUSE, TRIES_PER_METHOD
 from stepup.domain.errors import (
+    DependencyUnavailableError,
     TokenAlreadyConsumedError,
     TokenNotConsumableError,
     TooManyAttemptsError,
@@ -40,6 +41,7 @@ from stepup.ports import (
     State,
     StepStore,
     TokenStore,
+    UnknownTokenError,
 )
 from tests.support.memory_challenges import MemoryChallengeStore
 from tests.support.memory_database import MemoryDatabase, memory_database
@@ -125,21 +127,32 @@ class MemoryTokenStore(TokenStore):
 
     def __init__(self, clock: Clock, challenges: MemoryChallengeStore) -> None:
         self._clock = clock
+        self._challenges = challenges
         self._once = challenges.once
         self._revoked: dict[TokenId, datetime] = {}
 
     @override
     async def consume(
-        self, challenge_id: ChallengeId, token_id: TokenId, attempt: AttemptId, now: datetime
+        self,
+        challenge_id: ChallengeId,
+        token_id: TokenId,
+        attempt: AttemptId,
+        now: datetime,
+        *,
+        everywhere: bool = False,
     ) -> datetime:
         await asyncio.sleep(0)
-        record = self._once.get(challenge_id)
-        if record is None or record.kept_until <= self._clock.now() or self._is_revoked(token_id):
+        if everywhere and not self._challenges.replicated:
+            raise DependencyUnavailableError
+        if self._is_revoked(token_id):
             raise TokenNotConsumableError
+        record = self._once.get(challenge_id)
+        if record is None or record.kept_until <= self._clock.now():
+            raise UnknownTokenError
         if record.consumed_at is None:
             record.by, record.token_id, record.consumed_at = attempt, token_id, now
         if (record.by, record.token_id) != (attempt, token_id):
-            raise TokenAlreadyConsumedError
+            raise TokenAlreadyConsumedError(record.consumed_at)
         return record.consumed_at
 
     @override

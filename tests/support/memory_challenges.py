@@ -19,6 +19,7 @@ from stepup.domain.errors import (
     CeremonyExpiredError,
     ChallengeNotFoundError,
     ChallengeNotPendingError,
+    DependencyUnavailableError,
     InvalidGrantError,
     VerificationFailedError,
     WrongBrowserError,
@@ -70,12 +71,13 @@ class _Record:
 
 
 class MemoryChallengeStore(ChallengeStore):
-    """Challenges in a dictionary."""
+    """Challenges in a dictionary; `replicated` when there are replicas that hold everything."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._records: dict[ChallengeId, _Record] = {}
         self.once: dict[ChallengeId, OnceRecord] = {}
+        self.replicated = False
 
     def _find(self, challenge_id: ChallengeId) -> _Record | None:
         record = self._records.get(challenge_id)
@@ -218,9 +220,11 @@ class MemoryChallengeStore(ChallengeStore):
 
     @override
     async def redeem_code(
-        self, code: PresentedCode, attempt: AttemptId, now: datetime
+        self, code: PresentedCode, attempt: AttemptId, now: datetime, *, everywhere: bool = False
     ) -> Redemption:
         await asyncio.sleep(0)
+        if everywhere and not self.replicated:
+            raise DependencyUnavailableError
         record = self._find(code.challenge_id)
         if record is None or record.code is None or not _fits(code, record):
             raise InvalidGrantError

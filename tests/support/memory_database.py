@@ -14,8 +14,8 @@ from stepup.crypto.audit_chain import START, ChainHead
 from stepup.domain.audit import AuditEvent, AuditKind, AuditRecord
 from stepup.domain.authenticator import Authenticator, Credential, WebAuthnCredential
 from stepup.domain.client import Client
-from stepup.domain.errors import AuthenticatorExistsError
-from stepup.domain.ids import AuthenticatorId, ClientId, KeyId, Subject
+from stepup.domain.errors import AuthenticatorExistsError, DependencyUnavailableError
+from stepup.domain.ids import AuthenticatorId, ClientId, KeyId, Subject, TokenId
 from stepup.domain.keyring import KeyState, SealedKey
 from stepup.ports import (
     AuditStore,
@@ -23,13 +23,18 @@ from stepup.ports import (
     AuthenticatorUsed,
     ClientStore,
     Clock,
+    CodeRedeemed,
     Database,
     KeyStore,
     Lease,
     LeaseStore,
+    Ledger,
+    LedgerRow,
+    LedgerStore,
     PolicyStore,
     PolicyVersion,
     Stores,
+    TokenConsumed,
 )
 from tests.support.determinism import StillClock
 
@@ -49,6 +54,7 @@ class Tables:
     clients: dict[ClientId, Client] = field(default_factory=dict)
     authenticators: dict[AuthenticatorId, Authenticator] = field(default_factory=dict)
     keys: dict[KeyId, SealedKey] = field(default_factory=dict)
+    ledger: dict[tuple[type[LedgerRow], str], LedgerRow] = field(default_factory=dict)
     audit: dict[str, AuditRecord] = field(default_factory=dict)
     changes: list[None] = field(default_factory=list)
 
@@ -68,6 +74,12 @@ class MemoryDatabase(Database):
         self._clock = clock
         self.tables = Tables()
         self._lock = asyncio.Lock()
+        self._ledger = MemoryLedger(self)
+
+    @property
+    @override
+    def ledger(self) -> "MemoryLedger":
+        return self._ledger
 
     @override
     def transaction(self) -> AbstractAsyncContextManager[Stores]:
@@ -84,6 +96,7 @@ class MemoryDatabase(Database):
                 keys=MemoryKeyStore(tables, self._clock),
                 audit=MemoryAuditStore(tables),
                 leases=MemoryLeaseStore(),
+                ledger=MemoryLedgerStore(tables),
             )
             self.tables = tables
 
@@ -324,6 +337,60 @@ class MemoryLeaseStore(LeaseStore):
     @override
     async def take(self, lease: Lease) -> bool:
         return True
+
+
+class MemoryLedgerStore(LedgerStore):
+    """First rows in a dictionary."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._rows = tables.ledger
+
+    @override
+    async def record_all(self, rows: Sequence[LedgerRow]) -> Sequence[LedgerRow]:
+        return [self._rows.setdefault(_spent_by(row), row) for row in rows]
+
+    @override
+    async def find_consumption(self, token_id: TokenId) -> TokenConsumed | None:
+        row = self._rows.get((TokenConsumed, token_id))
+        return row if isinstance(row, TokenConsumed) else None
+
+    @override
+    async def forget(self, before: datetime, count: int) -> int:
+        forgotten = 0
+        for kind in (CodeRedeemed, TokenConsumed):
+            old = [key for key, row in self._rows.items() if key[0] is kind and row.at < before]
+            for key in old[:count]:
+                del self._rows[key]
+                forgotten += 1
+        return forgotten
+
+
+class MemoryLedger(Ledger):
+    """Each row in a transaction of its own; `away` is for tests to set."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._database = database
+        self.away = False
+
+    @override
+    async def record(self, row: LedgerRow) -> LedgerRow:
+        async with self._reached() as stores:
+            [standing] = await stores.ledger.record_all([row])
+        return standing
+
+    @override
+    async def find_consumption(self, token_id: TokenId) -> TokenConsumed | None:
+        async with self._reached() as stores:
+            return await stores.ledger.find_consumption(token_id)
+
+    def _reached(self) -> AbstractAsyncContextManager[Stores]:
+        if self.away:
+            raise DependencyUnavailableError
+        return self._database.transaction()
+
+
+def _spent_by(row: LedgerRow) -> tuple[type[LedgerRow], str]:
+    return type(row), row.challenge_id if isinstance(row, CodeRedeemed) else row.token_id
 
 
 def record_of(seq: int, entry_id: str, event: AuditEvent) -> AuditRecord:

@@ -90,23 +90,35 @@ class Transaction:
 class Line:
     """The pool, the breaker, and the calls left behind."""
 
-    def __init__(self, make_engine: Callable[[], AsyncEngine], breaker: CircuitBreaker) -> None:
+    def __init__(
+        self,
+        make_engine: Callable[[], AsyncEngine],
+        breaker: CircuitBreaker,
+        patience: float = _PATIENCE,
+    ) -> None:
         self._make_engine = make_engine
+        self._patience = patience
         self._engine = make_engine()
         self._breaker = breaker
         self._calls = BoundedCalls()
 
+    @property
+    def is_given_up(self) -> bool:
+        """Say whether the server was silent so often that only probes are let through."""
+        return self._breaker.is_open
+
     @asynccontextmanager
-    async def transaction(self, *, read_only: bool = False) -> AsyncIterator[Transaction]:
+    async def transaction(self, *, autocommit: bool = False) -> AsyncIterator[Transaction]:
         """Open a transaction that commits when the block ends and rolls back when it raises.
 
-        A read-only one is none for the server, which saves two round trips.
+        With `autocommit` it is none for the server: each statement stands for itself, which saves
+        two round trips.
         """
         if not self._breaker.admit():
             raise DependencyUnavailableError
         engine = self._engine
         connection = await self.bounded(
-            _connect(engine, read_only=read_only),
+            _connect(engine, autocommit=autocommit),
             engine,
             grace=_CONNECT_GRACE,
             # Nobody waits for it any more, but the next one need not wait: it goes to the pool.
@@ -137,7 +149,7 @@ class Line:
             DependencyUnavailableError: If the server is away, silent, or not the primary.
         """
         try:
-            result = await self._calls.call(work, _PATIENCE, grace=grace, discard=discard)
+            result = await self._calls.call(work, self._patience, grace=grace, discard=discard)
         except TimeoutError as error:
             self._timed_out(engine)
             raise DependencyUnavailableError from error
@@ -175,9 +187,9 @@ class Line:
             await _drop(connection)
 
 
-async def _connect(engine: AsyncEngine, *, read_only: bool) -> AsyncConnection:
+async def _connect(engine: AsyncEngine, *, autocommit: bool) -> AsyncConnection:
     connection = await engine.connect()
-    if read_only:
+    if autocommit:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
     return connection
 

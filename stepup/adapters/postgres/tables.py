@@ -113,6 +113,32 @@ audit_event = Table(
     ),
 )
 
+# The first row of a challenge, and of a token, stays. Commits wait for a synchronous standby as
+# the server is set: a row that a grant relied on must not be lost with its primary.
+redemption = Table(
+    "redemption",
+    metadata,
+    Column("challenge", Text, primary_key=True),
+    Column("attempt", Text, nullable=False),
+    Column("jti", Text, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("redeemed_at", DateTime(timezone=True), nullable=False),
+    # Rows come in this order and leave in it, so the smallest of indexes finds the old ones.
+    Index(None, "redeemed_at", postgresql_using="brin"),
+)
+
+consumption = Table(
+    "consumption",
+    metadata,
+    Column("jti", Text, primary_key=True),
+    Column("challenge", Text, nullable=False),
+    Column("attempt", Text, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("consumed_at", DateTime(timezone=True), nullable=False),
+    Index(None, "consumed_at", postgresql_using="brin"),
+)
+
 # One row, moved on by triggers on `policy_version`, `client` and `key`, so that a change made by
 # hand reaches every instance as well.
 configuration_change = Table(

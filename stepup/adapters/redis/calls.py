@@ -14,11 +14,12 @@ QUEUE_LIMIT = 10_000
 
 @dataclass(slots=True)
 class Call:
-    """A command, who waits for its reply, and until when it may still be written."""
+    """A command, who waits for its reply, until when it may be written, how many must hold it."""
 
     command: Command
     reply: asyncio.Future[Any]
     deadline: float
+    replicas: int = 0
 
 
 class CallQueue:
@@ -33,13 +34,13 @@ class CallQueue:
     def __len__(self) -> int:
         return len(self._calls)
 
-    def add(self, command: Command, deadline: float) -> asyncio.Future[Any]:
+    def add(self, command: Command, deadline: float, replicas: int = 0) -> asyncio.Future[Any]:
         """Queue a command and return the future of its reply."""
         reply = asyncio.get_running_loop().create_future()
         if self._closed is not None or len(self._calls) >= self._limit:
             reply.set_exception(UnsentError(self._closed or "the queue is full"))
             return reply
-        self._calls.append(Call(command, reply, deadline))
+        self._calls.append(Call(command, reply, deadline, replicas))
         self._filled.set()
         return reply
 

@@ -175,7 +175,7 @@ class RedisChallengeStore(ChallengeStore):
 
     @override
     async def redeem_code(
-        self, code: PresentedCode, attempt: AttemptId, now: datetime
+        self, code: PresentedCode, attempt: AttemptId, now: datetime, *, everywhere: bool = False
     ) -> Redemption:
         challenge_id = code.challenge_id
         reply = await self._client.spend(
@@ -190,6 +190,7 @@ class RedisChallengeStore(ChallengeStore):
                 optional(code.code_challenge),
             ],
             same_attempt=True,
+            everywhere=everywhere,
         )
         if reply.status == "dup":
             raise CodeTakenError(challenge_id)

@@ -49,14 +49,21 @@ class RedisClient:
     """The two connections of a worker: plain for reads, spending for what is spent."""
 
     def __init__(
-        self, resolver: Resolver, *, name: str, replicas: int, fence: Fence | None = None
+        self,
+        resolver: Resolver,
+        *,
+        name: str,
+        replicas: int,
+        all_replicas: int = 0,
+        fence: Fence | None = None,
     ) -> None:
         self._resolver = resolver
         self._fence = fence or NoFence()
+        self._all_replicas = all_replicas
         # Connections to a deposed primary end together; what is in flight there may be lost.
         resolver.on_change(partial(self.drop, "another server is the primary now"))
         self.plain = PlainConnection(resolver, f"{name}-plain")
-        self.spending = SpendingConnection(resolver, f"{name}-spending", replicas)
+        self.spending = SpendingConnection(resolver, f"{name}-spending", replicas, all_replicas)
 
     def start(self) -> None:
         """Begin to connect, in the event loop that will use the client."""
@@ -71,15 +78,20 @@ class RedisClient:
         args: Sequence[Argument] = (),
         *,
         same_attempt: bool = False,
+        everywhere: bool = False,
     ) -> Reply:
         """Run a script that spends; `same_attempt` when the server knows a repetition as such.
+
+        With `everywhere` all replicas that there should be must hold it, and there must be some.
 
         Raises:
             OutcomeUnknownError: If it was sent and its fate is not known.
             DependencyUnavailableError: If it was certainly not executed.
             NewerFormatError: If a newer release wrote what it works on.
         """
-        spend = partial(self._spend, script.fenced)
+        if everywhere and not self._all_replicas:
+            raise DependencyUnavailableError("There are no replicas to hold it.")
+        spend = partial(self._spend, script.fenced, everywhere)
         try:
             return _read(
                 await _run(spend, self.spending.line, script, keys, args, same_attempt=same_attempt)
@@ -88,9 +100,11 @@ class RedisClient:
             error = OutcomeUnknownError if trouble.unknown else DependencyUnavailableError
             raise error from trouble
 
-    async def _spend(self, fenced: Fenced, command: Command, deadline: float) -> Any:
+    async def _spend(
+        self, fenced: Fenced, everywhere: bool, command: Command, deadline: float
+    ) -> Any:
         """Send to where it is acknowledged, and look afterwards whether that still counts."""
-        reply, address = await self.spending.send(command, deadline)
+        reply, address = await self.spending.send(command, deadline, everywhere=everywhere)
         if fenced is Fenced.ALL or (fenced is Fenced.REFUSALS and reply[0] != b"ok"):
             await self._fence.check(address)
         return reply

@@ -31,12 +31,19 @@ class Answer(NamedTuple):
 
 
 class SpendingConnection:
-    """Scripts in rounds; `replicas` must hold each one before anybody hears of it."""
+    """Scripts in rounds; `replicas` must hold each one before anybody hears of it.
 
-    def __init__(self, resolver: Resolver, client_name: str, replicas: int) -> None:
+    `all_replicas` must hold one that is sent `everywhere`. Its round waits for that many, and the
+    others in it are content with fewer: the stream is linear, so one count serves them all.
+    """
+
+    def __init__(
+        self, resolver: Resolver, client_name: str, replicas: int, all_replicas: int = 0
+    ) -> None:
         self.line = Line(resolver, client_name)
         self.queue = CallQueue()
         self._replicas = replicas
+        self._all_replicas = max(replicas, all_replicas)
         self._pump: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -44,9 +51,12 @@ class SpendingConnection:
         self.line.start()
         self._pump = asyncio.create_task(self._run())
 
-    def send(self, command: Command, deadline: float) -> asyncio.Future[Answer]:
+    def send(
+        self, command: Command, deadline: float, *, everywhere: bool = False
+    ) -> asyncio.Future[Answer]:
         """Queue a script that must be written before the deadline."""
-        return self.queue.add(command, deadline)
+        replicas = self._all_replicas if everywhere else self._replicas
+        return self.queue.add(command, deadline, replicas)
 
     async def close(self) -> None:
         """Close; what is queued is refused."""
@@ -68,10 +78,10 @@ class SpendingConnection:
         create_future, begun, address = loop.create_future, loop.time(), wire.endpoint.address
         sent = [Call(call.command, create_future(), call.deadline) for call in calls]
         for call, copy in zip(calls, sent, strict=True):
-            copy.reply.add_done_callback(partial(self._hand_out, call.reply, address))
-        if self._replicas:
-            wait = ("WAIT", self._replicas, WAIT_MS)
-            sent.append(Call(wait, create_future(), math.inf))
+            copy.reply.add_done_callback(partial(_hand_out, call, address))
+        wanted = max(call.replicas for call in calls)
+        if wanted:
+            sent.append(Call(("WAIT", wanted, WAIT_MS), create_future(), math.inf))
         try:
             await wire.write(sent)
             await asyncio.wait([sent[-1].reply])
@@ -82,44 +92,46 @@ class SpendingConnection:
             raise
         telemetry.redis_round_size.observe(len(calls))
         telemetry.redis_round_duration_seconds.observe(loop.time() - begun)
-        if self._replicas:
-            self._acknowledge(calls, sent, address)
+        if wanted:
+            _acknowledge(calls, sent, address)
 
-    def _hand_out(
-        self, waiting: asyncio.Future[Any], address: Address, reply: asyncio.Future[Any]
-    ) -> None:
-        """Pass on what needs no acknowledgement: every refusal, and all of it without replicas."""
-        if waiting.done() and not reply.cancelled():
-            # Nobody waits any more; look at the exception all the same, so that it is not logged.
-            reply.exception()
-        elif reply.cancelled():
-            waiting.cancel()
-        elif (trouble := reply.exception()) is not None:
-            waiting.set_exception(trouble)
-        elif not self._replicas or not _says_ok(reply.result()):
-            waiting.set_result(Answer(reply.result(), address))
 
-    def _acknowledge(self, calls: Sequence[Call], sent: Sequence[Call], address: Address) -> None:
-        trouble = self._missing(sent[-1].reply)
-        for call, copy in zip(calls, sent, strict=False):
-            if call.reply.done() or copy.reply.exception() is not None:
-                continue
-            if trouble is None or not _says_ok(copy.reply.result()):
-                call.reply.set_result(Answer(copy.reply.result(), address))
-            else:
-                call.reply.set_exception(trouble)
+def _hand_out(call: Call, address: Address, reply: asyncio.Future[Any]) -> None:
+    """Pass on what needs no acknowledgement: every refusal, and all of it without replicas."""
+    waiting = call.reply
+    if waiting.done() and not reply.cancelled():
+        # Nobody waits any more; look at the exception all the same, so that it is not logged.
+        reply.exception()
+    elif reply.cancelled():
+        waiting.cancel()
+    elif (trouble := reply.exception()) is not None:
+        waiting.set_exception(trouble)
+    elif not call.replicas or not _says_ok(reply.result()):
+        waiting.set_result(Answer(reply.result(), address))
 
-    def _missing(self, wait: asyncio.Future[Any]) -> LostReplyError | None:
-        """Return why the round is not acknowledged, None when enough replicas hold it."""
-        trouble = wait.exception()
-        if trouble is not None:
-            timed_out = isinstance(trouble, LostReplyError) and trouble.timed_out
-            return LostReplyError(f"not acknowledged: {trouble}", timed_out=timed_out)
-        telemetry.redis_wait_acks.observe(wait.result())
-        if wait.result() < self._replicas:
-            telemetry.redis_wait_timeouts_total.inc()
-            return LostReplyError(f"held by {wait.result()} of {self._replicas} replicas")
-        return None
+
+def _acknowledge(calls: Sequence[Call], sent: Sequence[Call], address: Address) -> None:
+    held_by, trouble = _held_by(sent[-1].reply)
+    if trouble is None and held_by < max(call.replicas for call in calls):
+        telemetry.redis_wait_timeouts_total.inc()
+    for call, copy in zip(calls, sent, strict=False):
+        if call.reply.done() or copy.reply.exception() is not None:
+            continue
+        if held_by >= call.replicas or not _says_ok(copy.reply.result()):
+            call.reply.set_result(Answer(copy.reply.result(), address))
+        else:
+            too_few = LostReplyError(f"held by {held_by} of {call.replicas} replicas")
+            call.reply.set_exception(trouble or too_few)
+
+
+def _held_by(wait: asyncio.Future[Any]) -> tuple[int, LostReplyError | None]:
+    """Return how many replicas hold the round; less than none, and why, when nobody can say."""
+    trouble = wait.exception()
+    if trouble is not None:
+        timed_out = isinstance(trouble, LostReplyError) and trouble.timed_out
+        return -1, LostReplyError(f"not acknowledged: {trouble}", timed_out=timed_out)
+    telemetry.redis_wait_acks.observe(wait.result())
+    return wait.result(), None
 
 
 def _says_ok(reply: Any) -> bool:

@@ -31,6 +31,8 @@ class RedisState:
 
     It connects by itself, so an instance can start while Redis is away. `replicas` is how many
     must hold a spend before it counts; by default one behind Sentinels, none for a single node.
+    `all_replicas` is how many there are; by default one fewer than Sentinels, since each host has
+    a server and a Sentinel.
     Settings of the server that contradict our promises are refused, or only warned of.
 
     Raises:
@@ -45,13 +47,18 @@ class RedisState:
         clock: Clock,
         replicas: int | None = None,
         *,
+        all_replicas: int | None = None,
         refuse_unsafe: bool = False,
     ) -> None:
         name = f"stepup/{stepup.__version__}"
         resolver, fence = _topology(url, name)
         if replicas is None:
             replicas = int(isinstance(fence, SentinelFence))
-        self.client = RedisClient(resolver, name=name, replicas=replicas, fence=fence)
+        if all_replicas is None:
+            all_replicas = max(replicas, _replicas_beside(resolver))
+        self.client = RedisClient(
+            resolver, name=name, replicas=replicas, all_replicas=all_replicas, fence=fence
+        )
         self._replicas = replicas
         self._refuse_unsafe = refuse_unsafe
         self._contradictions: list[str] | None = None
@@ -95,6 +102,10 @@ class RedisState:
 
     async def __aexit__(self, *_exc: object) -> None:
         await self.client.close()
+
+
+def _replicas_beside(resolver: Resolver) -> int:
+    return len(resolver.sentinels) - 1 if isinstance(resolver, SentinelResolver) else 0
 
 
 def _topology(url: str, name: str) -> tuple[Resolver, Fence]:

@@ -10,7 +10,7 @@ from stepup.adapters.redis.client import RedisClient
 from stepup.adapters.redis.times import epoch_ms, from_epoch_ms, span_ms
 from stepup.domain.errors import TokenAlreadyConsumedError, TokenNotConsumableError
 from stepup.domain.ids import AttemptId, ChallengeId, TokenId
-from stepup.ports import Clock, TokenStore
+from stepup.ports import Clock, TokenStore, UnknownTokenError
 
 
 class RedisTokenStore(TokenStore):
@@ -22,7 +22,13 @@ class RedisTokenStore(TokenStore):
 
     @override
     async def consume(
-        self, challenge_id: ChallengeId, token_id: TokenId, attempt: AttemptId, now: datetime
+        self,
+        challenge_id: ChallengeId,
+        token_id: TokenId,
+        attempt: AttemptId,
+        now: datetime,
+        *,
+        everywhere: bool = False,
     ) -> datetime:
         # The mark lies in another slot, so it cannot be read in the same script.
         if await self.is_revoked(token_id):
@@ -32,11 +38,12 @@ class RedisTokenStore(TokenStore):
             [keys.once(challenge_id)],
             [epoch_ms(now), attempt, token_id],
             same_attempt=True,
+            everywhere=everywhere,
         )
         if reply.status == "dup":
-            raise TokenAlreadyConsumedError
+            raise TokenAlreadyConsumedError(from_epoch_ms(reply.values[0]))
         if reply.status != "ok":
-            raise TokenNotConsumableError
+            raise UnknownTokenError
         return from_epoch_ms(reply.values[0])
 
     @override

@@ -1,0 +1,97 @@
+"""Settle a spend: give what Redis granted its row in the ledger, or something in its place.
+
+Redis said yes, a replica holds it, and the Sentinels still name the server that said so. What is
+left are several faults at once; the row is for those (RELIABILITY section 2.5).
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from stepup.domain.audit import AuditEvent, AuditKind
+from stepup.domain.errors import DependencyUnavailableError
+from stepup.domain.ids import TokenId
+from stepup.domain.requirement import MAX_TOKEN_LIFETIME
+from stepup.ports import AuditRecorded, CodeRedeemed, LedgerRow, OutboxEntry, Ports
+
+# A code and a token live for minutes; what is older helps only whoever looks into an incident.
+LEDGER_KEPT = timedelta(days=7)
+FORGOTTEN_AT_ONCE = 5_000
+
+
+class Settled(NamedTuple):
+    """When it was spent, and what must be in the outbox before the answer leaves."""
+
+    at: datetime
+    entries: tuple[OutboxEntry, ...] = ()
+
+
+class SpentByAnotherError(Exception):
+    """Redis granted what the ledger knows to be another attempt's; it is dealt with by now."""
+
+    def __init__(self, standing: LedgerRow) -> None:
+        super().__init__(standing.token_id)
+        self.at = standing.at
+
+
+async def settle(
+    ports: Ports, row: LedgerRow, spend_everywhere: Callable[[], Awaitable[object]]
+) -> Settled:
+    """Write the row of a spend that Redis granted.
+
+    While the ledger is away the row goes to the outbox. Where the ledger is required the same
+    attempt spends once more, and all replicas must hold it.
+
+    Raises:
+        SpentByAnotherError: If another attempt has it by the ledger.
+    """
+    try:
+        standing = await ports.database.ledger.record(row)
+    except DependencyUnavailableError:
+        if ports.site.ledger_required:
+            await spend_everywhere()
+        return Settled(row.at, (row,))
+    if standing.attempt != row.attempt:
+        await report(ports, row)
+        raise SpentByAnotherError(standing)
+    return Settled(standing.at)
+
+
+async def forget_spent(ports: Ports) -> None:
+    """Remove rows that nothing can be spent with any more; the audit log keeps what happened."""
+    forgotten = FORGOTTEN_AT_ONCE
+    while forgotten >= FORGOTTEN_AT_ONCE:
+        async with ports.database.transaction() as stores:
+            before = ports.clock.now() - LEDGER_KEPT
+            forgotten = await stores.ledger.forget(before, FORGOTTEN_AT_ONCE)
+
+
+async def report(ports: Ports, row: LedgerRow) -> None:
+    """Deal with a spend that the ledger knows to be another attempt's; again is harmless.
+
+    What a second redemption gave, and the first one with it, since they are one token, ends here.
+    A token that was consumed twice has nothing left to end.
+    """
+    if isinstance(row, CodeRedeemed):
+        await end_token(ports, row.token_id)
+        await _record(ports, AuditKind.REDEMPTION_CONFLICTED, row)
+    else:
+        await _record(ports, AuditKind.CONSUMPTION_CONFLICTED, row)
+
+
+async def end_token(ports: Ports, token_id: TokenId) -> None:
+    """Revoke a token of which only the identifier is known, for as long as any can live."""
+    until: datetime = ports.clock.now() + MAX_TOKEN_LIFETIME + timedelta(minutes=1)
+    await ports.state.tokens.revoke(token_id, until)
+
+
+async def _record(ports: Ports, kind: AuditKind, row: LedgerRow) -> None:
+    event = AuditEvent(
+        kind=kind,
+        at=ports.clock.now(),
+        client_id=row.client_id,
+        subject_id=row.subject_id if isinstance(row, CodeRedeemed) else None,
+        challenge_id=row.challenge_id,
+        details={"jti": row.token_id},
+    )
+    await ports.state.outbox.append(AuditRecorded(event=event))
