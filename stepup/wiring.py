@@ -4,7 +4,7 @@ The only importer of the adapters that serve requests; the CLI reaches them thro
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
@@ -12,6 +12,7 @@ from stepup import telemetry
 from stepup.adapters.observed import ObservedOutbox
 from stepup.adapters.observed_keys import ObservedKeys
 from stepup.adapters.postgres.database import PostgresDatabase
+from stepup.adapters.redis.seals import find_seals
 from stepup.adapters.redis.state import RedisState
 from stepup.adapters.system import SystemClock, SystemEntropy
 from stepup.adapters.upstream.provider import Provider
@@ -23,6 +24,7 @@ from stepup.domain.errors import PolicyNotFoundError
 from stepup.domain.keyring import KeyRules
 from stepup.domain.site import Site
 from stepup.ports import Ports
+from stepup.ports.seals import SealedUntil
 from stepup.usecases.drain import drain
 from stepup.usecases.snapshot import LiveSnapshot, follow, refresh
 from stepup.usecases.tend_keys import keep_keys
@@ -118,6 +120,17 @@ async def contradictions_of_redis(settings: Settings) -> Sequence[str]:
     parts = _Parts(settings)
     async with parts.opened():
         return await parts.state.contradictions()
+
+
+async def seals_in_redis(settings: Settings) -> Mapping[int, SealedUntil]:
+    """Say under which key-encryption keys things lie in Redis, and for how long.
+
+    Raises:
+        DependencyUnavailableError: If it does not answer.
+    """
+    parts = _Parts(settings)
+    async with parts.opened():
+        return await find_seals(parts.state.client)
 
 
 class _Parts:

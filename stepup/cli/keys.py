@@ -11,6 +11,7 @@ import rich_click as click
 from stepup import wiring
 from stepup.cli.findings import FINDINGS
 from stepup.cli.operating import operate
+from stepup.cli.rewrap import rewrap
 from stepup.cli.settings import load_settings, settings_options
 from stepup.config import Settings
 from stepup.crypto.sealing import Sealer
@@ -116,6 +117,9 @@ def restore(config_file: Path | None, sets: Sequence[str], kid: str, as_json: bo
     key = _run(settings, lambda ports, _sealer: rotation.restore(ports, KeyId(kid)))
     row = _row(key, wiring.key_rules(settings))
     click.echo(json.dumps(row) if as_json else f"{kid} is published again until {row['until']}")
+
+
+keys.add_command(rewrap)
 
 
 def _say_next(key: SealedKey | None, rules: KeyRules, *, as_json: bool) -> None:

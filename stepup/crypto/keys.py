@@ -121,6 +121,19 @@ def seal_root(root: bytes, sealer: Sealer, now: datetime) -> SealedKey:
     )
 
 
+def seal_again(key: SealedKey, sealer: Sealer) -> SealedKey | None:
+    """Return a key sealed under the current key-encryption key, None when it lies under that.
+
+    Raises:
+        UnsealError: If it does not open.
+    """
+    context = _context(key.use, key.id, key.algorithm)
+    sealed = sealer.seal_again(key.sealed_private_key, context=context)
+    if sealed is None:
+        return None
+    return msgspec.structs.replace(key, sealed_private_key=sealed)
+
+
 def open_keyring(sealed: Sequence[SealedKey], sealer: Sealer) -> Keyring:
     """Unseal every key that is not gone.
 

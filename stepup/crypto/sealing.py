@@ -23,6 +23,9 @@ _TAG_BYTES = 16
 _PREFIX_BYTES = 5
 _HEADER_BYTES = _PREFIX_BYTES + _SALT_BYTES + _NONCE_BYTES
 
+SHORTEST = _HEADER_BYTES + _TAG_BYTES
+"""The length of nothing, sealed; so many bytes say under which key it lies."""
+
 
 class UnsealError(Exception):
     """The sealed bytes were changed, moved, or sealed under a key that is not here."""
@@ -115,7 +118,7 @@ def number_of(sealed: bytes) -> int:
     """
     if sealed and sealed[0] > FORMAT:
         raise NewerFormatError
-    if len(sealed) < _HEADER_BYTES + _TAG_BYTES or sealed[0] != FORMAT:
+    if len(sealed) < SHORTEST or sealed[0] != FORMAT:
         raise UnsealError("these are no sealed bytes")
     return int.from_bytes(sealed[1:_PREFIX_BYTES], "big")
 

@@ -102,6 +102,21 @@ class AuthenticatorStore(Protocol):
         """
         ...
 
+    async def seals(
+        self, *, after: AuthenticatorId, count: int
+    ) -> Sequence[tuple[AuthenticatorId, int]]:
+        """Return under which key-encryption key each credential lies, by identifier, a page."""
+        ...
+
+    async def seal_again(self, authenticator_ids: Sequence[AuthenticatorId]) -> int:
+        """Seal credentials under the current key-encryption key; returns how many.
+
+        Passed over are those that somebody else works on now, those that lie under it already,
+        and those that do not open with the keys that are here. It changes no credential: whoever
+        expects one before still finds it.
+        """
+        ...
+
 
 class KeyStore(Protocol):
     """Sealed keys, and the one clock that all instances age them by."""

@@ -212,6 +212,14 @@ class AuthenticatorStoreContract:
         async with database.transaction() as stores:
             await stores.authenticators.record_uses([])
 
+    async def test_sealing_again_changes_nothing_that_can_be_read(self, database):
+        app, passkey = an_authenticator(), an_authenticator(PASSKEY)
+        await add(database, app, passkey)
+        async with database.transaction() as stores:
+            await stores.authenticators.seal_again([app.id, passkey.id])
+        assert await find(database, app) == app
+        assert await find(database, passkey) == passkey
+
     @staticmethod
     async def _replace(database, authenticator, expected, credential) -> bool:
         async with database.transaction() as stores:

@@ -202,6 +202,16 @@ class MemoryAuthenticatorStore(AuthenticatorStore):
         return found is not None and self._rows.pop(authenticator_id, None) is not None
 
     @override
+    async def seals(
+        self, *, after: AuthenticatorId, count: int
+    ) -> Sequence[tuple[AuthenticatorId, int]]:
+        return []  # nothing lies sealed in memory
+
+    @override
+    async def seal_again(self, authenticator_ids: Sequence[AuthenticatorId]) -> int:
+        return 0
+
+    @override
     async def record_uses(self, uses: Sequence[AuthenticatorUsed]) -> None:
         for used in sorted(uses, key=lambda used: used.at):
             found = self._rows.get(used.authenticator_id)

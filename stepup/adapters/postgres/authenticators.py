@@ -26,7 +26,7 @@ from typing_extensions import override
 
 from stepup.adapters.postgres.line import Transaction
 from stepup.adapters.postgres.tables import authenticator as table
-from stepup.crypto.sealing import Sealer
+from stepup.crypto.sealing import SHORTEST, Sealer, UnsealError, number_of
 from stepup.domain.authenticator import Authenticator, Credential, WebAuthnCredential
 from stepup.domain.errors import AuthenticatorExistsError
 from stepup.domain.ids import AuthenticatorId, Subject, SubjectId
@@ -40,6 +40,8 @@ _CREDENTIAL_COLUMNS = (
     table.c.backed_up,
 )
 _COLUMNS = (*_CREDENTIAL_COLUMNS, table.c.name, table.c.created_at, table.c.last_used_at)
+# A credential is sealed again once in years: who is overtaken twice in a row by that is not.
+_SWAPS = 3
 
 
 class _Use(NamedTuple):
@@ -103,23 +105,15 @@ class PostgresAuthenticatorStore(AuthenticatorStore):
         credential: Credential,
     ) -> bool:
         statement = select(*_CREDENTIAL_COLUMNS).where(table.c.id == authenticator_id)
-        rows = await self._transaction.rows(statement)
-        if not rows or self._credential(rows[0]) != expected:
-            return False
-        # Sealing is never twice the same, so the sealed bytes are the version of the row: of all
-        # who read this one, the update lets one through.
-        seen = rows[0]
-        swapped = await self._transaction.change(
-            update(table)
-            .where(
-                table.c.id == authenticator_id,
-                table.c.credential_sealed == seen.credential_sealed,
-                table.c.sign_count.is_not_distinct_from(seen.sign_count),
-                table.c.backed_up.is_not_distinct_from(seen.backed_up),
-            )
-            .values(self._credential_values(authenticator_id, seen.subject_id, credential))
-        )
-        return swapped == 1
+        for _ in range(_SWAPS):
+            rows = await self._transaction.rows(statement)
+            if not rows or self._credential(rows[0]) != expected:
+                return False
+            values = self._credential_values(authenticator_id, rows[0].subject_id, credential)
+            if await self._transaction.change(update(table).where(_is_row(rows[0])).values(values)):
+                return True
+            # Somebody was faster; if he only sealed it again, it still is the expected one.
+        return False
 
     @override
     async def rename(self, subject: Subject, authenticator_id: AuthenticatorId, name: str) -> bool:
@@ -149,6 +143,36 @@ class PostgresAuthenticatorStore(AuthenticatorStore):
                 backed_up=case((is_newest, backed_up), else_=table.c.backed_up),
             )
         )
+
+    @override
+    async def seals(
+        self, *, after: AuthenticatorId, count: int
+    ) -> Sequence[tuple[AuthenticatorId, int]]:
+        # The number stands before the secret, which need not be read for it.
+        head = func.substring(table.c.credential_sealed, 1, SHORTEST).label("head")
+        statement = select(table.c.id, head).where(table.c.id > after).order_by(table.c.id)
+        rows = await self._transaction.rows(statement.limit(count))
+        return [(AuthenticatorId(row.id), number_of(row.head)) for row in rows]
+
+    @override
+    async def seal_again(self, authenticator_ids: Sequence[AuthenticatorId]) -> int:
+        # Whoever waits for nobody is in nobody's way: a batch of uses locks rows in another order.
+        statement = (
+            select(*_CREDENTIAL_COLUMNS)
+            .where(table.c.id.in_(authenticator_ids))
+            .with_for_update(skip_locked=True)
+        )
+        done = 0
+        for row in await self._transaction.rows(statement):
+            context = _context(row.id, row.subject_id)
+            try:
+                sealed = self._sealer.seal_again(row.credential_sealed, context=context)
+            except UnsealError:
+                continue
+            if sealed is not None:
+                changed = update(table).where(_is_row(row)).values(credential_sealed=sealed)
+                done += await self._transaction.change(changed)
+        return done
 
     def _authenticator(self, row: Row[Any], subject: Subject) -> Authenticator:
         return Authenticator(
@@ -188,6 +212,17 @@ class PostgresAuthenticatorStore(AuthenticatorStore):
 def _context(authenticator_id: str, subject_id: str) -> str:
     # A credential copied into another row, or a row given to another subject, does not unseal.
     return f"authenticator {authenticator_id} of {subject_id}"
+
+
+def _is_row(seen: Row[Any]) -> Any:
+    # Sealing is never twice the same, so the sealed bytes are the version of the row: of all who
+    # read this one, the update lets one through.
+    return and_(
+        table.c.id == seen.id,
+        table.c.credential_sealed == seen.credential_sealed,
+        table.c.sign_count.is_not_distinct_from(seen.sign_count),
+        table.c.backed_up.is_not_distinct_from(seen.backed_up),
+    )
 
 
 def _is(subject: Subject, authenticator_id: AuthenticatorId) -> Any:
