@@ -111,6 +111,25 @@ jwks_unknown_kid_total = _counter(
     "jwks_unknown_kid_total",
     "Tokens that were asked about and name a key we do not publish: forged ones, or ours too late.",
 )
+revocation_feed_lag_seconds = Gauge(
+    "stepup_revocation_feed_lag_seconds",
+    "How long ago everything revoked was known; past 5 s critical answers are refused.",
+    ["region"],
+    multiprocess_mode="livemax",
+    registry=REGISTRY,
+)
+revocation_entries = Gauge(
+    "stepup_revocation_entries",
+    "Revocations in memory, until nothing that they end can be alive.",
+    multiprocess_mode="livemax",
+    registry=REGISTRY,
+)
+revocation_propagation_seconds = Histogram(
+    "stepup_revocation_propagation_seconds",
+    "Time from a revocation until a worker hears of it through the feed.",
+    buckets=_REQUEST_BUCKETS,
+    registry=REGISTRY,
+)
 outbox_entries = Gauge(
     "stepup_outbox_entries",
     "Rows that wait to be written to PostgreSQL.",

@@ -6,6 +6,7 @@ The only importer of the adapters that serve requests; the CLI reaches them thro
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 from stepup import telemetry
@@ -14,7 +15,7 @@ from stepup.adapters.observed_keys import ObservedKeys
 from stepup.adapters.postgres.database import PostgresDatabase
 from stepup.adapters.redis.seals import find_seals
 from stepup.adapters.redis.state import RedisState
-from stepup.adapters.system import SystemClock, SystemEntropy
+from stepup.adapters.system import SystemClock, SystemEntropy, monotonic
 from stepup.adapters.upstream.provider import Provider
 from stepup.adapters.upstream.upstreams import HttpUpstreams
 from stepup.config import Settings, UpstreamSettings
@@ -25,7 +26,9 @@ from stepup.domain.keyring import KeyRules
 from stepup.domain.site import Site
 from stepup.ports import Ports
 from stepup.ports.seals import SealedUntil
+from stepup.usecases import revocation_feed
 from stepup.usecases.drain import drain
+from stepup.usecases.revocation_feed import LiveRevocations
 from stepup.usecases.snapshot import LiveSnapshot, follow, refresh
 from stepup.usecases.tend_keys import keep_keys
 
@@ -45,15 +48,21 @@ class Application:
 
         self._parts = _Parts(settings, [account_client(_site(settings))])
         ports, snapshot, sealer = self._parts.ports, self._parts.snapshot, self._parts.sealer
+        revocations = self._parts.revocations
         self._background = Background(
             {
                 "configuration": lambda: follow(ports, snapshot, sealer),
                 "outbox": lambda: drain(ports),
                 "rotation": lambda: keep_keys(ports, sealer, key_rules(settings), ObservedKeys()),
+                "revocation_feed": lambda: revocation_feed.follow(ports, revocations),
             }
         )
-        stores = {"postgres": self._parts.database.check, "redis": self._parts.state.check}
-        self._readiness = Readiness({**stores, **self._background.checks})
+        checks = {
+            "postgres": self._parts.database.check,
+            "redis": self._parts.state.check,
+            "revocations": revocations.check,
+        }
+        self._readiness = Readiness({**checks, **self._background.checks})
         self._app = create_app(
             self._parts.ports,
             readiness=self._readiness,
@@ -158,11 +167,17 @@ class _Parts:
             built_in_clients=tuple(built_in_clients),
             on_swap=lambda policy: telemetry.policy_version.set(policy.version),
         )
+        self.revocations = LiveRevocations(
+            monotonic,
+            on_look=partial(_show_feed, settings.region),
+            on_heard=telemetry.revocation_propagation_seconds.observe,
+        )
         self.ports = Ports(
             clock=clock,
             entropy=entropy,
             site=site,
             snapshot=self.snapshot,
+            revocations=self.revocations,
             state=self.state.stores._replace(
                 outbox=ObservedOutbox(self.state.stores.outbox, clock)
             ),
@@ -178,6 +193,11 @@ class _Parts:
             stack.push_async_callback(self.upstreams.close)
             await stack.enter_async_context(self.state)
             yield
+
+
+def _show_feed(region: str, entries: int, lag: float) -> None:
+    telemetry.revocation_entries.set(entries)
+    telemetry.revocation_feed_lag_seconds.labels(region).set(lag)
 
 
 def _site(settings: Settings) -> Site:

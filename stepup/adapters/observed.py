@@ -18,6 +18,7 @@ from stepup.ports import (
     CodeRedeemed,
     Outbox,
     OutboxEntry,
+    RevocationRecorded,
     TokenConsumed,
 )
 
@@ -48,7 +49,7 @@ class ObservedOutbox(Outbox):
                     _count(entry.event)
                 case CodeRedeemed() | TokenConsumed():
                     telemetry.redemption_unfenced_total.inc()
-                case AuthenticatorUsed():
+                case AuthenticatorUsed() | RevocationRecorded():
                     pass
 
     @override

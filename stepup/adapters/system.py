@@ -1,6 +1,7 @@
 """The clock and the entropy of the operating system."""
 
 import secrets
+import time
 from datetime import UTC, datetime
 
 from typing_extensions import override
@@ -26,3 +27,8 @@ class SystemEntropy(Entropy):
     @override
     def token(self, count: int = 32) -> str:
         return secrets.token_urlsafe(count)
+
+
+def monotonic() -> float:
+    """Return seconds that only go forward, and go on while the machine is suspended."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

@@ -6,14 +6,14 @@ code with this module on purpose.
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
 from stepup.crypto import jwts, keys
 from stepup.crypto.jwts import InvalidTokenError
 from stepup.domain.assurance import Acr, Amr
-from stepup.domain.ids import ActionName, ChallengeId, ClientId, Subject, TokenId
+from stepup.domain.ids import ActionName, ChallengeId, ClientId, KeyId, Subject, TokenId
 from stepup.domain.keyring import Keyring, SigningKey
 from stepup.domain.requirement import MAX_TOKEN_LIFETIME
 from stepup.domain.site import Site
@@ -21,8 +21,10 @@ from stepup.domain.token import ElevatedToken
 
 __all__ = [
     "InvalidTokenError",
+    "ReadToken",
     "claims_of",
     "jwks",
+    "read",
     "read_elevated",
     "sign_elevated",
     "subject_of_token",
@@ -69,6 +71,13 @@ class _Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     authorization_details: tuple[_ActionDetail, ...] = ()
 
 
+class ReadToken(NamedTuple):
+    """A token whose signature holds, and the key that it was made with."""
+
+    token: ElevatedToken
+    key_id: KeyId
+
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_Claims)
 
@@ -88,7 +97,16 @@ def sign_elevated(token: ElevatedToken, key: SigningKey, site: Site) -> str:
 
 
 def read_elevated(text: str, keyring: Keyring, site: Site, now: datetime) -> ElevatedToken:
-    """Verify an elevated token of this site and return what it says.
+    """Verify an elevated token of this site and return what it says; see `read`.
+
+    Raises:
+        InvalidTokenError: If it was changed, is not ours, has expired or is of another kind.
+    """
+    return read(text, keyring, site, now).token
+
+
+def read(text: str, keyring: Keyring, site: Site, now: datetime) -> ReadToken:
+    """Verify an elevated token of this site and return what it says, and who signed it.
 
     The audience is for the caller to compare: we read tokens on behalf of those they are for.
 
@@ -110,7 +128,7 @@ def read_elevated(text: str, keyring: Keyring, site: Site, now: datetime) -> Ele
     jwts.check_times(now, issued_at=token.issued_at, expires_at=token.expires_at)
     if token.expires_at - token.issued_at > MAX_TOKEN_LIFETIME:
         raise InvalidTokenError("the token lives longer than any of ours")
-    return token
+    return ReadToken(token, key.id)
 
 
 def claims_of(token: ElevatedToken, site: Site) -> dict[str, Any]:

@@ -162,7 +162,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     `shared` is what all its demands have in common, at the lowest level: the token's settings,
     bound and displayed attributes. It holds too when a guardrail raises a rule that asks nothing.
     No guardrail speaks about an `exempt` action: enrolling the very first authenticator, for
-    which there is nothing yet to step up with.
+    which there is nothing yet to step up with. Of a `critical` one nothing is said by an instance
+    that may have missed a revocation.
     """
 
     name: ActionName
@@ -175,6 +176,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     default: Requirement | Effect
     shared: Requirement | None = None
     exempt: bool = False
+    critical: bool = False
 
     @property
     def demands(self) -> tuple[Requirement, ...]:

@@ -84,6 +84,7 @@ def _action(name: str, at: Place, fields: Fields, ladder: Ladder) -> WrittenActi
         rules=tuple(written.rule for written in rules),
         default=_default(fields, scope),
         shared=scope.shared.alone(ladder),
+        critical=fields.flag("critical") or False,
     )
     written = WrittenAction(
         action=action,

@@ -40,6 +40,15 @@ from stepup.ports.outbox import (
     Changes,
     Outbox,
     OutboxEntry,
+    RevocationRecorded,
+)
+from stepup.ports.revocation import (
+    FeedPage,
+    FeedPlace,
+    KnownRevocations,
+    RevocationFeed,
+    RevocationStore,
+    WrittenRevocation,
 )
 from stepup.ports.spent import AttemptStore, ReplayStore, StepStore, TokenStore, UnknownTokenError
 from stepup.ports.surroundings import Snapshot, Upstreams
@@ -61,7 +70,10 @@ __all__ = [
     "CodeTakenError",
     "Database",
     "Entropy",
+    "FeedPage",
+    "FeedPlace",
     "KeyStore",
+    "KnownRevocations",
     "Lease",
     "LeaseStore",
     "Ledger",
@@ -76,6 +88,9 @@ __all__ = [
     "PresentedCode",
     "Redemption",
     "ReplayStore",
+    "RevocationFeed",
+    "RevocationRecorded",
+    "RevocationStore",
     "Snapshot",
     "State",
     "StepStore",
@@ -84,6 +99,7 @@ __all__ = [
     "TokenStore",
     "UnknownTokenError",
     "Upstreams",
+    "WrittenRevocation",
 ]
 
 
@@ -98,6 +114,7 @@ class State(NamedTuple):
     accounts: AccountStore
     outbox: Outbox
     changes: Changes
+    revocations: RevocationFeed
 
 
 class Ports(NamedTuple):
@@ -107,6 +124,7 @@ class Ports(NamedTuple):
     entropy: Entropy
     site: Site
     snapshot: Snapshot
+    revocations: KnownRevocations
     state: State
     database: Database
     upstreams: Upstreams

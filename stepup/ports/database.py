@@ -16,8 +16,10 @@ from stepup.domain.ids import (
     Subject,
 )
 from stepup.domain.keyring import SealedKey
+from stepup.domain.revocation import Revocation
 from stepup.ports.ledger import Ledger, LedgerStore
 from stepup.ports.outbox import AuthenticatorUsed
+from stepup.ports.revocation import RevocationStore
 
 
 class PolicyVersion(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,6 +211,7 @@ class Stores(NamedTuple):
     audit: AuditStore
     leases: LeaseStore
     ledger: LedgerStore
+    revocations: RevocationStore
 
 
 class Database(Protocol):
@@ -229,6 +232,13 @@ class Database(Protocol):
 
     async def configuration_version(self) -> str:
         """Return a text that changes whenever a policy, a client or a key changes."""
+        ...
+
+    async def keep_revocation(self, revocation: Revocation) -> None:
+        """Keep a revocation, if that takes no longer than somebody who revokes can wait.
+
+        When it raises the row may be written nevertheless, a moment later.
+        """
         ...
 
     async def check(self) -> None:

@@ -10,6 +10,7 @@ from stepup.domain.audit import AuditEvent
 from stepup.domain.ids import (
     AuthenticatorId,
 )
+from stepup.domain.revocation import Revocation
 from stepup.ports.ledger import CodeRedeemed, TokenConsumed
 
 
@@ -28,7 +29,13 @@ class AuditRecorded(msgspec.Struct, frozen=True, kw_only=True, tag="audit"):
     event: AuditEvent
 
 
-OutboxEntry = AuditRecorded | AuthenticatorUsed | CodeRedeemed | TokenConsumed
+class RevocationRecorded(msgspec.Struct, frozen=True, kw_only=True, tag="revocation"):
+    """A revocation on its way to PostgreSQL, which was away when it was made."""
+
+    revocation: Revocation
+
+
+OutboxEntry = AuditRecorded | AuthenticatorUsed | CodeRedeemed | RevocationRecorded | TokenConsumed
 
 
 class Backlog(NamedTuple):

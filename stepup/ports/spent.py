@@ -63,7 +63,7 @@ class UnknownTokenError(Exception):
 
 
 class TokenStore(Protocol):
-    """What ends an elevated token before its time: consumption and revocation."""
+    """What becomes of an elevated token: used up, or revoked (`RevocationFeed` marks it)."""
 
     async def consume(
         self,
@@ -93,10 +93,6 @@ class TokenStore(Protocol):
 
     async def is_spent(self, challenge_id: ChallengeId, token_id: TokenId) -> bool:
         """Say whether the token was revoked, or used up if it is once-only."""
-        ...
-
-    async def revoke(self, token_id: TokenId, until: datetime) -> None:
-        """Revoke a token; the mark is kept until the token has expired anyway."""
         ...
 
 

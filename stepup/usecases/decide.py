@@ -26,6 +26,7 @@ from stepup.domain.policy import Action, Allow, Decision, DecisionRequest, StepU
 from stepup.domain.policy import decide as apply_policy
 from stepup.domain.requirement import Requirement
 from stepup.ports import Ports
+from stepup.usecases.token_state import find_state
 
 _TICKET_PURPOSE = "ticket"
 
@@ -181,19 +182,16 @@ async def _approval_of_token(
     ports: Ports, caller: Client, text: str, subject: Subject, now: datetime
 ) -> Approval | None:
     try:
-        token = tokens.read_elevated(text, ports.snapshot.keyring, ports.site, now)
+        read = tokens.read(text, ports.snapshot.keyring, ports.site, now)
     except tokens.InvalidTokenError:
         return None
+    token = read.token
     # Whoever was given a token for itself must not get others' actions allowed with it.
     is_known = token.client_id == caller.client_id or (
         caller.may(Role.RS) and token.audience in caller.audiences
     )
     # A token of somebody else, or one that was revoked or used up, approves nothing.
-    if (
-        not is_known
-        or token.subject != subject
-        or await ports.state.tokens.is_spent(token.challenge_id, token.id)
-    ):
+    if not is_known or token.subject != subject or (await find_state(ports, read)).is_over:
         return None
     context = AuthnContext(acr=Acr(token.acr), amr=token.amr, auth_time=token.auth_time)
     return Approval(

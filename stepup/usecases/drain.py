@@ -15,6 +15,7 @@ from stepup.ports import (
     LedgerRow,
     OutboxEntry,
     Ports,
+    RevocationRecorded,
     Stores,
     TokenConsumed,
 )
@@ -119,6 +120,9 @@ async def _write(stores: Stores, entries: Sequence[tuple[str, OutboxEntry]]) -> 
     )
     spent = [entry for _, entry in entries if isinstance(entry, CodeRedeemed | TokenConsumed)]
     standing = await stores.ledger.record_all(spent)
+    await stores.revocations.add(
+        [entry.revocation for _, entry in entries if isinstance(entry, RevocationRecorded)]
+    )
     await stores.audit.append_all(
         [
             (identity_of(entry.event) or entry_id, entry.event)

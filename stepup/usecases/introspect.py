@@ -1,5 +1,6 @@
-"""Introspect an elevated token, consume a once-only one, and revoke (RFC 7662, RFC 7009)."""
+"""Introspect an elevated token (RFC 7662), and consume a once-only one."""
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
@@ -16,6 +17,7 @@ from stepup.domain.ids import AttemptId
 from stepup.domain.token import ElevatedToken
 from stepup.ports import AuditRecorded, OutboxEntry, Ports, TokenConsumed, UnknownTokenError
 from stepup.usecases.settle import SpentByAnotherError, settle
+from stepup.usecases.token_state import find_state, readable, require_known
 
 Claims = Mapping[str, object]
 
@@ -24,12 +26,22 @@ async def introspect(ports: Ports, caller: Client, text: str) -> Claims | None:
     """Return the claims of an active token that the caller may know of, else None.
 
     Unknown, expired, revoked, used up and somebody else's all look the same (RFC 7662 section
-    2.2): the answer must not say which tokens exist.
+    2.2): the answer must not say which tokens exist. `revocation_age` is among the claims, in
+    seconds, when a revocation that is younger than that may be missing.
+
+    Raises:
+        DependencyUnavailableError: If this instance cannot know whether it was revoked.
     """
-    token = _readable(ports, caller, text)
-    if token is None or await ports.state.tokens.is_spent(token.challenge_id, token.id):
+    read = readable(ports, caller, text)
+    if read is None:
         return None
-    return tokens.claims_of(token, ports.site)
+    state = await find_state(ports, read)
+    if state.is_over:
+        return None
+    claims = tokens.claims_of(read.token, ports.site)
+    if state.age is None:
+        return claims
+    return {**claims, "revocation_age": math.ceil(state.age.total_seconds())}
 
 
 async def consume(
@@ -53,38 +65,29 @@ async def consume(
     """
     if not caller.may(Role.RS):
         raise ClientNotAllowedError
-    token = _readable(ports, caller, text)
-    if token is None or not token.once or await ports.state.tokens.is_revoked(token.id):
+    read = readable(ports, caller, text)
+    if read is None or not read.token.once or ports.revocations.covers(*read):
+        raise TokenNotConsumableError
+    token = read.token
+    require_known(ports, token)
+    if await ports.state.tokens.is_revoked(token.id):
         raise TokenNotConsumableError
     if expected_action not in {None, token.action}:
         raise TokenNotConsumableError("The token was approved for another action.")
     if expected_digest not in {None, token.bound_digest}:
         raise TokenNotConsumableError("The token was approved for other values.")
     consumed_at, entries = await _spend(ports, caller, token, attempt)
-    await _record(ports, caller, token, AuditKind.TOKEN_CONSUMED, entries)
+    event = AuditEvent(
+        kind=AuditKind.TOKEN_CONSUMED,
+        at=ports.clock.now(),
+        client_id=caller.client_id,
+        subject_id=token.subject.id,
+        action=token.action,
+        challenge_id=token.challenge_id,
+        details={"jti": token.id},
+    )
+    await ports.state.outbox.append(*entries, AuditRecorded(event=event))
     return {**tokens.claims_of(token, ports.site), "consumed_at": int(consumed_at.timestamp())}
-
-
-async def revoke(ports: Ports, caller: Client, text: str) -> None:
-    """Revoke a token of the caller; anything that is not one is none of its business.
-
-    RFC 7009 section 2.2: an invalid token is no error, the client cannot do anything about it.
-    """
-    token = _readable(ports, caller, text)
-    if token is None:
-        return
-    await ports.state.tokens.revoke(token.id, token.expires_at)
-    await _record(ports, caller, token, AuditKind.TOKEN_REVOKED)
-
-
-def _readable(ports: Ports, caller: Client, text: str) -> ElevatedToken | None:
-    try:
-        token = tokens.read_elevated(text, ports.snapshot.keyring, ports.site, ports.clock.now())
-    except tokens.InvalidTokenError:
-        return None
-    is_its_own = token.client_id == caller.client_id
-    is_for_it = caller.may(Role.RS) and token.audience in caller.audiences
-    return token if is_its_own or is_for_it else None
 
 
 async def _spend(
@@ -117,22 +120,3 @@ async def _used_by_the_ledger(ports: Ports, token: ElevatedToken, attempt: Attem
     if used.attempt != attempt:
         raise TokenAlreadyConsumedError(used.consumed_at)
     return used.consumed_at
-
-
-async def _record(
-    ports: Ports,
-    caller: Client,
-    token: ElevatedToken,
-    kind: AuditKind,
-    entries: tuple[OutboxEntry, ...] = (),
-) -> None:
-    event = AuditEvent(
-        kind=kind,
-        at=ports.clock.now(),
-        client_id=caller.client_id,
-        subject_id=token.subject.id,
-        action=token.action,
-        challenge_id=token.challenge_id,
-        details={"jti": token.id},
-    )
-    await ports.state.outbox.append(*entries, AuditRecorded(event=event))

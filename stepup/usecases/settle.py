@@ -13,6 +13,7 @@ from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.ids import TokenId
 from stepup.domain.requirement import MAX_TOKEN_LIFETIME
 from stepup.ports import AuditRecorded, CodeRedeemed, LedgerRow, OutboxEntry, Ports
+from stepup.usecases.revoke import revoke_token
 
 # A code and a token live for minutes; what is older helps only whoever looks into an incident.
 LEDGER_KEPT = timedelta(days=7)
@@ -82,7 +83,7 @@ async def report(ports: Ports, row: LedgerRow) -> None:
 async def end_token(ports: Ports, token_id: TokenId) -> None:
     """Revoke a token of which only the identifier is known, for as long as any can live."""
     until: datetime = ports.clock.now() + MAX_TOKEN_LIFETIME + timedelta(minutes=1)
-    await ports.state.tokens.revoke(token_id, until)
+    await revoke_token(ports, token_id, until)
 
 
 async def _record(ports: Ports, kind: AuditKind, row: LedgerRow) -> None:

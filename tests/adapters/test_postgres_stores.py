@@ -13,6 +13,7 @@ from tests.contracts.clients import ClientStoreContract
 from tests.contracts.keys import KeyStoreContract
 from tests.contracts.leases import LeaseStoreContract
 from tests.contracts.policies import PolicyStoreContract
+from tests.contracts.revocations import RevocationStoreContract
 from tests.support.memory import memory_database
 from tests.support.memory_database import event_of, record_of
 
@@ -101,6 +102,14 @@ class TestPostgresAudit(OverPostgres, AuditStoreContract):
     @pytest.fixture
     def write_unchained(self, rows: psycopg.Connection):
         return lambda entry_id, event: write_as_before_the_chain(rows, entry_id, event)
+
+
+class TestMemoryRevocations(InMemory, RevocationStoreContract):
+    pass
+
+
+class TestPostgresRevocations(OverPostgres, RevocationStoreContract):
+    pass
 
 
 class TestMemoryLeases(InMemory, LeaseStoreContract):

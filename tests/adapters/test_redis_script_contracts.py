@@ -3,13 +3,14 @@
 import pytest
 
 from stepup.adapters.redis import scripts
-from tests.contracts import accounts, challenges, codes, spending, streams
+from tests.contracts import accounts, challenges, codes, revocations, spending, streams
 
 # What runs a script, and so tests it; `test_redis_state.py` runs each contract on a real server.
 CONTRACTS = {
     "accept_step": spending.StepStoreContract,
     "announce_change": streams.ChangesContract,
     "append_entries": streams.OutboxContract,
+    "beat_revocations": revocations.RevocationFeedContract,
     "begin_answer": challenges.ChallengeStoreContract,
     "begin_ceremony": challenges.ChallengeStoreContract,
     "cancel_challenge": challenges.ChallengeStoreContract,
@@ -20,10 +21,12 @@ CONTRACTS = {
     "issue_code": codes.CodeContract,
     "open_challenge": challenges.ChallengeStoreContract,
     "read_hash": challenges.ChallengeStoreContract,
+    "read_live_revocations": revocations.RevocationFeedContract,
+    "read_revocations": revocations.RevocationFeedContract,
     "redeem_code": codes.CodeContract,
     "remember_jti": spending.ReplayStoreContract,
     "retire_authenticator": spending.StepStoreContract,
-    "revoke_token": spending.TokenStoreContract,
+    "revoke_token": revocations.RevocationFeedContract,
     "spend_attempt": spending.AttemptStoreContract,
     "take_once": accounts.AccountStoreContract,
 }
@@ -61,6 +64,8 @@ def test_what_ends_something_counts_only_from_the_primary():
         "begin_answer",
         "cancel_challenge",
         "consume_token",
+        "read_live_revocations",
+        "read_revocations",
         "finish_answer",
         "redeem_code",
         "retire_authenticator",

@@ -11,6 +11,7 @@ from stepup.ports import State
 from tests.contracts.accounts import AccountStoreContract
 from tests.contracts.challenges import ChallengeStoreContract
 from tests.contracts.codes import CodeContract
+from tests.contracts.revocations import RevocationFeedContract
 from tests.contracts.spending import (
     AttemptStoreContract,
     ReplayStoreContract,
@@ -55,6 +56,10 @@ class TestAttempts(AttemptStoreContract):
 
 
 class TestTokens(TokenStoreContract):
+    pass
+
+
+class TestRevocations(RevocationFeedContract):
     pass
 
 

@@ -18,6 +18,7 @@ from stepup.ports import Ports, Snapshot, Upstreams
 from stepup.usecases.clients import secret_digest
 from tests.support.determinism import CountingEntropy, StillClock
 from tests.support.memory import memory_database, memory_state
+from tests.support.memory_revocations import known_revocations
 
 CLIENT_SECRET = "a-secret-of-full-entropy"
 ISSUER = "https://stepup.example"
@@ -113,6 +114,7 @@ def memory_ports(
         entropy=CountingEntropy(),
         site=site or a_site(),
         snapshot=snapshot,
+        revocations=known_revocations(),
         state=memory_state(clock),
         database=memory_database(clock),
         upstreams=upstreams or NoUpstreams(),

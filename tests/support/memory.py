@@ -29,6 +29,7 @@ from stepup.domain.errors import (
     TooManyAttemptsError,
 )
 from stepup.domain.ids import AttemptId, AuthenticatorId, ChallengeId, SubjectId, TokenId
+from stepup.domain.revocation import Revoked
 from stepup.ports import (
     AccountStore,
     AttemptStore,
@@ -45,6 +46,7 @@ from stepup.ports import (
 )
 from tests.support.memory_challenges import MemoryChallengeStore
 from tests.support.memory_database import MemoryDatabase, memory_database
+from tests.support.memory_revocations import MemoryRevocationFeed
 from tests.support.time_and_chance import TestClock, TestEntropy
 
 __all__ = ["MemoryDatabase", "TestClock", "TestEntropy", "memory_database", "memory_state"]
@@ -57,15 +59,17 @@ def memory_state(clock: Clock | None = None) -> State:
     """Return all of the state in memory; it expires by the given clock."""
     clock = clock or TestClock()
     challenges = MemoryChallengeStore(clock)
+    revocations = MemoryRevocationFeed(clock)
     return State(
         challenges=challenges,
         steps=MemoryStepStore(),
         attempts=MemoryAttemptStore(),
-        tokens=MemoryTokenStore(clock, challenges),
+        tokens=MemoryTokenStore(clock, challenges, revocations),
         replays=MemoryReplayStore(clock),
         accounts=MemoryAccountStore(clock),
         outbox=MemoryOutbox(clock),
         changes=MemoryChanges(),
+        revocations=revocations,
     )
 
 
@@ -125,11 +129,13 @@ class MemoryAttemptStore(AttemptStore):
 class MemoryTokenStore(TokenStore):
     """Once-only records and revocation marks in dictionaries."""
 
-    def __init__(self, clock: Clock, challenges: MemoryChallengeStore) -> None:
+    def __init__(
+        self, clock: Clock, challenges: MemoryChallengeStore, revocations: MemoryRevocationFeed
+    ) -> None:
         self._clock = clock
         self._challenges = challenges
         self._once = challenges.once
-        self._revoked: dict[TokenId, datetime] = {}
+        self._revocations = revocations
 
     @override
     async def consume(
@@ -166,14 +172,8 @@ class MemoryTokenStore(TokenStore):
         record = self._once.get(challenge_id)
         return self._is_revoked(token_id) or (record is not None and record.by is not None)
 
-    @override
-    async def revoke(self, token_id: TokenId, until: datetime) -> None:
-        await asyncio.sleep(0)
-        self._revoked[token_id] = until
-
     def _is_revoked(self, token_id: TokenId) -> bool:
-        until = self._revoked.get(token_id)
-        return until is not None and self._clock.now() < until
+        return self._revocations.is_marked(Revoked.TOKEN, token_id)
 
 
 class MemoryReplayStore(ReplayStore):

@@ -17,6 +17,7 @@ from stepup.domain.client import Client
 from stepup.domain.errors import AuthenticatorExistsError, DependencyUnavailableError
 from stepup.domain.ids import AuthenticatorId, ClientId, KeyId, Subject, TokenId
 from stepup.domain.keyring import KeyState, SealedKey
+from stepup.domain.revocation import Revocation
 from stepup.ports import (
     AuditStore,
     AuthenticatorStore,
@@ -33,8 +34,10 @@ from stepup.ports import (
     LedgerStore,
     PolicyStore,
     PolicyVersion,
+    RevocationStore,
     Stores,
     TokenConsumed,
+    WrittenRevocation,
 )
 from tests.support.determinism import StillClock
 
@@ -57,6 +60,7 @@ class Tables:
     ledger: dict[tuple[type[LedgerRow], str], LedgerRow] = field(default_factory=dict)
     audit: dict[str, AuditRecord] = field(default_factory=dict)
     changes: list[None] = field(default_factory=list)
+    revocations: list[Revocation] = field(default_factory=list)
 
     def events(self) -> list[AuditEvent]:
         """Return what the audit log tells, in order."""
@@ -97,12 +101,18 @@ class MemoryDatabase(Database):
                 audit=MemoryAuditStore(tables),
                 leases=MemoryLeaseStore(),
                 ledger=MemoryLedgerStore(tables),
+                revocations=MemoryRevocationStore(tables),
             )
             self.tables = tables
 
     @override
     async def configuration_version(self) -> str:
         return str(len(self.tables.changes))
+
+    @override
+    async def keep_revocation(self, revocation: Revocation) -> None:
+        async with self.transaction() as stores:
+            await stores.revocations.add([revocation])
 
     @override
     async def check(self) -> None:
@@ -339,6 +349,38 @@ class MemoryAuditStore(AuditStore):
 
     def _in_order(self) -> list[AuditRecord]:
         return sorted(self._rows.values(), key=lambda record: record.seq)
+
+
+class MemoryRevocationStore(RevocationStore):
+    """Revocations in the order of writing; when a row was written is its place in it."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._rows = tables.revocations
+
+    @override
+    async def add(self, revocations: Sequence[Revocation]) -> None:
+        for revocation in revocations:
+            held = next((r for r in self._rows if _same_thing(r, revocation)), None)
+            if held is None:
+                self._rows.append(revocation)
+            elif (raised := held.raised_by(revocation)) != held:
+                self._rows.remove(held)
+                self._rows.append(raised)
+
+    @override
+    async def live(
+        self, now: datetime, *, since: datetime | None = None
+    ) -> Sequence[WrittenRevocation]:
+        written = [WrittenRevocation(r, r.at) for r in self._rows if now < r.until]
+        return [row for row in written if since is None or since <= row.written_at]
+
+    @override
+    async def forget(self, ended_before: datetime) -> None:
+        self._rows[:] = [r for r in self._rows if ended_before <= r.until]
+
+
+def _same_thing(one: Revocation, other: Revocation) -> bool:
+    return (one.what, one.value) == (other.what, other.value)
 
 
 class MemoryLeaseStore(LeaseStore):

@@ -12,7 +12,7 @@ from stepup.domain.errors import ClientNotAllowedError, InvalidRequestError
 from stepup.domain.ids import ActionName
 from stepup.domain.policy import Allow, AllowReason, Deny, DenyReason, StepUp
 from stepup.domain.requirement import Requirement
-from stepup.usecases import decide, introspect
+from stepup.usecases import decide, introspect, revoke
 from tests.support.builders import an_attempt
 from tests.support.world import IDP, World
 from tests.usecases.steps import a_question, code, issued, kinds, redeemed
@@ -145,7 +145,7 @@ async def test_an_expired_token_approves_nothing(world: World):
 async def test_a_revoked_token_approves_nothing(world: World):
     await world.enroll_app()
     token = (await issued(world)).text
-    await introspect.revoke(world.ports, world.bank, token)
+    await revoke.revoke(world.ports, world.bank, token)
 
     assert isinstance((await ask(world, a_question(elevated_token=token))).decision, StepUp)
 

@@ -156,24 +156,3 @@ async def test_a_stranger_s_token_cannot_be_consumed(world: World, token: str):
             world.ports, shop, token, an_attempt(), expected_action=None, expected_digest=None
         )
     assert await use(world, token)
-
-
-# --- revoke -----------------------------------------------------------------------------------
-
-
-async def test_a_revoked_token_is_not_active_and_cannot_be_consumed(world: World, token: str):
-    await introspect.revoke(world.ports, world.bank, token)
-
-    assert await introspect.introspect(world.ports, world.bank, token) is None
-    with pytest.raises(TokenNotConsumableError):
-        await use(world, token)
-    assert AuditKind.TOKEN_REVOKED in await kinds(world.ports)
-
-
-async def test_revoking_what_is_no_token_of_the_caller_does_nothing(world: World, token: str):
-    shop = world.add_client("shop", audiences=("shop-api",))
-    await introspect.revoke(world.ports, shop, token)
-    await introspect.revoke(world.ports, world.bank, "garbage")
-
-    assert await introspect.introspect(world.ports, world.bank, token)
-    assert AuditKind.TOKEN_REVOKED not in await kinds(world.ports)

@@ -174,7 +174,8 @@ async def test_a_conflict_is_reported_even_when_who_found_it_died(
         raise DependencyUnavailableError
 
     with monkeypatch.context() as patched:
-        patched.setattr(world.ports.state.tokens, "revoke", die)
+        patched.setattr(world.ports.database, "keep_revocation", die)
+        patched.setattr(world.ports.state.revocations, "publish", die)
         with pytest.raises(DependencyUnavailableError):
             await drain.drain_once(world.ports)
     assert await is_active(world, first.text)

@@ -1,4 +1,4 @@
-"""PostgreSQL as the port that use cases see: transactions over seven stores, and the ledger."""
+"""PostgreSQL as the port that use cases see: transactions over its stores, and the ledger."""
 
 import time
 from collections.abc import AsyncIterator
@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from stepup.adapters.postgres.audit import PostgresAuditStore
 from stepup.adapters.postgres.authenticators import PostgresAuthenticatorStore
+from stepup.adapters.postgres.bounded import BoundedCalls
 from stepup.adapters.postgres.breaker import CircuitBreaker
 from stepup.adapters.postgres.chain_keys import ChainKeys
 from stepup.adapters.postgres.clients import PostgresClientStore
@@ -19,9 +20,17 @@ from stepup.adapters.postgres.leases import PostgresLeaseStore
 from stepup.adapters.postgres.ledger import PostgresLedgerStore
 from stepup.adapters.postgres.line import Line, Transaction
 from stepup.adapters.postgres.policies import PostgresPolicyStore
+from stepup.adapters.postgres.revocations import PostgresRevocationStore
 from stepup.adapters.postgres.tables import configuration_change
 from stepup.crypto.sealing import Sealer
+from stepup.domain.errors import DependencyUnavailableError
+from stepup.domain.revocation import Revocation
 from stepup.ports import Database, Ledger, Stores
+
+# What a request that spends can wait for a row that may be written behind it (RELIABILITY 2.2);
+# the row may still come when it has walked away.
+_WAIT_OF_A_SPEND = 0.15
+_LATE_SPEND = 2.0
 
 
 class PostgresDatabase(Database):
@@ -37,6 +46,7 @@ class PostgresDatabase(Database):
         self._ledger = GroupCommittedLedger(
             Line(lambda: make_engine(url), CircuitBreaker(time.monotonic), PATIENCE)
         )
+        self._brief = BoundedCalls()
         self._sealer = sealer
         self._chain_keys = ChainKeys(sealer)
 
@@ -56,6 +66,17 @@ class PostgresDatabase(Database):
         return str(rows[0].version)
 
     @override
+    async def keep_revocation(self, revocation: Revocation) -> None:
+        async def keep() -> None:
+            async with self._line.transaction() as transaction:
+                await PostgresRevocationStore(transaction).add([revocation])
+
+        try:
+            await self._brief.call(keep(), _WAIT_OF_A_SPEND, grace=_LATE_SPEND)
+        except TimeoutError as error:
+            raise DependencyUnavailableError from error
+
+    @override
     async def check(self) -> None:
         async with self._line.transaction(autocommit=True) as transaction:
             await transaction.rows(select(literal(1)))
@@ -63,6 +84,7 @@ class PostgresDatabase(Database):
     async def close(self) -> None:
         """Close every connection."""
         await self._ledger.close()
+        await self._brief.close()
         await self._line.close()
 
     @asynccontextmanager
@@ -79,4 +101,5 @@ class PostgresDatabase(Database):
             audit=PostgresAuditStore(transaction, self._chain_keys),
             leases=PostgresLeaseStore(transaction),
             ledger=PostgresLedgerStore(transaction),
+            revocations=PostgresRevocationStore(transaction),
         )

@@ -139,6 +139,24 @@ consumption = Table(
     Index(None, "consumed_at", postgresql_using="brin"),
 )
 
+revocation = Table(
+    "revocation",
+    metadata,
+    Column("what", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("before", DateTime(timezone=True), nullable=False),
+    Column("until", DateTime(timezone=True), nullable=False, index=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    # By this clock instances read on; it moves when a row is raised.
+    Column(
+        "written_at",
+        DateTime(timezone=True),
+        nullable=False,
+        index=True,
+        server_default=text("clock_timestamp()"),
+    ),
+)
+
 # One row, moved on by triggers on `policy_version`, `client` and `key`, so that a change made by
 # hand reaches every instance as well.
 configuration_change = Table(

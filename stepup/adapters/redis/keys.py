@@ -10,8 +10,9 @@ from base64 import urlsafe_b64encode
 from datetime import timedelta
 
 from stepup.domain.assurance import Method
-from stepup.domain.ids import AuthenticatorId, ChallengeId, SubjectId, TokenId
+from stepup.domain.ids import AuthenticatorId, ChallengeId, SubjectId
 from stepup.domain.requirement import MAX_TOKEN_LIFETIME
+from stepup.domain.revocation import Revoked
 
 FORMAT = 1
 
@@ -22,6 +23,7 @@ STEP_KEPT = timedelta(hours=24)
 # Twice the longest token, so that an instance that was away for one token's life misses nothing.
 FEED_KEPT = 2 * MAX_TOKEN_LIFETIME
 CHANGES_KEPT = timedelta(hours=1)
+_REVOKED = {Revoked.TOKEN: "jti", Revoked.SUBJECT: "sub", Revoked.KEY: "kid"}
 # Announcements carry nothing; an instance that missed this many polls anyway.
 CHANGES_LENGTH = 1000
 
@@ -66,13 +68,18 @@ def replay(scope: str, identifier: str) -> str:
     return f"su:{{j.{scope}.{_digest(identifier)}}}"
 
 
-def revoked(token_id: TokenId) -> str:
-    """Hash: a revoked token. Until the token has expired, and the tombstone."""
-    return f"su:{{rev}}:jti:{token_id}"
+def revoked(what: Revoked, value: str) -> str:
+    """Hash: mark of what is revoked. Until nothing that it ends is alive, and the tombstone."""
+    return f"su:{{rev}}:{_REVOKED[what]}:{value}"
+
+
+def live_revocations() -> str:
+    """Sorted set: revocations as JSON text, by when they concern nobody. As long as the last."""
+    return "su:{rev}:live"
 
 
 def revocations() -> str:
-    """Stream: revocations for every instance, trimmed by time. `FEED_KEPT` after the last one."""
+    """Stream: revocations and heartbeats for every instance. `FEED_KEPT` after the last one."""
     return "su:{rev}:stream"
 
 

@@ -5,6 +5,7 @@ from typing import Self
 import structlog
 
 import stepup
+from stepup.adapters.redis import keys
 from stepup.adapters.redis.accounts import RedisAccountStore
 from stepup.adapters.redis.attempts import RedisAttemptStore
 from stepup.adapters.redis.challenges import RedisChallengeStore
@@ -13,8 +14,10 @@ from stepup.adapters.redis.client import RedisClient
 from stepup.adapters.redis.endpoint import Endpoint, OneNode, Resolver
 from stepup.adapters.redis.failover import SentinelResolver
 from stepup.adapters.redis.fence import Fence, NoFence, SentinelFence
+from stepup.adapters.redis.listener import StreamListener
 from stepup.adapters.redis.outbox import RedisOutbox
 from stepup.adapters.redis.replays import RedisReplayStore
+from stepup.adapters.redis.revocations import RedisRevocationFeed
 from stepup.adapters.redis.sentinel_url import SentinelUrl
 from stepup.adapters.redis.server_settings import contradictions
 from stepup.adapters.redis.steps import RedisStepStore
@@ -66,11 +69,18 @@ class RedisState:
             challenges=RedisChallengeStore(self.client, sealer, clock),
             steps=RedisStepStore(self.client),
             attempts=RedisAttemptStore(self.client),
-            tokens=RedisTokenStore(self.client, clock),
+            tokens=RedisTokenStore(self.client),
             replays=RedisReplayStore(self.client, clock),
             accounts=RedisAccountStore(self.client, sealer, clock),
             outbox=RedisOutbox(self.client),
-            changes=RedisChanges(self.client, resolver, f"{name}-changes"),
+            changes=RedisChanges(
+                self.client, StreamListener(resolver, f"{name}-changes", keys.changes())
+            ),
+            revocations=RedisRevocationFeed(
+                self.client,
+                StreamListener(resolver, f"{name}-revocations", keys.revocations()),
+                clock,
+            ),
         )
 
     async def check(self) -> None:

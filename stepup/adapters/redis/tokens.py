@@ -7,18 +7,18 @@ from typing_extensions import override
 
 from stepup.adapters.redis import keys, scripts
 from stepup.adapters.redis.client import RedisClient
-from stepup.adapters.redis.times import epoch_ms, from_epoch_ms, span_ms
+from stepup.adapters.redis.times import epoch_ms, from_epoch_ms
 from stepup.domain.errors import TokenAlreadyConsumedError, TokenNotConsumableError
 from stepup.domain.ids import AttemptId, ChallengeId, TokenId
-from stepup.ports import Clock, TokenStore, UnknownTokenError
+from stepup.domain.revocation import Revoked
+from stepup.ports import TokenStore, UnknownTokenError
 
 
 class RedisTokenStore(TokenStore):
     """Once-only records live beside their challenge, revocations in a slot of their own."""
 
-    def __init__(self, client: RedisClient, clock: Clock) -> None:
+    def __init__(self, client: RedisClient) -> None:
         self._client = client
-        self._clock = clock
 
     @override
     async def consume(
@@ -48,7 +48,7 @@ class RedisTokenStore(TokenStore):
 
     @override
     async def is_revoked(self, token_id: TokenId) -> bool:
-        reply = await self._client.run(scripts.READ_HASH, [keys.revoked(token_id)])
+        reply = await self._client.run(scripts.READ_HASH, [keys.revoked(Revoked.TOKEN, token_id)])
         return reply.status == "ok"
 
     @override
@@ -56,22 +56,6 @@ class RedisTokenStore(TokenStore):
         # Both leave in one write.
         once, mark = await asyncio.gather(
             self._client.run(scripts.READ_HASH, [keys.once(challenge_id)]),
-            self._client.run(scripts.READ_HASH, [keys.revoked(token_id)]),
+            self._client.run(scripts.READ_HASH, [keys.revoked(Revoked.TOKEN, token_id)]),
         )
         return mark.status == "ok" or b"by" in once.values[::2]
-
-    @override
-    async def revoke(self, token_id: TokenId, until: datetime) -> None:
-        now = self._clock.now()
-        await self._client.spend(
-            scripts.REVOKE_TOKEN,
-            [keys.revoked(token_id), keys.revocations(), keys.revocation_number()],
-            [
-                token_id,
-                epoch_ms(until),
-                span_ms(max(until - now, keys.TOMBSTONE) + keys.TOMBSTONE),
-                span_ms(keys.FEED_KEPT),
-                epoch_ms(now - keys.FEED_KEPT),
-            ],
-            same_attempt=True,
-        )

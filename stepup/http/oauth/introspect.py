@@ -19,7 +19,7 @@ from stepup.http.direct import answers_directly
 from stepup.http.form import Form, read_form
 from stepup.http.openapi import CLIENT_SECURITY, oauth_responses, problem_responses, reads_form
 from stepup.ports import Ports
-from stepup.usecases import introspect, keys
+from stepup.usecases import introspect, keys, revoke
 
 
 async def _introspected(request: Request[Any, Any, Any], ports: Ports) -> dict[str, Any]:
@@ -64,7 +64,7 @@ async def revoke_token(
     ports: NamedDependency[Ports],
 ) -> None:
     """Revoke a token; 200 also for what is none, since the client can do nothing about it."""
-    await introspect.revoke(ports, form_caller, form.need("token"))
+    await revoke.revoke(ports, form_caller, form.need("token"))
 
 
 @post(

@@ -1,0 +1,118 @@
+"""Revoke: one token (RFC 7009), all of a subject, all under a signing key.
+
+The row in PostgreSQL comes first, because it outlives Redis; then the mark, which every
+introspection reads. One of the two is enough to be acknowledged: every instance hears of it from
+the store that has it, and the other one is told later.
+"""
+
+import asyncio
+from datetime import datetime
+
+from stepup.domain.audit import AuditEvent, AuditKind
+from stepup.domain.client import Client
+from stepup.domain.errors import DependencyUnavailableError, OutcomeUnknownError
+from stepup.domain.ids import KeyId, SubjectId, TokenId
+from stepup.domain.revocation import Revocation, RevocationMap
+from stepup.ports import AuditRecorded, Ports, RevocationRecorded
+from stepup.usecases.token_state import readable
+
+_AWAY = (DependencyUnavailableError, OutcomeUnknownError)
+
+
+async def revoke(ports: Ports, caller: Client, text: str) -> None:
+    """Revoke a token of the caller; anything that is not one is none of its business.
+
+    RFC 7009 section 2.2: an invalid token is no error, the client cannot do anything about it.
+    """
+    read = readable(ports, caller, text)
+    if read is None:
+        return
+    token = read.token
+    await revoke_token(ports, token.id, token.expires_at)
+    event = AuditEvent(
+        kind=AuditKind.TOKEN_REVOKED,
+        at=ports.clock.now(),
+        client_id=caller.client_id,
+        subject_id=token.subject.id,
+        action=token.action,
+        challenge_id=token.challenge_id,
+        details={"jti": token.id},
+    )
+    await _record(ports, event)
+
+
+async def revoke_token(ports: Ports, token_id: TokenId, until: datetime) -> None:
+    """End one token, which expires at `until`; again is harmless.
+
+    Raises:
+        DependencyUnavailableError: If neither store took it; the caller must come again.
+    """
+    await _end(ports, Revocation.of_token(token_id, until, ports.clock.now()))
+
+
+async def revoke_subject(ports: Ports, subject_id: SubjectId) -> None:
+    """End all that a subject has proved up to now; again is harmless.
+
+    Raises:
+        DependencyUnavailableError: If neither store took it; the caller must come again.
+    """
+    await _end(ports, Revocation.of_subject(subject_id, ports.clock.now()))
+
+
+async def revoke_key(ports: Ports, key_id: KeyId, min_iat: datetime) -> None:
+    """End all tokens under a key that were issued before `min_iat`; again is harmless.
+
+    Raises:
+        DependencyUnavailableError: If neither store took it; the caller must come again.
+    """
+    await _end(ports, Revocation.of_key(key_id, min_iat, ports.clock.now()))
+
+
+async def reseed(ports: Ports) -> int:
+    """Give Redis back what PostgreSQL and this process know; returns how many that were.
+
+    For a Redis that came back with less than it had; what it still has is not told again.
+
+    Raises:
+        DependencyUnavailableError: If Redis does not take them.
+    """
+    now = ports.clock.now()
+    known = RevocationMap(ports.revocations.entries())
+    try:
+        async with ports.database.transaction() as stores:
+            written = await stores.revocations.live(now)
+    except DependencyUnavailableError:
+        written = []
+    for row in written:
+        known.add(row.revocation)
+    known.forget(now)
+    await asyncio.gather(*(ports.state.revocations.publish(each) for each in known.entries()))
+    return len(known)
+
+
+async def _end(ports: Ports, revocation: Revocation) -> None:
+    try:
+        await ports.database.keep_revocation(revocation)
+        is_kept = True
+    except DependencyUnavailableError:
+        # Raises when Redis is away as well: then nobody would know of it.
+        await ports.state.outbox.append(RevocationRecorded(revocation=revocation))
+        is_kept = False
+    try:
+        await ports.state.revocations.publish(revocation)
+    except _AWAY:
+        # Every instance asks PostgreSQL, too. Without a row there is only what we just failed at.
+        if not is_kept:
+            raise
+        ports.revocations.learn(revocation, published=False)
+    else:
+        ports.revocations.learn(revocation, published=True)
+
+
+async def _record(ports: Ports, event: AuditEvent) -> None:
+    try:
+        await ports.state.outbox.append(AuditRecorded(event=event))
+    except _AWAY:
+        # With Redis away the revocation has a row already, so its record can have one.
+        async with ports.database.transaction() as stores:
+            await stores.audit.append(ports.entropy.token(16), event)

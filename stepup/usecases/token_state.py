@@ -1,0 +1,89 @@
+"""Whether a token still counts, and how sure this instance may be of it.
+
+The mark in Redis says at once what was revoked; what this process knows says it without Redis, and
+is never believed for longer than its age allows (RELIABILITY section 8).
+"""
+
+from datetime import timedelta
+from typing import NamedTuple
+
+from stepup.crypto import tokens
+from stepup.crypto.tokens import ReadToken
+from stepup.domain.client import Client, Role
+from stepup.domain.errors import DependencyUnavailableError
+from stepup.domain.revocation import Standing, standing_at
+from stepup.domain.token import ElevatedToken
+from stepup.ports import Ports
+
+_TOO_OLD = "What was revoked lately is not known here; try again shortly."
+
+
+class TokenState(NamedTuple):
+    """Whether a token was revoked or used up.
+
+    `age` is set when the answer rests on knowledge that is that old, and on no mark or on one
+    that may be missing.
+    """
+
+    is_over: bool
+    age: timedelta | None = None
+
+
+def readable(ports: Ports, caller: Client, text: str) -> ReadToken | None:
+    """Return a valid token that the caller may know of: its own, or one that is meant for it."""
+    try:
+        read = tokens.read(text, ports.snapshot.keyring, ports.site, ports.clock.now())
+    except tokens.InvalidTokenError:
+        return None
+    token = read.token
+    is_its_own = token.client_id == caller.client_id
+    is_for_it = caller.may(Role.RS) and token.audience in caller.audiences
+    return read if is_its_own or is_for_it else None
+
+
+async def find_state(ports: Ports, read: ReadToken) -> TokenState:
+    """Say whether a token still counts.
+
+    Raises:
+        DependencyUnavailableError: If this instance cannot know it.
+    """
+    token = read.token
+    if ports.revocations.covers(token, read.key_id):
+        return TokenState(is_over=True)
+    try:
+        has_mark = True
+        is_spent = await ports.state.tokens.is_spent(token.challenge_id, token.id)
+    except DependencyUnavailableError:
+        # Redis alone knows which once-only tokens were used up.
+        if token.once:
+            raise
+        has_mark = is_spent = False
+    if is_spent:
+        return TokenState(is_over=True)
+    age, standing = require_known(ports, token)
+    is_certain = has_mark and standing is Standing.FRESH
+    return TokenState(is_over=False, age=None if is_certain else age)
+
+
+def require_known(ports: Ports, token: ElevatedToken) -> tuple[timedelta | None, Standing]:
+    """Return how old the knowledge of revocations is, and how much may be said with it.
+
+    Raises:
+        DependencyUnavailableError: If it is too old to say anything about this token.
+    """
+    age = ports.revocations.age
+    standing = standing_at(age, critical=is_critical(ports, token))
+    if standing is Standing.UNKNOWN:
+        raise DependencyUnavailableError(_TOO_OLD)
+    return age, standing
+
+
+def is_critical(ports: Ports, token: ElevatedToken) -> bool:
+    """Say whether a late revocation would do harm that cannot be undone.
+
+    What may be done once only is such a case, and whatever the policy says is one.
+    """
+    if token.once or token.action is None:
+        return token.once
+    action = ports.snapshot.policy.find(token.action)
+    return action is not None and action.critical
