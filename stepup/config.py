@@ -73,7 +73,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: Annotated[
         Secret,
         Meta(
-            description="Redis, as `redis://host:port/database`, `rediss://...` or `unix:///path`."
+            description="Redis, as `redis://host:port/database`, `rediss://...`, `unix:///path`, "
+            "`redis+sentinel://host:port,host:port/NAME/DB` or `redis+cluster://host:port,...`."
         ),
     ]
     key_encryption_keys: Annotated[
@@ -110,7 +111,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             description="Replicas that must hold a spend before anybody is granted anything "
             "(`WAIT`); the server's `min-replicas-to-write` must not be less.",
-            extra={"default": "1 behind Sentinels, 0 for one node"},
+            extra={
+                "default": "1 behind Sentinels, 0 for one node; in a Cluster as many as the shard "
+                "has, and never fewer"
+            },
         ),
     ] = None
     redis_all_replicas: Annotated[
@@ -118,7 +122,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             description="Replicas that there are when all is well; with `redemption_fence` "
             "`required` all of them must hold a redemption that PostgreSQL does not.",
-            extra={"default": "one fewer than Sentinels, 0 for one node"},
+            extra={
+                "default": "one fewer than Sentinels, 0 for one node; in a Cluster as many as the "
+                "shard has, and never fewer"
+            },
         ),
     ] = None
     redemption_fence: Annotated[

@@ -29,6 +29,7 @@ ALGORITHMS = (
 _KEY = re.compile(r"([1-9][0-9]{0,8}):([A-Za-z0-9+/_-]+={0,2})", re.ASCII)
 _POSTGRES_SCHEMES = ("postgres", "postgresql", "postgresql+psycopg")
 _REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+unix")
+_CLUSTER_SCHEMES = ("redis+cluster", "rediss+cluster")
 _HOST_AND_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:/]*)(?::\d{1,5})?")
 # Android applications answer for their signing key instead of an origin.
 _ANDROID_ORIGIN = re.compile(r"android:apk-key-hash:[A-Za-z0-9_-]+")
@@ -47,10 +48,11 @@ def check_postgres_url(text: str) -> None:
 
 
 def check_redis_url(text: str) -> None:
-    """Accept one server, or the Sentinels before several; Cluster is not built yet."""
+    """Accept one server, the Sentinels before several, or nodes of a Cluster."""
     parts = _split(text)
-    if "cluster" in parts.scheme:
-        raise ValueError("Redis in a Cluster is not supported yet")
+    if parts.scheme in _CLUSTER_SCHEMES:
+        _check_cluster(parts)
+        return
     if "sentinel" in parts.scheme:
         _check_sentinels(parts)
         return
@@ -64,6 +66,14 @@ def _check_sentinels(parts: SplitResult) -> None:
     name = parts.path.strip("/").partition("/")[0]
     if not name or not all(_host_of(urlsplit(f"//{node}")) for node in nodes):
         raise ValueError("expected redis+sentinel://host:port,host:port/NAME/DB")
+
+
+def _check_cluster(parts: SplitResult) -> None:
+    nodes = parts.netloc.rpartition("@")[2].split(",")
+    if parts.path.strip("/") not in {"", "0"} or not all(
+        _host_of(urlsplit(f"//{node}")) for node in nodes
+    ):
+        raise ValueError("expected redis+cluster://host:port,host:port, without a database")
 
 
 def check_url(text: str) -> None:

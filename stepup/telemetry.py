@@ -142,6 +142,13 @@ outbox_oldest_age_seconds = Gauge(
     multiprocess_mode="livemostrecent",
     registry=REGISTRY,
 )
+retry_budget_ratio = Gauge(
+    "stepup_retry_budget_ratio",
+    "What is left of the budget for repeats: 1 is all of it, at 0 nothing is repeated.",
+    ["dependency"],
+    multiprocess_mode="livemin",
+    registry=REGISTRY,
+)
 dependency_up = Gauge(
     "stepup_dependency_up",
     "1 when the dependency answered its last check, 0 when it did not.",

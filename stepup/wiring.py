@@ -14,6 +14,7 @@ from stepup.adapters.observed import ObservedOutbox
 from stepup.adapters.observed_keys import ObservedKeys
 from stepup.adapters.postgres.database import PostgresDatabase
 from stepup.adapters.redis.seals import find_seals
+from stepup.adapters.redis.server_settings import Inspection
 from stepup.adapters.redis.state import RedisState
 from stepup.adapters.system import SystemClock, SystemEntropy, monotonic
 from stepup.adapters.upstream.provider import Provider
@@ -120,15 +121,15 @@ def key_rules(settings: Settings) -> KeyRules:
     )
 
 
-async def contradictions_of_redis(settings: Settings) -> Sequence[str]:
-    """Say which settings of the Redis server contradict what the service promises.
+async def inspect_redis(settings: Settings) -> Inspection:
+    """Say what in the settings of the Redis servers contradicts what the service promises.
 
     Raises:
-        DependencyUnavailableError: If it does not answer.
+        DependencyUnavailableError: If none of them answers.
     """
     parts = _Parts(settings)
     async with parts.opened():
-        return await parts.state.contradictions()
+        return await parts.state.inspect()
 
 
 async def seals_in_redis(settings: Settings) -> Mapping[int, SealedUntil]:

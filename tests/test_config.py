@@ -97,7 +97,7 @@ def test_a_secret_can_lie_in_a_file_and_never_shows_itself(tmp_path):
         ({"STEPUP_KEY_ENCRYPTION_KEYS": f"99999999999:{KEY}"}, "entry 1 is not written as"),
         ({"STEPUP_REDIS_URL": "nonsense"}, "STEPUP_REDIS_URL: expected a URL such as redis://"),
         ({"STEPUP_REDIS_URL": "redis+sentinel://a:1"}, "STEPUP_REDIS_URL: expected redis+sentinel"),
-        ({"STEPUP_REDIS_URL": "redis+cluster://a:1"}, "STEPUP_REDIS_URL: Redis in a Cluster"),
+        ({"STEPUP_REDIS_URL": "redis+cluster://a:1/2"}, "STEPUP_REDIS_URL: expected redis+cluster"),
         ({"STEPUP_POSTGRES_URL": "nonsense"}, "STEPUP_POSTGRES_URL: expected a URL such as post"),
         ({"STEPUP_WEBAUTHN_ORIGINS": "foo"}, "STEPUP_WEBAUTHN_ORIGINS: expected a URL such as"),
         ({"STEPUP_TRUSTED_PROXIES": "bar"}, "STEPUP_TRUSTED_PROXIES: expected addresses or"),

@@ -89,10 +89,12 @@ async def _redis(ports: Ports) -> str:
 
 
 async def _redis_settings(settings: Settings) -> str:
-    found = await wiring.contradictions_of_redis(settings)
-    if found:
-        raise ValueError("; ".join(found))
-    return "keep what is promised"
+    found = await wiring.inspect_redis(settings)
+    if found.contradictions or found.passing:
+        raise ValueError("; ".join([*found.contradictions, *found.passing]))
+    if not found.is_complete:
+        raise ValueError("not every primary answers")
+    return "; but ".join(["keep what is promised", *found.advice])
 
 
 async def _keys(ports: Ports, sealer: Sealer) -> str:

@@ -70,7 +70,7 @@ def _require_safe_redis(settings: Settings) -> None:
     if settings.development:
         return
     try:
-        found = asyncio.run(wiring.contradictions_of_redis(settings))
+        found = asyncio.run(wiring.inspect_redis(settings)).contradictions
     except DependencyUnavailableError:
         # An instance can start while Redis is away; it is not ready before it has looked.
         return

@@ -16,9 +16,9 @@ from stepup.adapters.redis import client as client_module
 from stepup.adapters.redis import scripts
 from stepup.adapters.redis.client import RedisClient
 from stepup.adapters.redis.endpoint import OF_A_SERVER, Endpoint, OneNode, connect
+from stepup.adapters.redis.shard import OneShard
 from stepup.domain.errors import (
     DependencyUnavailableError,
-    NotSupportedYetError,
     OutcomeUnknownError,
 )
 from tests.support.builders import an_attempt
@@ -46,7 +46,7 @@ def server(directory: DataDirectory) -> Iterator[EmbeddedRedis]:
 
 
 async def open_client(url: str, replicas: int = 0) -> RedisClient:
-    client = RedisClient(OneNode(Endpoint.parse(url)), name="test", replicas=replicas)
+    client = RedisClient(OneShard(OneNode(Endpoint.parse(url)), name="test", replicas=replicas))
     client.start()
     await client.check()
     return client
@@ -112,7 +112,9 @@ class TestTogether:
     async def test_reads_do_not_wait_for_a_round(self, proxy, proxied, redis_url):
         async with asyncio.timeout(1):
             blocked = asyncio.create_task(
-                asyncio.wait_for(proxied.spending.send(("BLPOP", "su:test:none", "0.3"), 1e9), 2)
+                asyncio.wait_for(
+                    proxied.shards()[0].spending.send(("BLPOP", "su:test:none", "0.3"), 1e9), 2
+                )
             )
             await asyncio.sleep(0.02)
             before = time.monotonic()
@@ -144,7 +146,7 @@ class TestCancellation:
             else:
                 # A spend whose reply says which request it belongs to.
                 command = ("EVAL", "return {'ok', ARGV[1]}", 0, f"{i}")
-                reply = (await client.spending.send(command, 1e9)).reply[1]
+                reply = (await client.shards()[0].spending.send(command, 1e9)).reply[1]
             if reply != b"%d" % i:
                 wrong.append((i, reply))
 
@@ -230,27 +232,27 @@ class TestTimeouts:
         assert await remember(own, "1", "another") == "seen"
 
     async def test_a_connection_that_timed_out_is_never_used_again(self, proxy, proxied):
-        before = (await proxied.plain.line.wire(lambda: None)).generation
+        before = (await proxied.shards()[0].plain.line.wire(lambda: None)).generation
         proxy.hold_replies()
         with pytest.raises(DependencyUnavailableError):
             await proxied.call("ECHO", "late")
         proxy.replies_flow.set()
         assert await proxied.call("ECHO", "fresh") == b"fresh"
-        assert (await proxied.plain.line.wire(lambda: None)).generation > before
+        assert (await proxied.shards()[0].plain.line.wire(lambda: None)).generation > before
 
     async def test_an_idle_connection_is_kept(self, client):
-        before = await client.plain.line.wire(lambda: None)
+        before = await client.shards()[0].plain.line.wire(lambda: None)
         await client.call("ECHO", "x")
         await asyncio.sleep(COMMAND_TIMEOUT + 0.2)
         await client.call("ECHO", "x")
-        assert await client.plain.line.wire(lambda: None) is before
+        assert await client.shards()[0].plain.line.wire(lambda: None) is before
 
     async def test_a_busy_connection_outlives_the_time_out(self, client):
-        before = await client.plain.line.wire(lambda: None)
+        before = await client.shards()[0].plain.line.wire(lambda: None)
         until = time.monotonic() + COMMAND_TIMEOUT + 0.2
         while time.monotonic() < until:
             await client.call("ECHO", "x")
-        assert await client.plain.line.wire(lambda: None) is before
+        assert await client.shards()[0].plain.line.wire(lambda: None) is before
 
 
 class TestBreaks:
@@ -270,7 +272,7 @@ class TestBreaks:
     async def test_an_instance_can_start_before_its_server(self, directory):
         server = EmbeddedRedis(directory)
         server.stop()
-        client = RedisClient(OneNode(Endpoint.parse(server.url)), name="test", replicas=0)
+        client = RedisClient(OneShard(OneNode(Endpoint.parse(server.url)), name="test", replicas=0))
         client.start()
         early = asyncio.create_task(client.call("ECHO", "early"))
         await asyncio.sleep(0.2)
@@ -319,7 +321,7 @@ class TestBreaks:
         await proxied.call("DEL", key)
 
     async def test_a_full_queue_refuses_at_once(self, proxied):
-        proxied.plain.queue._limit = 10
+        proxied.shards()[0].plain.queue._limit = 10
         results = await asyncio.gather(
             *(proxied.call("ECHO", f"{i}") for i in range(20)), return_exceptions=True
         )
@@ -475,22 +477,11 @@ class TestUrls:
         endpoint = Endpoint.parse(url)
         assert "secret" not in f"{endpoint!r} {endpoint}"
 
-    @pytest.mark.parametrize(
-        "url",
-        [
-            "redis-cluster://localhost",
-            "redis+cluster://localhost",
-        ],
-    )
-    def test_says_that_a_cluster_comes_later(self, url):
-        with pytest.raises(NotSupportedYetError):
-            Endpoint.parse(url)
-
     def test_several_hosts_need_a_name(self):
         with pytest.raises(ValueError, match="redis\\+sentinel"):
             Endpoint.parse("redis://a:6379,b:6379")
 
-    @pytest.mark.parametrize("url", ["", "localhost:6379", "http://localhost", "postgresql://x"])
+    @pytest.mark.parametrize("url", ["", "localhost:6379", "http://localhost", "redis-cluster://x"])
     def test_refuses_what_is_no_redis_url(self, url):
         with pytest.raises(ValueError, match="a Redis URL begins with"):
             Endpoint.parse(url)

@@ -11,6 +11,7 @@ import pytest
 from stepup.adapters.redis import scripts
 from stepup.adapters.redis.client import RedisClient
 from stepup.adapters.redis.endpoint import Endpoint, OneNode
+from stepup.adapters.redis.shard import OneShard
 from stepup.domain.errors import DependencyUnavailableError, OutcomeUnknownError
 from tests.support.redis_cluster import RedisCluster, engines, running_replicas
 
@@ -34,7 +35,7 @@ def thawed(cluster: RedisCluster) -> Iterator[None]:
 async def client(cluster: RedisCluster, thawed: None) -> AsyncIterator[RedisClient]:
     host, port = cluster.nodes[0].address
     primary = OneNode(Endpoint.parse(f"redis://{host}:{port}"))
-    client = RedisClient(primary, name="test", replicas=1, all_replicas=2)
+    client = RedisClient(OneShard(primary, name="test", replicas=1, all_replicas=2))
     client.start()
     await client.check()
     yield client
@@ -78,7 +79,9 @@ async def test_who_needs_one_replica_does_not_wait_for_all(client, cluster):
 
 async def test_where_there_should_be_no_replicas_nothing_can_be_held_everywhere(cluster):
     host, port = cluster.nodes[0].address
-    client = RedisClient(OneNode(Endpoint.parse(f"redis://{host}:{port}")), name="test", replicas=0)
+    client = RedisClient(
+        OneShard(OneNode(Endpoint.parse(f"redis://{host}:{port}")), name="test", replicas=0)
+    )
     client.start()
     with pytest.raises(DependencyUnavailableError):
         await spend(client, everywhere=True)

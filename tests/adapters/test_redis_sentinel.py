@@ -13,6 +13,7 @@ from stepup.adapters.redis.failover import SentinelResolver
 from stepup.adapters.redis.fence import SentinelFence
 from stepup.adapters.redis.replies import FenceError
 from stepup.adapters.redis.sentinel_url import SentinelUrl
+from stepup.adapters.redis.shard import OneShard
 from stepup.adapters.redis.state import RedisState
 from stepup.crypto.sealing import Sealer
 from stepup.domain.errors import OutcomeUnknownError, StepUpError
@@ -46,7 +47,9 @@ class Opened:
     def __init__(self, url: str) -> None:
         self.resolver = SentinelResolver(SentinelUrl.parse(url), "test")
         self.fence = SentinelFence(self.resolver.sentinels)
-        self.client = RedisClient(self.resolver, name="test", replicas=1, fence=self.fence)
+        self.client = RedisClient(
+            OneShard(self.resolver, name="test", replicas=1, fence=self.fence)
+        )
 
     async def spend(self, key: str, attempt: str) -> str:
         """Spend with the simplest script that is fenced: of all steps each is accepted once."""
@@ -104,7 +107,7 @@ class TestResolver:
         old = await cluster.primary()
         assert await cluster.switch_over()
         await answered(opened)
-        wire = await opened.client.plain.line.wire(lambda: None)
+        wire = await opened.client.shards()[0].plain.line.wire(lambda: None)
         assert wire.endpoint.address != old.address
 
     async def test_one_frozen_sentinel_costs_a_quarter_of_a_second_once(self, cluster, opened):
@@ -183,7 +186,7 @@ class TestAcknowledgement:
 
 
 def lines(opened: Opened) -> list:
-    return [opened.client.plain.line, opened.client.spending.line]
+    return [opened.client.shards()[0].plain.line, opened.client.shards()[0].spending.line]
 
 
 @pytest.fixture

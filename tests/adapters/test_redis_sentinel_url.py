@@ -12,7 +12,7 @@ def test_reads_every_sentinel_the_name_and_the_database():
         ("10.0.0.2", 26379),
         ("::1", 5000),
     ]
-    assert all(each.is_sentinel for each in url.sentinels)
+    assert all(each.is_witness for each in url.sentinels)
     assert url.name == "stepup"
     assert url.server(("10.0.0.9", 6379)).url == "redis://10.0.0.9:6379/3"
     assert url.server(("fe80::1", 6379)).address == ("fe80::1", 6379)

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from stepup.adapters.redis.client import RedisClient
 from stepup.adapters.redis.endpoint import Endpoint, OneNode
 from stepup.adapters.redis.replays import RedisReplayStore
+from stepup.adapters.redis.shard import OneShard
 from stepup.adapters.system import SystemClock
 from stepup.domain.assurance import Acr, Approval, AuthnContext
 from stepup.domain.ids import ActionName, AttemptId
@@ -152,7 +153,7 @@ def measure_policy(effort: Effort) -> list[Comparison]:
 
 async def measure_redis(effort: Effort, url: str, service: Service) -> list[Comparison]:
     """Measure one spend, its script included, beside a PING on the same kind of connection."""
-    client = RedisClient(OneNode(Endpoint.parse(url)), name="bench", replicas=0)
+    client = RedisClient(OneShard(OneNode(Endpoint.parse(url)), name="bench", replicas=0))
     client.start()
     await client.check()
     clock = SystemClock()

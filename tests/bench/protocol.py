@@ -19,6 +19,7 @@ from stepup.adapters.redis.client import RedisClient
 from stepup.adapters.redis.failover import SentinelResolver
 from stepup.adapters.redis.fence import NoFence, SentinelFence
 from stepup.adapters.redis.sentinel_url import SentinelUrl
+from stepup.adapters.redis.shard import OneShard
 from tests.support.redis_cluster import running_cluster
 
 ROUNDS = 3
@@ -59,7 +60,7 @@ async def _turn(
     replicas, fenced = protocol
     resolver = SentinelResolver(SentinelUrl.parse(url), "bench")
     fence = SentinelFence(resolver.sentinels) if fenced else NoFence()
-    client = RedisClient(resolver, name="bench", replicas=replicas, fence=fence)
+    client = RedisClient(OneShard(resolver, name="bench", replicas=replicas, fence=fence))
     client.start()
     await client.check()
     latencies: list[float] = []

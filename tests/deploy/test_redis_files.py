@@ -113,7 +113,7 @@ async def test_the_service_can_do_its_work_and_the_settings_keep_the_promises(ho
     state = RedisState(url_of(hosts), sealer, SystemClock(), refuse_unsafe=True)
     async with state:
         await until(lambda: is_ready(state), 10, "a service that is ready")
-        assert await state.contradictions() == []
+        assert (await state.inspect()).contradictions == []
         await state.stores.changes.announce()
     instance = Instance(url_of(hosts), "a", History())
     await instance.open()

@@ -166,7 +166,7 @@ async def f12_cancelled(trial: Trial) -> None:
             reply = await a.client.call("ECHO", f"{i}")
         elif i % 3 == 1:
             command = ("EVAL", "return {'said', ARGV[1]}", 0, f"{i}")
-            reply = (await a.client.spending.send(command, now() + 5)).reply[1]
+            reply = (await a.client.shards()[0].spending.send(command, now() + 5)).reply[1]
         else:
             await a.fence.check(primary.address)
             return

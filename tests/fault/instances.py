@@ -20,6 +20,7 @@ from stepup.adapters.redis.failover import SentinelResolver
 from stepup.adapters.redis.fence import Fence, NoFence, SentinelFence, Verdict
 from stepup.adapters.redis.sentinel import Sighting
 from stepup.adapters.redis.sentinel_url import SentinelUrl
+from stepup.adapters.redis.shard import OneShard
 from stepup.adapters.redis.tokens import RedisTokenStore
 from stepup.adapters.system import SystemClock
 from stepup.crypto.sealing import Sealer
@@ -89,7 +90,7 @@ class Instance:
         self.sentinels = sentinels = SentinelResolver(SentinelUrl.parse(url), name)
         resolver: Resolver = sentinels if pinned_to is None else _Pinned(pinned_to, sentinels)
         self.fence = _fence(sentinels, protection)
-        self.client = RedisClient(resolver, name=name, replicas=1, fence=self.fence)
+        self.client = RedisClient(OneShard(resolver, name=name, replicas=1, fence=self.fence))
         self.challenges = RedisChallengeStore(self.client, _SEALER, _CLOCK)
         self.tokens = RedisTokenStore(self.client, _CLOCK)
 

@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from stepup.adapters.redis.replies import UnsentError
+from stepup.adapters.redis.replies import CommandTrouble, UnsentError
 from stepup.adapters.redis.scripts import Command
 
 # A second of full load; whoever comes later is better told at once.
@@ -14,12 +14,17 @@ QUEUE_LIMIT = 10_000
 
 @dataclass(slots=True)
 class Call:
-    """A command, who waits for its reply, until when it may be written, how many must hold it."""
+    """A command, who waits for its reply, and until when it may still be written.
+
+    `replicas` must hold what it did. With `asking` ASKING goes before it, so that a node of a
+    Cluster answers for what it is only being given.
+    """
 
     command: Command
     reply: asyncio.Future[Any]
     deadline: float
     replicas: int = 0
+    asking: bool = False
 
 
 class CallQueue:
@@ -29,18 +34,20 @@ class CallQueue:
         self._limit = limit
         self._calls: deque[Call] = deque()
         self._filled = asyncio.Event()
-        self._closed: str | None = None
+        self._closed: CommandTrouble | None = None
 
     def __len__(self) -> int:
         return len(self._calls)
 
-    def add(self, command: Command, deadline: float, replicas: int = 0) -> asyncio.Future[Any]:
+    def add(
+        self, command: Command, deadline: float, *, replicas: int = 0, asking: bool = False
+    ) -> asyncio.Future[Any]:
         """Queue a command and return the future of its reply."""
         reply = asyncio.get_running_loop().create_future()
         if self._closed is not None or len(self._calls) >= self._limit:
-            reply.set_exception(UnsentError(self._closed or "the queue is full"))
+            reply.set_exception(self._closed or UnsentError("the queue is full"))
             return reply
-        self._calls.append(Call(command, reply, deadline, replicas))
+        self._calls.append(Call(command, reply, deadline, replicas, asking))
         self._filled.set()
         return reply
 
@@ -66,13 +73,13 @@ class CallQueue:
         while self._calls and (self._calls[0].reply.done() or _expire(self._calls[0], now)):
             self._calls.popleft()
 
-    def close(self, why: str) -> None:
+    def close(self, trouble: CommandTrouble) -> None:
         """Refuse everything from now on, because nobody will ever write it."""
-        self._closed = why
+        self._closed = self._closed or trouble
         while self._calls:
             reply = self._calls.popleft().reply
             if not reply.done():
-                reply.set_exception(UnsentError(why))
+                reply.set_exception(trouble)
 
 
 def _expire(call: Call, now: float) -> bool:

@@ -1,28 +1,27 @@
 """What the stores talk to: scripts and commands, repeated where that is harmless.
 
-Repeats happen within one budget. When the outcome of a spend is unknown at its end the caller is
-told so and may come again with the same attempt; a read is merely unavailable.
+Repeats happen within one deadline and one budget. When the outcome of a spend is unknown at its
+end the caller is told so and may come again with the same attempt; a read is merely unavailable.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from stepup.adapters.redis.endpoint import Resolver
-from stepup.adapters.redis.fence import Fence, NoFence
-from stepup.adapters.redis.line import Line
-from stepup.adapters.redis.plain import PlainConnection
+from stepup.adapters.redis.keys import PREFIX
 from stepup.adapters.redis.replies import (
     CommandTrouble,
+    NowhereError,
+    RedirectedError,
     ScriptMissingError,
-    UnsentError,
     may_repeat,
 )
+from stepup.adapters.redis.retry_budget import RetryBudget
 from stepup.adapters.redis.scripts import Argument, Command, Fenced, Script
-from stepup.adapters.redis.spending import SpendingConnection
+from stepup.adapters.redis.shard import Order, Route, Shard, Topology
 from stepup.domain.errors import (
     DependencyUnavailableError,
     NewerFormatError,
@@ -42,34 +41,54 @@ class Reply(msgspec.Struct, frozen=True):
     values: list[Any]
 
 
-Sender = Callable[[Command, float], Awaitable[Any]]
+Sender = Callable[[Shard, Order], Awaitable[Any]]
+
+
+class _Request(NamedTuple):
+    """A command on its way, and what may be done when it gets no reply.
+
+    Without a shard it goes to where its key is served.
+    """
+
+    command: Command
+    by_source: Command
+    key: str
+    same_attempt: bool
+    fenced: Fenced = Fenced.NOTHING
+    everywhere: bool = False
+    shard: Shard | None = None
 
 
 class RedisClient:
-    """The two connections of a worker: plain for reads, spending for what is spent."""
+    """Runs scripts and commands where their key is served."""
 
-    def __init__(
-        self,
-        resolver: Resolver,
-        *,
-        name: str,
-        replicas: int,
-        all_replicas: int = 0,
-        fence: Fence | None = None,
-    ) -> None:
-        self._resolver = resolver
-        self._fence = fence or NoFence()
-        self._all_replicas = all_replicas
-        # Connections to a deposed primary end together; what is in flight there may be lost.
-        resolver.on_change(partial(self.drop, "another server is the primary now"))
-        self.plain = PlainConnection(resolver, f"{name}-plain")
-        self.spending = SpendingConnection(resolver, f"{name}-spending", replicas, all_replicas)
+    def __init__(self, topology: Topology, budget: RetryBudget | None = None) -> None:
+        self._topology = topology
+        self._budget = budget or RetryBudget("redis")
 
     def start(self) -> None:
         """Begin to connect, in the event loop that will use the client."""
-        self._resolver.start()
-        self.plain.start()
-        self.spending.start()
+        self._topology.start()
+
+    def shards(self) -> Sequence[Shard]:
+        """Return the shards that are known: one, but in a Cluster."""
+        return self._topology.shards()
+
+    async def known(self) -> None:
+        """Return when the shards are known.
+
+        Raises:
+            DependencyUnavailableError: If they are not in time.
+        """
+        try:
+            async with asyncio.timeout(BUDGET):
+                await self._topology.known()
+        except TimeoutError as error:
+            raise DependencyUnavailableError from error
+
+    def resolver(self, key: str) -> Resolver:
+        """Return who knows the primary of a key, for a connection of one's own."""
+        return self._topology.resolver(key)
 
     async def spend(
         self,
@@ -89,104 +108,125 @@ class RedisClient:
             DependencyUnavailableError: If it was certainly not executed.
             NewerFormatError: If a newer release wrote what it works on.
         """
-        if everywhere and not self._all_replicas:
-            raise DependencyUnavailableError("There are no replicas to hold it.")
-        spend = partial(self._spend, script.fenced, everywhere)
+        request = _request(script, keys, args, same_attempt=same_attempt)
+        request = request._replace(everywhere=everywhere)
         try:
-            return _read(
-                await _run(spend, self.spending.line, script, keys, args, same_attempt=same_attempt)
-            )
+            return _read(await self._deliver(Shard.spend, request))
         except CommandTrouble as trouble:
             error = OutcomeUnknownError if trouble.unknown else DependencyUnavailableError
             raise error from trouble
-
-    async def _spend(
-        self, fenced: Fenced, everywhere: bool, command: Command, deadline: float
-    ) -> Any:
-        """Send to where it is acknowledged, and look afterwards whether that still counts."""
-        reply, address = await self.spending.send(command, deadline, everywhere=everywhere)
-        if fenced is Fenced.ALL or (fenced is Fenced.REFUSALS and reply[0] != b"ok"):
-            await self._fence.check(address)
-        return reply
 
     async def run(
         self, script: Script, keys: Sequence[str], args: Sequence[Argument] = ()
     ) -> Reply:
         """Run a script that nothing depends on, and that may run twice."""
+        request = _request(script, keys, args, same_attempt=True)
         try:
-            return _read(
-                await _run(self.plain.send, self.plain.line, script, keys, args, same_attempt=True)
-            )
+            return _read(await self._deliver(Shard.read, request))
         except CommandTrouble as trouble:
             raise DependencyUnavailableError from trouble
 
     async def call(self, *command: Argument) -> Any:
-        """Send one command that may be executed twice."""
+        """Send one command that may be executed twice, to where its first key is served."""
+        request = _Request(command, command, _key_of(command), same_attempt=True)
         try:
-            return await _deliver(
-                self.plain.send, self.plain.line, command, command, same_attempt=True
-            )
+            return await self._deliver(Shard.read, request)
+        except CommandTrouble as trouble:
+            raise DependencyUnavailableError from trouble
+
+    async def call_at(self, shard: Shard, *command: Argument) -> Any:
+        """Send one command that may be executed twice to one of the shards."""
+        request = _Request(command, command, "", same_attempt=True, shard=shard)
+        try:
+            return await self._deliver(Shard.read, request)
         except CommandTrouble as trouble:
             raise DependencyUnavailableError from trouble
 
     async def check(self) -> None:
-        """Return when both connections answer."""
-        await asyncio.gather(self.call("PING"), self._check_spending())
+        """Return when a shard answers on both connections.
 
-    async def _check_spending(self) -> None:
-        try:
-            await _deliver(
-                self.spending.send, self.spending.line, ("PING",), ("PING",), same_attempt=True
-            )
-        except CommandTrouble as trouble:
-            raise DependencyUnavailableError from trouble
+        One is enough: a shard that is away must not take the instance from those that are not.
+
+        Raises:
+            DependencyUnavailableError: If none does.
+        """
+        await self.known()
+        found = await asyncio.gather(
+            *map(self._check, self._topology.shards()), return_exceptions=True
+        )
+        troubles = [each for each in found if isinstance(each, BaseException)]
+        if len(troubles) == len(found):
+            raise DependencyUnavailableError from (troubles[0] if troubles else None)
+
+    async def _check(self, shard: Shard) -> None:
+        ping = _Request(("PING",), ("PING",), "", same_attempt=True, shard=shard)
+        await asyncio.gather(self._deliver(Shard.read, ping), self._deliver(Shard.spend, ping))
 
     def drop(self, why: str) -> None:
-        """Give up both connections; new ones are made at once."""
-        self.plain.line.drop(why)
-        self.spending.line.drop(why)
+        """Give up every connection; new ones are made at once."""
+        for shard in self._topology.shards():
+            shard.drop(why)
 
     async def close(self) -> None:
-        """Close both connections, and stop watching who is the primary."""
-        await asyncio.gather(self.plain.close(), self.spending.close(), self._fence.close())
-        await self._resolver.close()
+        """Close every connection, and stop watching who is the primary."""
+        await self._topology.close()
 
-
-async def _run(
-    send: Sender,
-    line: Line,
-    script: Script,
-    keys: Sequence[str],
-    args: Sequence[Argument],
-    *,
-    same_attempt: bool,
-) -> Any:
-    by_sha, by_source = script.by_sha(keys, args), script.by_source(keys, args)
-    return await _deliver(send, line, by_sha, by_source, same_attempt=same_attempt)
-
-
-async def _deliver(
-    send: Sender, line: Line, command: Command, by_source: Command, *, same_attempt: bool
-) -> Any:
-    """Send until there is a reply, the budget is used up, or a repetition could do harm."""
-    loop = asyncio.get_running_loop()
-    deadline, pause = loop.time() + BUDGET, FIRST_REPEAT
-    if line.down_for() > BUDGET:
-        raise UnsentError(f"Redis is away: {line.trouble}")
-    lost: CommandTrouble | None = None
-    while True:
-        try:
-            return await send(command, deadline)
-        except CommandTrouble as trouble:
-            # Once lost it stays unknown, whatever the repetitions say.
-            lost = lost or (trouble if trouble.unknown else None)
-            late = loop.time() + pause > deadline
-            if late or not may_repeat(trouble, same_attempt=same_attempt):
-                raise (lost or trouble) from trouble
+    async def _deliver(self, send: Sender, request: _Request) -> Any:
+        """Send until there is a reply, the time is up, or a repetition could do harm."""
+        clock = asyncio.get_running_loop().time
+        deadline, pause = clock() + BUDGET, FIRST_REPEAT
+        self._budget.request(clock())
+        trouble: CommandTrouble | None = None
+        lost: CommandTrouble | None = None
+        while True:
+            try:
+                route = self._route(request, trouble)
+                return await send(route.shard, _order(request, deadline, asking=route.asking))
+            except CommandTrouble as found:
+                # Once lost it stays unknown, whatever the repetitions say.
+                trouble, lost = found, lost or (found if found.unknown else None)
+                if clock() + pause > deadline or not self._may_repeat(found, request):
+                    raise (lost or found) from found
             if isinstance(trouble, ScriptMissingError):
-                command = by_source
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, LONGEST_REPEAT)
+                request = request._replace(command=request.by_source)
+            # Who is sent elsewhere for the first time goes at once.
+            if pause > FIRST_REPEAT or not isinstance(trouble, RedirectedError):
+                await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_REPEAT)
+
+    def _route(self, request: _Request, trouble: CommandTrouble | None) -> Route:
+        if request.shard is not None:
+            return Route(request.shard)
+        sent_to = (
+            self._topology.redirected(trouble) if isinstance(trouble, RedirectedError) else None
+        )
+        return sent_to or self._topology.route(request.key)
+
+    def _may_repeat(self, trouble: CommandTrouble, request: _Request) -> bool:
+        if isinstance(trouble, NowhereError):
+            return True
+        # The budget is asked last: what may not be repeated anyway costs nothing.
+        return may_repeat(trouble, same_attempt=request.same_attempt) and self._budget.repeat()
+
+
+def _request(
+    script: Script, keys: Sequence[str], args: Sequence[Argument], *, same_attempt: bool
+) -> _Request:
+    by_sha, by_source = script.by_sha(keys, args), script.by_source(keys, args)
+    return _Request(by_sha, by_source, keys[0], same_attempt, script.fenced)
+
+
+def _order(request: _Request, deadline: float, *, asking: bool) -> Order:
+    return Order(request.command, deadline, asking, request.fenced, request.everywhere)
+
+
+def _key_of(command: Command) -> str:
+    """Return the first of our keys; a command without one may go anywhere."""
+    for each in command:
+        text = each.decode(errors="replace") if isinstance(each, bytes) else str(each)
+        if text.startswith(PREFIX):
+            return text
+    return ""
 
 
 def _read(reply: Any) -> Reply:

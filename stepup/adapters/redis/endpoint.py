@@ -18,8 +18,6 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from typing_extensions import override
 
-from stepup.domain.errors import NotSupportedYetError
-
 
 class Patience(NamedTuple):
     """How long a server may take, in seconds."""
@@ -31,7 +29,7 @@ class Patience(NamedTuple):
 
 # A command may take as long as WAIT (243 ms measured for 150), and less than a caller waits.
 OF_A_SERVER = Patience(connect=0.25, handshake=0.5, command=0.5)
-OF_A_SENTINEL = Patience(connect=0.2, handshake=0.2, command=0.25)
+OF_A_WITNESS = Patience(connect=0.2, handshake=0.2, command=0.25)
 
 Address = tuple[str, int]
 
@@ -39,25 +37,22 @@ _SCHEMES = ("redis", "rediss", "unix", "redis+unix")
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """One server, by its URL; a Sentinel is asked shorter questions and holds no scripts."""
+    """One server, by its URL; a witness is asked who the primary is, and holds no scripts."""
 
     url: str
-    is_sentinel: bool = False
+    is_witness: bool = False
 
     @classmethod
     def parse(cls, url: str) -> "Endpoint":
         """Read `redis://`, `rediss://`, `unix://path` or `redis+unix://path`.
 
         Raises:
-            NotSupportedYetError: If the URL means a Cluster.
             ValueError: If it is no Redis URL.
             TypeError: If it has an option that redis-py does not know.
         """
         scheme = urlsplit(url).scheme
-        if "cluster" in scheme:
-            raise NotSupportedYetError("Redis Cluster is not supported yet")
         if "," in urlsplit(url).netloc:
-            raise ValueError("several hosts need redis+sentinel:// and the name of the primary")
+            raise ValueError("several hosts need redis+sentinel:// or redis+cluster://")
         if scheme not in _SCHEMES:
             raise ValueError(f"a Redis URL begins with one of {', '.join(_SCHEMES)}")
         endpoint = cls(url.removeprefix("redis+"))
@@ -68,7 +63,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     @property
     def patience(self) -> Patience:
         """How long it may take to answer."""
-        return OF_A_SENTINEL if self.is_sentinel else OF_A_SERVER
+        return OF_A_WITNESS if self.is_witness else OF_A_SERVER
 
     @property
     def address(self) -> Address:

@@ -15,6 +15,8 @@ from stepup.domain.requirement import MAX_TOKEN_LIFETIME
 from stepup.domain.revocation import Revoked
 
 FORMAT = 1
+# Of every key: so the service may have a user who sees nothing else.
+PREFIX = "su:"
 
 # A late replay is told from an unknown challenge for as long as any token can live.
 TOMBSTONE = timedelta(minutes=10)

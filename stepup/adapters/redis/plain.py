@@ -9,6 +9,7 @@ from typing import Any
 from stepup.adapters.redis.calls import CallQueue
 from stepup.adapters.redis.endpoint import Resolver
 from stepup.adapters.redis.line import Line, stop
+from stepup.adapters.redis.replies import UnsentError
 from stepup.adapters.redis.scripts import Command
 
 MOST_AT_ONCE = 1024
@@ -27,9 +28,11 @@ class PlainConnection:
         self.line.start()
         self._pump = asyncio.create_task(self._run())
 
-    def send(self, command: Command, deadline: float) -> asyncio.Future[Any]:
+    def send(
+        self, command: Command, deadline: float, *, asking: bool = False
+    ) -> asyncio.Future[Any]:
         """Queue a command that must be written before the deadline."""
-        return self.queue.add(command, deadline)
+        return self.queue.add(command, deadline, asking=asking)
 
     async def _run(self) -> None:
         while True:
@@ -41,6 +44,6 @@ class PlainConnection:
 
     async def close(self) -> None:
         """Close; what is queued is refused."""
-        self.queue.close("closed")
+        self.queue.close(UnsentError("closed"))
         await stop(self._pump)
         await self.line.close()

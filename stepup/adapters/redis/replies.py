@@ -1,4 +1,4 @@
-"""What became of a command that has no reply: four kinds of trouble, and who may repeat.
+"""What became of a command that has no reply: kinds of trouble, and who may repeat.
 
 What was not executed may be repeated by anybody. What was lost may be repeated by an attempt that
 the server will know again, unless the server is too slow to answer anyway. The rest is final.
@@ -6,7 +6,16 @@ the server will know again, unless the server is too slow to answer anyway. The 
 
 from typing import ClassVar
 
-from redis.exceptions import BusyLoadingError, NoScriptError, RedisError, ResponseError
+from redis.exceptions import (
+    AskError,
+    BusyLoadingError,
+    MovedError,
+    NoScriptError,
+    RedisError,
+    ResponseError,
+)
+
+from stepup.adapters.redis.endpoint import Address
 
 # These replies come before any effect, because every script has a shebang line (pins P8, P9).
 _NOT_EXECUTED = frozenset(
@@ -38,6 +47,20 @@ class NotExecutedError(CommandTrouble):
 
 class ScriptMissingError(NotExecutedError):
     """The server does not have the script; it must be sent whole."""
+
+
+class RedirectedError(NotExecutedError):
+    """Another node of a Cluster has the key, or is being given it."""
+
+    def __init__(self, error: AskError) -> None:
+        super().__init__(str(error))
+        self.address: Address = (error.host, error.port)
+        # A key that is on its way is asked for once; one that has moved is always there now.
+        self.asking = not isinstance(error, MovedError)
+
+
+class NowhereError(NotExecutedError):
+    """No server is known that has the key, so nothing was sent."""
 
 
 class UnsentError(CommandTrouble):
@@ -75,6 +98,8 @@ def trouble_of(error: RedisError) -> CommandTrouble:
     """Sort an error that came as a reply."""
     if isinstance(error, NoScriptError):
         return ScriptMissingError(str(error))
+    if isinstance(error, AskError):
+        return RedirectedError(error)
     # redis-py keeps the first word apart for the errors it has a class for.
     word = getattr(error, "status_code", None) or str(error).partition(" ")[0]
     return NotExecutedError(word) if word in _NOT_EXECUTED else ServerError(str(error))

@@ -23,6 +23,7 @@ async def find_seals(client: RedisClient) -> dict[int, SealedUntil]:
         DependencyUnavailableError: If Redis does not answer.
     """
     found: dict[int, SealedUntil] = {}
+    await client.known()
     for kind, read in (("string", _of_strings), ("hash", _of_hashes)):
         async for names in _scan(client, kind):
             heads = await read(client, names)
@@ -36,14 +37,13 @@ async def find_seals(client: RedisClient) -> dict[int, SealedUntil]:
 
 
 async def _scan(client: RedisClient, kind: str) -> AsyncIterator[Sequence[bytes]]:
-    cursor = b"0"
-    while True:
-        cursor, names = await client.call(
-            "SCAN", cursor, "MATCH", _OURS, "COUNT", _PAGE, "TYPE", kind
-        )
-        yield names
-        if cursor == b"0":
-            return
+    for shard in client.shards():
+        cursor = None
+        while cursor != b"0":
+            cursor, names = await client.call_at(
+                shard, "SCAN", cursor or b"0", "MATCH", _OURS, "COUNT", _PAGE, "TYPE", kind
+            )
+            yield names
 
 
 async def _of_strings(client: RedisClient, names: Sequence[bytes]) -> list[bytes | None]:

@@ -72,4 +72,4 @@ def _sentinel(scheme: str, host: str, query: str) -> Endpoint:
         raise ValueError("a Sentinel has no host")
     port = parts.port or _DEFAULT_PORT
     shown = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return Endpoint(f"{scheme}://{shown}:{port}?{query}".rstrip("?"), is_sentinel=True)
+    return Endpoint(f"{scheme}://{shown}:{port}?{query}".rstrip("?"), is_witness=True)

@@ -8,6 +8,7 @@ reads; the replication stream is linear, so one WAIT acknowledges every script b
 import asyncio
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from stepup import telemetry
 from stepup.adapters.redis.calls import Call, CallQueue
 from stepup.adapters.redis.endpoint import Address, Resolver
 from stepup.adapters.redis.line import Line, stop
-from stepup.adapters.redis.replies import LostReplyError
+from stepup.adapters.redis.replies import LostReplyError, UnsentError
 from stepup.adapters.redis.scripts import Command
 from stepup.adapters.redis.wire import Wire, fail
 
@@ -31,19 +32,15 @@ class Answer(NamedTuple):
 
 
 class SpendingConnection:
-    """Scripts in rounds; `replicas` must hold each one before anybody hears of it.
+    """Scripts in rounds; each says how many replicas must hold it before anybody hears of it.
 
-    `all_replicas` must hold one that is sent `everywhere`. Its round waits for that many, and the
-    others in it are content with fewer: the stream is linear, so one count serves them all.
+    A round waits for the largest number in it, and the others are content with fewer: the stream
+    is linear, so one count serves them all.
     """
 
-    def __init__(
-        self, resolver: Resolver, client_name: str, replicas: int, all_replicas: int = 0
-    ) -> None:
+    def __init__(self, resolver: Resolver, client_name: str) -> None:
         self.line = Line(resolver, client_name)
         self.queue = CallQueue()
-        self._replicas = replicas
-        self._all_replicas = max(replicas, all_replicas)
         self._pump: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -52,15 +49,14 @@ class SpendingConnection:
         self._pump = asyncio.create_task(self._run())
 
     def send(
-        self, command: Command, deadline: float, *, everywhere: bool = False
+        self, command: Command, deadline: float, *, replicas: int = 0, asking: bool = False
     ) -> asyncio.Future[Answer]:
         """Queue a script that must be written before the deadline."""
-        replicas = self._all_replicas if everywhere else self._replicas
-        return self.queue.add(command, deadline, replicas)
+        return self.queue.add(command, deadline, replicas=replicas, asking=asking)
 
     async def close(self) -> None:
         """Close; what is queued is refused."""
-        self.queue.close("closed")
+        self.queue.close(UnsentError("closed"))
         await stop(self._pump)
         await self.line.close()
 
@@ -76,7 +72,7 @@ class SpendingConnection:
         """Write the scripts and their WAIT, and return when the last reply is there."""
         loop = asyncio.get_running_loop()
         create_future, begun, address = loop.create_future, loop.time(), wire.endpoint.address
-        sent = [Call(call.command, create_future(), call.deadline) for call in calls]
+        sent = [replace(call, reply=create_future()) for call in calls]
         for call, copy in zip(calls, sent, strict=True):
             copy.reply.add_done_callback(partial(_hand_out, call, address))
         wanted = max(call.replicas for call in calls)

@@ -11,15 +11,18 @@ from stepup.adapters.redis.attempts import RedisAttemptStore
 from stepup.adapters.redis.challenges import RedisChallengeStore
 from stepup.adapters.redis.changes import RedisChanges
 from stepup.adapters.redis.client import RedisClient
-from stepup.adapters.redis.endpoint import Endpoint, OneNode, Resolver
+from stepup.adapters.redis.cluster import ClusterTopology
+from stepup.adapters.redis.cluster_url import ClusterUrl
+from stepup.adapters.redis.endpoint import Endpoint, OneNode
 from stepup.adapters.redis.failover import SentinelResolver
-from stepup.adapters.redis.fence import Fence, NoFence, SentinelFence
+from stepup.adapters.redis.fence import SentinelFence
 from stepup.adapters.redis.listener import StreamListener
 from stepup.adapters.redis.outbox import RedisOutbox
 from stepup.adapters.redis.replays import RedisReplayStore
 from stepup.adapters.redis.revocations import RedisRevocationFeed
 from stepup.adapters.redis.sentinel_url import SentinelUrl
-from stepup.adapters.redis.server_settings import contradictions
+from stepup.adapters.redis.server_settings import Inspection, inspect
+from stepup.adapters.redis.shard import OneShard, Topology
 from stepup.adapters.redis.steps import RedisStepStore
 from stepup.adapters.redis.tokens import RedisTokenStore
 from stepup.crypto.sealing import Sealer
@@ -35,11 +38,10 @@ class RedisState:
     It connects by itself, so an instance can start while Redis is away. `replicas` is how many
     must hold a spend before it counts; by default one behind Sentinels, none for a single node.
     `all_replicas` is how many there are; by default one fewer than Sentinels, since each host has
-    a server and a Sentinel.
-    Settings of the server that contradict our promises are refused, or only warned of.
+    a server and a Sentinel. In a Cluster both are as many as the shard has, at least.
+    Settings of the servers that contradict our promises are refused, or only warned of.
 
     Raises:
-        NotSupportedYetError: If the URL means a Cluster.
         ValueError: If it is no Redis URL.
     """
 
@@ -53,18 +55,11 @@ class RedisState:
         all_replicas: int | None = None,
         refuse_unsafe: bool = False,
     ) -> None:
-        name = f"stepup/{stepup.__version__}"
-        resolver, fence = _topology(url, name)
-        if replicas is None:
-            replicas = int(isinstance(fence, SentinelFence))
-        if all_replicas is None:
-            all_replicas = max(replicas, _replicas_beside(resolver))
-        self.client = RedisClient(
-            resolver, name=name, replicas=replicas, all_replicas=all_replicas, fence=fence
-        )
-        self._replicas = replicas
+        self._name = f"stepup/{stepup.__version__}"
+        self.client = RedisClient(_topology(url, self._name, replicas, all_replicas))
         self._refuse_unsafe = refuse_unsafe
-        self._contradictions: list[str] | None = None
+        self._inspection: Inspection | None = None
+        self._warned: set[str] = set()
         self.stores = State(
             challenges=RedisChallengeStore(self.client, sealer, clock),
             steps=RedisStepStore(self.client),
@@ -73,15 +68,14 @@ class RedisState:
             replays=RedisReplayStore(self.client, clock),
             accounts=RedisAccountStore(self.client, sealer, clock),
             outbox=RedisOutbox(self.client),
-            changes=RedisChanges(
-                self.client, StreamListener(resolver, f"{name}-changes", keys.changes())
-            ),
+            changes=RedisChanges(self.client, self._listener("changes", keys.changes())),
             revocations=RedisRevocationFeed(
-                self.client,
-                StreamListener(resolver, f"{name}-revocations", keys.revocations()),
-                clock,
+                self.client, self._listener("revocations", keys.revocations()), clock
             ),
         )
+
+    def _listener(self, name: str, stream: str) -> StreamListener:
+        return StreamListener(self.client.resolver(stream), f"{self._name}-{name}", stream)
 
     async def check(self) -> None:
         """Return when Redis answers and may be used; for readiness.
@@ -91,20 +85,29 @@ class RedisState:
                 and that is refused.
         """
         await self.client.check()
-        if self._contradictions is None:
-            self._contradictions = await self.contradictions()
-            for text in self._contradictions:
-                _log.warning("unsafe_redis", finding=text, refused=self._refuse_unsafe)
-        if self._contradictions and self._refuse_unsafe:
-            raise DependencyUnavailableError("; ".join(self._contradictions))
+        seen = self._inspection
+        if seen is None or seen.passing or not seen.is_complete:
+            seen = self._inspection = await self.inspect()
+            self._warn(seen)
+        found = [*seen.contradictions, *seen.passing]
+        if found and self._refuse_unsafe:
+            raise DependencyUnavailableError("; ".join(found))
 
-    async def contradictions(self) -> list[str]:
-        """Say which settings of the server contradict our promises.
+    async def inspect(self) -> Inspection:
+        """Say what contradicts our promises in the settings of the servers.
 
         Raises:
-            DependencyUnavailableError: If it does not answer.
+            DependencyUnavailableError: If none of them answers.
         """
-        return await contradictions(self.client, self._replicas)
+        return await inspect(self.client)
+
+    def _warn(self, seen: Inspection) -> None:
+        # The same line every second would hide the others.
+        told = [*seen.contradictions, *seen.passing, *(seen.advice if self._refuse_unsafe else ())]
+        for text in told:
+            if text not in self._warned:
+                self._warned.add(text)
+                _log.warning("unsafe_redis", finding=text, refused=self._refuse_unsafe)
 
     async def __aenter__(self) -> Self:
         self.client.start()
@@ -114,12 +117,18 @@ class RedisState:
         await self.client.close()
 
 
-def _replicas_beside(resolver: Resolver) -> int:
-    return len(resolver.sentinels) - 1 if isinstance(resolver, SentinelResolver) else 0
-
-
-def _topology(url: str, name: str) -> tuple[Resolver, Fence]:
+def _topology(url: str, name: str, replicas: int | None, all_replicas: int | None) -> Topology:
+    if ClusterUrl.is_meant_by(url):
+        return ClusterTopology(ClusterUrl.parse(url), name, replicas, all_replicas)
     if not SentinelUrl.is_meant_by(url):
-        return OneNode(Endpoint.parse(url)), NoFence()
+        least, everyone = replicas or 0, all_replicas or 0
+        node = OneNode(Endpoint.parse(url))
+        return OneShard(node, name=name, replicas=least, all_replicas=everyone)
     resolver = SentinelResolver(SentinelUrl.parse(url), name)
-    return resolver, SentinelFence(resolver.sentinels)
+    return OneShard(
+        resolver,
+        name=name,
+        replicas=1 if replicas is None else replicas,
+        all_replicas=len(resolver.sentinels) - 1 if all_replicas is None else all_replicas,
+        fence=SentinelFence(resolver.sentinels),
+    )

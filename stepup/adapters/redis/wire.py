@@ -25,6 +25,7 @@ from stepup.adapters.redis.replies import (
     is_reply,
     trouble_of,
 )
+from stepup.adapters.redis.scripts import Command
 
 # A loop that was itself asleep sees its timers before the replies that are waiting for it.
 SECOND_LOOK = 0.02
@@ -42,6 +43,9 @@ class Wire:
         self._loop = asyncio.get_running_loop()
         self._in_flight: deque[tuple[asyncio.Future[Any], float]] = deque()
         self._broken = asyncio.Event()
+        # Whose reply nobody waits for.
+        self._unwanted: asyncio.Future[Any] = self._loop.create_future()
+        self._unwanted.cancel()
         self._retired = False
         self._suspect: float | None = None
         self._watch: asyncio.TimerHandle | None = None
@@ -55,7 +59,7 @@ class Wire:
         try:
             async with asyncio.timeout(OPEN_TIMEOUT):
                 await connect(connection)
-                if not endpoint.is_sentinel:
+                if not endpoint.is_witness:
                     await _prepare(connection)
         except BaseException:
             await connection.disconnect(nowait=True)
@@ -79,10 +83,16 @@ class Wire:
             fail((call.reply for call in calls), NotExecutedError("the connection was lost"))
             return
         deadline = self._loop.time() + self._timeout
-        self._in_flight.extend((call.reply, deadline) for call in calls)
+        commands: list[Command] = []
+        for call in calls:
+            if call.asking:
+                commands.append(("ASKING",))
+                self._in_flight.append((self._unwanted, deadline))
+            commands.append(call.command)
+            self._in_flight.append((call.reply, deadline))
         if self._watch is None:
             self._watch = self._loop.call_at(deadline, self._look)
-        packed = self._connection.pack_commands([call.command for call in calls])
+        packed = self._connection.pack_commands(commands)
         try:
             await self._connection.send_packed_command(packed, check_health=False)
         except (RedisError, OSError) as error:

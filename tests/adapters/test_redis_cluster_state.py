@@ -1,0 +1,109 @@
+"""The state in a Cluster keeps every promise of the ports, seen through two clients."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from stepup.adapters.redis import keys
+from stepup.adapters.redis.state import RedisState
+from stepup.crypto.sealing import Sealer
+from stepup.ports import State
+from tests.contracts.accounts import AccountStoreContract
+from tests.contracts.challenges import ChallengeStoreContract
+from tests.contracts.codes import CodeContract
+from tests.contracts.spending import (
+    AttemptStoreContract,
+    ReplayStoreContract,
+    StepStoreContract,
+    TokenStoreContract,
+)
+from tests.contracts.streams import ChangesContract, OutboxContract
+from tests.support.builders import a_presented_code, an_attempt
+from tests.support.determinism import CountingEntropy, StillClock
+from tests.support.valkey_cluster import ValkeyCluster, running_valkey_cluster
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[ValkeyCluster]:
+    with running_valkey_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+async def opened(
+    cluster: ValkeyCluster, clock: StillClock
+) -> AsyncIterator[tuple[RedisState, RedisState]]:
+    sealer = Sealer({1: bytes(32)}, CountingEntropy().bytes)
+    async with (
+        RedisState(cluster.url, sealer, clock) as one,
+        RedisState(cluster.url, sealer, clock) as other,
+    ):
+        yield one, other
+        await empty(one)
+
+
+async def empty(state: RedisState) -> None:
+    """Leave nothing behind: identifiers in tests repeat, and the Cluster is kept."""
+    for shard in state.client.shards():
+        await state.client.call_at(shard, "FLUSHALL")
+
+
+@pytest.fixture
+def states(opened: tuple[RedisState, RedisState]) -> tuple[State, State]:
+    return opened[0].stores, opened[1].stores
+
+
+class TestChallenges(ChallengeStoreContract):
+    pass
+
+
+class TestCodes(CodeContract):
+    async def test_without_a_replica_nothing_is_held_everywhere(self, store, clock, challenge):
+        """Every shard here has one, so everything is held everywhere."""
+        code = a_presented_code(challenge, b"code")
+        await store.redeem_code(code, an_attempt(), clock.now(), everywhere=True)
+
+
+class TestSteps(StepStoreContract):
+    pass
+
+
+class TestAttempts(AttemptStoreContract):
+    pass
+
+
+class TestTokens(TokenStoreContract):
+    async def test_without_a_replica_nothing_is_held_everywhere(
+        self, states, clock, challenge, token_id
+    ):
+        """Every shard here has one, so everything is held everywhere."""
+        attempt = an_attempt()
+        await states[0].tokens.consume(
+            challenge.id, token_id, attempt, clock.now(), everywhere=True
+        )
+
+
+class TestReplays(ReplayStoreContract):
+    pass
+
+
+class TestAccounts(AccountStoreContract):
+    pass
+
+
+class TestOutbox(OutboxContract):
+    pass
+
+
+class TestChanges(ChangesContract):
+    pass
+
+
+async def test_the_streams_lie_in_different_shards(opened):
+    """Else the contracts above would not show that each is found where it is."""
+    client = opened[0].client
+    streams = (keys.outbox(), keys.changes(), keys.revocations())
+    found = {(await client.resolver(key).primary()).address for key in streams}
+    assert len(found) > 1
