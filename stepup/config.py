@@ -197,6 +197,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: Annotated[
         Literal["json", "console"], Meta(description="One JSON object per line, or text to read.")
     ] = "json"
+    snapshot_usable_for: Annotated[
+        timedelta,
+        Meta(
+            description="How long policy, clients and keys may serve after PostgreSQL confirmed "
+            "them last; then everything is refused with 503. At least 30 s."
+        ),
+    ] = timedelta(hours=24)
+    credential_cache: Annotated[
+        Literal["recent", "all"],
+        Meta(
+            description="Whose challenges can open while PostgreSQL is away: subjects of the last "
+            "24 hours, or `all` of them, whose sealed authenticators are then kept in Redis."
+        ),
+    ] = "recent"
     drain_delay: Annotated[
         timedelta,
         Meta(

@@ -56,6 +56,8 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h|d)")
 _MOST_REPLICAS = 8
 # As the life cycle of the keys has it, which this floor cannot see (domain/keyring.py).
 _SHORTEST_ANNOUNCEMENT = timedelta(minutes=15)
+# As long as a copy is fresh: less would refuse where nobody has missed anything yet.
+_LEAST_USABLE = timedelta(seconds=30)
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -242,6 +244,8 @@ def _check(settings: Settings) -> None:
         _expect("trusted_proxies", check_proxy, proxy)
     _check_upstreams(settings)
     _check_replicas(settings)
+    if settings.snapshot_usable_for < _LEAST_USABLE:
+        raise SettingsError("STEPUP_SNAPSHOT_USABLE_FOR: expected at least 30s")
 
 
 def _check_replicas(settings: Settings) -> None:

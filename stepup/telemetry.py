@@ -130,6 +130,20 @@ revocation_propagation_seconds = Histogram(
     buckets=_REQUEST_BUCKETS,
     registry=REGISTRY,
 )
+cache_age_seconds = Gauge(
+    "stepup_cache_age_seconds",
+    "Time since PostgreSQL confirmed what serves from memory, by kind; of several workers the "
+    "oldest.",
+    ["kind"],
+    multiprocess_mode="livemax",
+    registry=REGISTRY,
+)
+cache_served_stale_total = _counter(
+    "cache_served_stale_total",
+    "Times something was served from a copy because PostgreSQL was away, by kind: configuration "
+    "(answers) or authenticators (challenges).",
+    "kind",
+)
 outbox_entries = Gauge(
     "stepup_outbox_entries",
     "Rows that wait to be written to PostgreSQL.",

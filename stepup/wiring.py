@@ -22,16 +22,24 @@ from stepup.adapters.upstream.upstreams import HttpUpstreams
 from stepup.config import Settings, UpstreamSettings
 from stepup.crypto.sealing import Sealer
 from stepup.domain.client import Client
-from stepup.domain.errors import PolicyNotFoundError
+from stepup.domain.errors import (
+    DependencyUnavailableError,
+    NewerFormatError,
+    PolicyNotFoundError,
+)
 from stepup.domain.keyring import KeyRules
 from stepup.domain.site import Site
 from stepup.ports import Ports
 from stepup.ports.seals import SealedUntil
 from stepup.usecases import revocation_feed
 from stepup.usecases.drain import drain
+from stepup.usecases.refresh import follow, refresh
 from stepup.usecases.revocation_feed import LiveRevocations
-from stepup.usecases.snapshot import LiveSnapshot, follow, refresh
+from stepup.usecases.sealed_copy import look_after_copy
+from stepup.usecases.snapshot import LiveSnapshot
 from stepup.usecases.tend_keys import keep_keys
+
+_configuration_age = telemetry.cache_age_seconds.labels("configuration")
 
 
 class Application:
@@ -53,6 +61,7 @@ class Application:
         self._background = Background(
             {
                 "configuration": lambda: follow(ports, snapshot, sealer),
+                "sealed_copy": lambda: look_after_copy(ports, snapshot, sealer),
                 "outbox": lambda: drain(ports),
                 "rotation": lambda: keep_keys(ports, sealer, key_rules(settings), ObservedKeys()),
                 "revocation_feed": lambda: revocation_feed.follow(ports, revocations),
@@ -63,7 +72,9 @@ class Application:
             "redis": self._parts.state.check,
             "revocations": revocations.check,
         }
-        self._readiness = Readiness({**checks, **self._background.checks})
+        self._readiness = Readiness(
+            {**checks, **self._background.checks}, replaceable=frozenset({"postgres"})
+        )
         self._app = create_app(
             self._parts.ports,
             readiness=self._readiness,
@@ -87,8 +98,8 @@ class Application:
     async def _run(self, _app: object) -> AsyncIterator[None]:
         parts = self._parts
         async with parts.opened():
-            # Without a policy we are not ready, and become so when the first one is activated.
-            with suppress(PolicyNotFoundError):
+            # Without a configuration we are not ready, and become so when there is one.
+            with suppress(PolicyNotFoundError, DependencyUnavailableError, NewerFormatError):
                 await refresh(parts.ports, parts.snapshot, parts.sealer)
             async with self._background.running():
                 yield
@@ -165,8 +176,11 @@ class _Parts:
         )
         self.upstreams = HttpUpstreams(tuple(map(_provider, settings.upstreams)), clock)
         self.snapshot = LiveSnapshot(
+            clock,
+            usable_for=settings.snapshot_usable_for,
             built_in_clients=tuple(built_in_clients),
             on_swap=lambda policy: telemetry.policy_version.set(policy.version),
+            on_age=lambda age: _configuration_age.set(age.total_seconds()),
         )
         self.revocations = LiveRevocations(
             monotonic,

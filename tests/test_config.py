@@ -189,3 +189,11 @@ def test_keys_can_be_rotated_by_hand_only():
 def test_the_floor_of_an_announcement_is_that_of_the_life_cycle():
     settings = load(ENOUGH | {"STEPUP_SIGNING_KEY_ANNOUNCEMENT": "15m"})
     assert settings.signing_key_announcement == SHORTEST_ANNOUNCEMENT
+
+
+def test_a_snapshot_of_less_than_its_freshness_is_refused():
+    assert load(ENOUGH | {"STEPUP_SNAPSHOT_USABLE_FOR": "30s"}).snapshot_usable_for == timedelta(
+        seconds=30
+    )
+    with pytest.raises(SettingsError, match="STEPUP_SNAPSHOT_USABLE_FOR: expected at least 30s"):
+        load(ENOUGH | {"STEPUP_SNAPSHOT_USABLE_FOR": "29s"})

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from stepup.cli.client_file import ClientEntry, client_of
 from stepup.crypto.sealing import Sealer
 from stepup.domain.client import Client
+from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.ids import ClientId
 from stepup.domain.keyring import Keyring
 from stepup.ports import Ports
@@ -92,6 +93,14 @@ async def _apply_client(
         return AppliedClient(entry.client_id, "unchanged")
     await clients.put(ports, client)
     return AppliedClient(entry.client_id, "changed" if known else "created", made)
+
+
+async def first_start_if_possible(ports: Ports, sealer: Sealer) -> bool | None:
+    """Do `first_start`; None while the database is away."""
+    try:
+        return await first_start(ports, sealer)
+    except DependencyUnavailableError:
+        return None
 
 
 async def first_start(ports: Ports, sealer: Sealer) -> bool:

@@ -74,6 +74,20 @@ def require_schema(url: str) -> None:
         migrate.check_schema(url)
 
 
+def has_schema(url: str) -> bool:
+    """Say whether the schema is the right one: False when nobody can say at the moment.
+
+    Ends the command with one line when it is another one.
+    """
+    try:
+        migrate.check_schema(url)
+    except DependencyUnavailableError:
+        return False
+    except migrate.SchemaError as error:
+        raise click.ClickException(str(error)) from error
+    return True
+
+
 def schema_finding(url: str) -> str | None:
     """Return what is wrong with the schema, None when nothing is."""
     try:

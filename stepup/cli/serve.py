@@ -19,6 +19,12 @@ from stepup.config import Settings
 from stepup.domain.errors import DependencyUnavailableError
 
 _logger: structlog.stdlib.BoundLogger = structlog.get_logger("stepup.serve")
+_AWAY = (
+    "the database does not answer; this begins with the copy of policy, clients and keys in Redis, "
+    "and is not ready if there is none"
+)
+# An operator who sees to the database need not wait, and a dead address costs seconds each time.
+_ASK_AGAIN = 2.0
 _NO_POLICY = "no policy is active, so this is not ready; run `stepup policy apply FILE`"
 
 
@@ -41,28 +47,40 @@ def serve(workers: int | None, config_file: Path | None, sets: Sequence[str]) ->
             stack.enter_context(each)
         running = Workers(sockets, settings.workers)
         stack.callback(running.stop)
-        _prepare(settings)
+        prepared = _prepare(settings)
+        if not prepared:
+            _logger.warning("postgres_away", detail=_AWAY)
         running.serve(settings)
         try:
             running.wait_until_ready()
         except WorkerError as error:
             raise click.ClickException(str(error)) from error
+        asked_at = time.monotonic()
         while True:
             time.sleep(0.2)
             running.look_after()
+            if not prepared and time.monotonic() - asked_at > _ASK_AGAIN:
+                prepared = _prepare(settings)
+                asked_at = time.monotonic()
 
 
-def _prepare(settings: Settings) -> None:
-    """See to it that there are a schema and keys; say what to do when there is no policy."""
+def _prepare(settings: Settings) -> bool:
+    """See to it that there are a schema and keys; say what to do when there is no policy.
+
+    False while PostgreSQL is away: then the workers begin with what Redis keeps, and this is done
+    when it is back.
+    """
     # Imported while the workers import what they need.
-    from stepup.cli.applying import first_start  # noqa: PLC0415
-    from stepup.cli.db import require_schema  # noqa: PLC0415
+    from stepup.cli.applying import first_start_if_possible  # noqa: PLC0415
+    from stepup.cli.db import has_schema  # noqa: PLC0415
     from stepup.cli.operating import operate  # noqa: PLC0415
 
-    require_schema(settings.postgres_url.reveal())
+    reached = has_schema(settings.postgres_url.reveal())
     _require_safe_redis(settings)
-    if not asyncio.run(operate(settings, first_start)):
+    has_policy = asyncio.run(operate(settings, first_start_if_possible)) if reached else None
+    if has_policy is False:
         _logger.warning("no_policy", detail=_NO_POLICY)
+    return has_policy is not None
 
 
 def _require_safe_redis(settings: Settings) -> None:

@@ -7,6 +7,7 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 
+from stepup.domain.freshness import Freshness
 from stepup.http import (
     account_enroll,
     account_pages,
@@ -107,5 +108,6 @@ def create_app(
         entropy=ports.entropy,
         secure=ports.site.secure,
         is_closing=lambda: readiness.is_closing,
+        is_degraded=lambda: ports.snapshot.freshness is Freshness.STALE,
     )
     return app

@@ -15,8 +15,9 @@ from litestar.di import NamedDependency
 
 from stepup import telemetry
 from stepup.domain.errors import StepUpError
+from stepup.domain.freshness import Freshness
 from stepup.http.openapi import returns
-from stepup.ports import Ports
+from stepup.ports import Ports, Snapshot
 
 Check = Callable[[], Awaitable[object]]
 
@@ -30,6 +31,7 @@ class ComponentState(StrEnum):
 
     UNKNOWN = "unknown"
     OK = "ok"
+    DEGRADED = "degraded"
     FAILING = "failing"
 
 
@@ -47,11 +49,14 @@ class Readiness:
     A store that was reached once and fails later makes the instance degraded, not unready: it
     fails for every instance, and taking all of them out turns a bad minute into an outage
     (RELIABILITY section 10). An instance that never reached its stores is misconfigured, and stays
-    out.
+    out, but for those that are `replaceable`: a configuration that was opened stands for them.
     """
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
+    def __init__(
+        self, checks: Mapping[str, Check], *, replaceable: frozenset[str] = frozenset()
+    ) -> None:
         self._checks = dict(checks)
+        self._needed = set(checks) - replaceable
         self._states = dict.fromkeys(self._checks, ComponentState.UNKNOWN)
         self._reached: set[str] = set()
         self._draining = False
@@ -78,14 +83,14 @@ class Readiness:
     def report(self, ports: Ports) -> ReadinessReport:
         """Say how things are, without waiting for anything."""
         loaded = {
-            "keys": _loaded(lambda: ports.snapshot.keyring.active),
-            "policy": _loaded(lambda: ports.snapshot.policy),
+            "keys": _loaded(ports.snapshot, lambda: ports.snapshot.keyring.active),
+            "policy": _loaded(ports.snapshot, lambda: ports.snapshot.policy),
         }
         components = {**self._states, **loaded}
         can_serve = (
             not self._draining
-            and set(loaded.values()) == {ComponentState.OK}
-            and self._reached == set(self._checks)
+            and ComponentState.FAILING not in loaded.values()
+            and self._reached >= self._needed
         )
         if not can_serve:
             status = "unready"
@@ -129,12 +134,13 @@ class Readiness:
             self._reached.add(name)
 
 
-def _loaded(read: Callable[[], object]) -> ComponentState:
+def _loaded(snapshot: Snapshot, read: Callable[[], object]) -> ComponentState:
     try:
         read()
     except (StepUpError, LookupError):
         return ComponentState.FAILING
-    return ComponentState.OK
+    is_stale = snapshot.freshness is Freshness.STALE
+    return ComponentState.DEGRADED if is_stale else ComponentState.OK
 
 
 @get("/livez", sync_to_thread=False, tags=["health"])

@@ -33,6 +33,10 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 # What nginx writes for a request whose caller went away; no client ever sees it.
 _ABANDONED = 499
 
+# PostgreSQL has been away for a while, and what was served may not be the newest policy.
+_DEGRADED = (b"stepup-degraded", b"policy-cache")
+_stale_answers = telemetry.cache_served_stale_total.labels("configuration")
+
 _VALID_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
@@ -49,12 +53,19 @@ class Edge:
     """Request identifier, headers, body limit, metrics and the log line."""
 
     def __init__(
-        self, app: ASGIApp, *, entropy: Entropy, secure: bool, is_closing: Callable[[], bool]
+        self,
+        app: ASGIApp,
+        *,
+        entropy: Entropy,
+        secure: bool,
+        is_closing: Callable[[], bool],
+        is_degraded: Callable[[], bool] = lambda: False,
     ) -> None:
         self._app = app
         self._entropy = entropy
         self._headers = StandardHeaders(secure=secure)
         self._is_closing = is_closing
+        self._is_degraded = is_degraded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -65,6 +76,7 @@ class Edge:
         log = RequestLog(request_id=self._request_id(scope))
         log.attach(scope)
         answer = _Answer(send, log.request_id, self._headers, closing=self._is_closing())
+        answer.degraded = self._is_degraded()
         try:
             await self._app(scope, _bounded(scope, receive), answer)
         except Exception:
@@ -86,7 +98,7 @@ class Edge:
 class _Answer:
     """Send the answer on, with our headers; remember its status."""
 
-    __slots__ = ("_closing", "_headers", "_request_id", "_send", "status")
+    __slots__ = ("_closing", "_headers", "_request_id", "_send", "degraded", "status")
 
     def __init__(
         self, send: Send, request_id: str, standard: StandardHeaders, *, closing: bool
@@ -95,6 +107,7 @@ class _Answer:
         self._request_id = request_id
         self._headers = standard
         self._closing = closing
+        self.degraded = False
         self.status: int | None = None
 
     async def __call__(self, message: Message) -> None:
@@ -102,6 +115,9 @@ class _Answer:
             self.status = message["status"]
             sent = self._headers.added_to(message["headers"])
             sent.append((b"x-request-id", self._request_id.encode("ascii")))
+            if self.degraded:
+                sent.append(_DEGRADED)
+                _stale_answers.inc()
             # After an unread body the connection is of no use (RFC 9110 section 15.5.14); while
             # we drain, callers must find another instance (RELIABILITY section 10).
             if self._closing or self.status == 413:

@@ -50,6 +50,12 @@ from stepup.ports.revocation import (
     RevocationStore,
     WrittenRevocation,
 )
+from stepup.ports.snapshots import (
+    Configuration,
+    Confirmation,
+    CredentialCache,
+    SnapshotStore,
+)
 from stepup.ports.spent import AttemptStore, ReplayStore, StepStore, TokenStore, UnknownTokenError
 from stepup.ports.surroundings import Snapshot, Upstreams
 from stepup.ports.system import Clock, Entropy
@@ -68,6 +74,9 @@ __all__ = [
     "Clock",
     "CodeRedeemed",
     "CodeTakenError",
+    "Configuration",
+    "Confirmation",
+    "CredentialCache",
     "Database",
     "Entropy",
     "FeedPage",
@@ -92,6 +101,7 @@ __all__ = [
     "RevocationRecorded",
     "RevocationStore",
     "Snapshot",
+    "SnapshotStore",
     "State",
     "StepStore",
     "Stores",
@@ -104,7 +114,7 @@ __all__ = [
 
 
 class State(NamedTuple):
-    """All that is spent or forgotten by itself."""
+    """All that is spent or forgotten by itself, and copies of what is kept elsewhere."""
 
     challenges: ChallengeStore
     steps: StepStore
@@ -115,6 +125,8 @@ class State(NamedTuple):
     outbox: Outbox
     changes: Changes
     revocations: RevocationFeed
+    snapshots: SnapshotStore
+    credentials: CredentialCache
 
 
 class Ports(NamedTuple):

@@ -230,8 +230,16 @@ class Database(Protocol):
         """
         ...
 
-    async def configuration_version(self) -> str:
-        """Return a text that changes whenever a policy, a client or a key changes."""
+    async def configuration_version(self) -> int:
+        """Return a number that grows whenever a policy, a client or a key changes."""
+        ...
+
+    async def authenticators_of(self, subject: Subject) -> Sequence[Authenticator]:
+        """Return a subject's authenticators, oldest first, quickly or not at all.
+
+        For whoever is in a hurry and has another way: unavailable after 150 ms, and at once while
+        the database is known to be away.
+        """
         ...
 
     async def keep_revocation(self, revocation: Revocation) -> None:

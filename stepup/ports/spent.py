@@ -33,7 +33,8 @@ class StepStore(Protocol):
     async def retire(self, subject_id: SubjectId, authenticator_id: AuthenticatorId) -> None:
         """Accept nothing of an authenticator any more; again is harmless.
 
-        Remembered for longer than any challenge lives that was opened while it was enrolled.
+        Remembered for longer than any copy of it is kept, and any challenge lives that was opened
+        with one.
         """
         ...
 

@@ -8,6 +8,7 @@ from stepup.domain.account import (
     PendingLogin,
 )
 from stepup.domain.client import Client
+from stepup.domain.freshness import Freshness
 from stepup.domain.ids import (
     ClientId,
 )
@@ -37,6 +38,11 @@ class Snapshot(Protocol):
         Raises:
             DependencyUnavailableError: If none were ever loaded.
         """
+        ...
+
+    @property
+    def freshness(self) -> Freshness:
+        """Whether PostgreSQL has confirmed it lately; when unusable everything else raises."""
         ...
 
     def client(self, client_id: ClientId) -> Client | None:

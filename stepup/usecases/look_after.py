@@ -15,7 +15,7 @@ from stepup.domain.errors import AuthenticatorNotFoundError, LastAuthenticatorEr
 from stepup.domain.ids import AuthenticatorId
 from stepup.domain.requirement import Requirement
 from stepup.ports import Ports
-from stepup.usecases import provision
+from stepup.usecases import credentials, provision
 from stepup.usecases.account_guard import REMOVE, RENAME, authenticators_of, event_of, permit
 
 
@@ -63,6 +63,7 @@ async def rename(
                 ports, subject, AuditKind.AUTHENTICATOR_RENAMED, authenticator=authenticator_id
             ),
         )
+    await credentials.renew(ports, subject)
     return text
 
 
@@ -114,6 +115,7 @@ async def remove(
                 ports, subject, AuditKind.AUTHENTICATOR_REVOKED, authenticator=authenticator_id
             ),
         )
+    await credentials.renew(ports, subject)
     return removal.authenticator.name
 
 

@@ -13,6 +13,7 @@ from stepup.domain.errors import (
     UnmetRequirementError,
 )
 from stepup.ports import AuditRecorded, Ports
+from stepup.usecases.credentials import authenticators_for_challenge, remember
 from stepup.usecases.opening import Opening
 
 
@@ -32,11 +33,12 @@ async def open_challenge(
 
     Raises:
         InvalidTicketError: If its name was opened before for something else.
+        DependencyUnavailableError: If nobody can say what the subject has.
     """
     now = ports.clock.now()
     level = level_of(ports, authorization)
-    async with ports.database.transaction() as stores:
-        enrolled = tuple(await stores.authenticators.of_subject(authorization.subject))
+    known = await authenticators_for_challenge(ports, authorization.subject)
+    enrolled = known.authenticators
     useful = usable_authenticators(authorization.requirement, level, enrolled)
     challenge = Challenge(
         id=opening.challenge_id,
@@ -56,6 +58,7 @@ async def open_challenge(
     await ports.state.outbox.append(
         recorded(challenge, AuditKind.CHALLENGE_OPENED, now, acr=challenge.acr_wanted)
     )
+    await remember(ports, authorization.subject, known)
     return challenge
 
 

@@ -12,6 +12,7 @@ from stepup.domain.errors import (
 )
 from stepup.domain.ids import AuthenticatorId, Subject
 from stepup.ports import Ports, Stores
+from stepup.usecases import credentials
 
 _DEFAULT_NAMES = {"totp": "Authenticator app", "webauthn": "Passkey"}
 
@@ -52,6 +53,7 @@ async def add_authenticator(ports: Ports, authenticator: Authenticator, *, by: s
             details={"authenticator": authenticator.id, "method": authenticator.method, "by": by},
         )
         await stores.audit.append(ports.entropy.token(16), event)
+    await credentials.renew(ports, authenticator.subject)
 
 
 async def list_authenticators(ports: Ports, subject: Subject) -> Sequence[Authenticator]:
@@ -75,6 +77,7 @@ async def remove(ports: Ports, subject: Subject, authenticator_id: Authenticator
             details={"authenticator": authenticator_id, "by": "administrator"},
         )
         await stores.audit.append(ports.entropy.token(16), event)
+    await credentials.renew(ports, subject)
 
 
 async def withdraw(

@@ -11,6 +11,7 @@ from stepup.domain.authenticator import Authenticator, RecoveryCodes
 from stepup.domain.errors import AuthenticatorNotFoundError, VerificationFailedError
 from stepup.domain.ids import AttemptId, AuthenticatorId
 from stepup.ports import Ports
+from stepup.usecases import credentials
 from stepup.usecases.account_guard import GENERATE_CODES, authenticators_of, event_of, permit
 
 _RANDOM_BYTES = 100
@@ -53,6 +54,7 @@ async def generate(ports: Ports, session: AccountSession) -> tuple[str, ...]:
         await stores.authenticators.add(authenticator)
         event = event_of(ports, subject, AuditKind.RECOVERY_CODES_GENERATED, count=len(codes))
         await stores.audit.append(ports.entropy.token(16), event)
+    await credentials.renew(ports, subject)
     return codes
 
 
@@ -73,6 +75,7 @@ async def confirm(ports: Ports, session: AccountSession, code: str) -> None:
     if not await burn(ports, kept, code, event, AttemptId(ports.entropy.token(16))):
         raise VerificationFailedError("That is none of your new codes.")
     await ports.state.attempts.forgive(subject.id, Method.RECOVERY_CODE)
+    await credentials.renew(ports, subject)
 
 
 async def burn(

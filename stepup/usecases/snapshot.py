@@ -1,43 +1,39 @@
 """Keep policy, clients and keys in memory, and swap them when PostgreSQL has newer ones.
 
-What runs in every step-up reads this and never waits for the database. A change is heard through
-an announcement, and found by asking every second when the announcement was lost.
+What runs in every step-up reads this and never waits for the database. It knows when PostgreSQL
+confirmed it last: past `FRESH_FOR` it serves and says so, past `usable_for` it serves nobody.
 """
 
-import asyncio
-import contextlib
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 from typing_extensions import override
 
-from stepup.crypto.sealing import Sealer, UnsealError
+from stepup.crypto import keys
+from stepup.crypto.sealing import Sealer
 from stepup.domain.client import Client
-from stepup.domain.errors import (
-    DependencyUnavailableError,
-    PolicyInvalidError,
-    PolicyNotFoundError,
-    StepUpError,
-)
+from stepup.domain.errors import DependencyUnavailableError, PolicyInvalidError
+from stepup.domain.freshness import Freshness, age_of, freshness_of
 from stepup.domain.ids import ClientId
 from stepup.domain.keyring import Keyring
 from stepup.domain.policy import Policy
 from stepup.policy_language import document
-from stepup.ports import Ports, Snapshot
-from stepup.usecases.keys import read_keyring
-
-# Activation must reach every instance within two seconds even when its announcement is lost.
-POLL_INTERVAL = timedelta(seconds=1)
+from stepup.ports import Clock, Configuration, Snapshot
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that was read in one transaction."""
+    """One configuration, opened and parsed."""
 
-    configuration_version: str
+    configuration: Configuration
     policy: Policy
     keyring: Keyring
     clients: Mapping[ClientId, Client]
+
+    @property
+    def version(self) -> int:
+        """The version of all of it."""
+        return self.configuration.version
 
 
 class LiveSnapshot(Snapshot):
@@ -45,13 +41,20 @@ class LiveSnapshot(Snapshot):
 
     def __init__(
         self,
+        clock: Clock,
         *,
+        usable_for: timedelta = timedelta(hours=24),
         built_in_clients: tuple[Client, ...] = (),
         on_swap: Callable[[Policy], object] = lambda _policy: None,
+        on_age: Callable[[timedelta], object] = lambda _age: None,
     ) -> None:
+        self._clock = clock
+        self._usable_for = usable_for
         self._loaded: Loaded | None = None
+        self._confirmed_at: datetime | None = None
         self._built_in = {client.client_id: client for client in built_in_clients}
         self._on_swap = on_swap
+        self._on_age = on_age
         self.refused_policy: str | None = None
 
     @property
@@ -69,41 +72,63 @@ class LiveSnapshot(Snapshot):
         return self._built_in.get(client_id) or self._require().clients.get(client_id)
 
     @property
+    @override
+    def freshness(self) -> Freshness:
+        if self._confirmed_at is None:
+            return Freshness.UNUSABLE
+        return freshness_of(self._confirmed_at, self._clock.now(), self._usable_for)
+
+    @property
     def loaded(self) -> Loaded | None:
         """What was loaded last, None before the first time."""
         return self._loaded
 
-    def swap(self, loaded: Loaded) -> None:
+    @property
+    def confirmed_at(self) -> datetime | None:
+        """When PostgreSQL confirmed it last, to anybody."""
+        return self._confirmed_at
+
+    def swap(self, loaded: Loaded, confirmed_at: datetime) -> None:
         """Make newly loaded configuration the one that requests see."""
         self._loaded = loaded
+        self._confirmed_at = confirmed_at
         self._on_swap(loaded.policy)
+        self.tell_age()
+
+    def confirm(self, at: datetime) -> None:
+        """Note that PostgreSQL had nothing newer at that moment."""
+        self._confirmed_at = max(at, self._confirmed_at or at)
+        self.tell_age()
+
+    def tell_age(self) -> None:
+        """Tell whoever counts how old it is; before the first load there is no age."""
+        if self._confirmed_at is not None:
+            self._on_age(age_of(self._confirmed_at, self._clock.now()))
 
     def _require(self) -> Loaded:
         if self._loaded is None:
             raise DependencyUnavailableError("The configuration is not loaded yet.")
+        if self.freshness is Freshness.UNUSABLE:
+            raise DependencyUnavailableError("The database has been away for too long.")
         return self._loaded
 
 
-async def refresh(ports: Ports, snapshot: LiveSnapshot, sealer: Sealer) -> bool:
-    """Load everything anew if PostgreSQL has another version; says whether it had.
+def open_configuration(
+    snapshot: LiveSnapshot, configuration: Configuration, sealer: Sealer, confirmed_at: datetime
+) -> None:
+    """Open and parse a configuration, wherever it was kept, and swap it in.
 
     A policy that this release cannot read is refused and the last good one stays: an instance
     never runs without rules.
 
     Raises:
-        PolicyNotFoundError: Before the first policy was activated.
         PolicyInvalidError: If the first one that is met cannot be read.
+        UnsealError: If a key of it does not open.
+        LookupError: If it has no root secret.
     """
-    version = await ports.database.configuration_version()
     before = snapshot.loaded
-    if before is not None and before.configuration_version == version:
-        return False
-    async with ports.database.transaction() as stores:
-        active = await stores.policies.find_active()
-        clients = await stores.clients.all()
-        keyring = await read_keyring(stores, sealer)
-    if active is None:
-        raise PolicyNotFoundError
+    keyring = keys.open_keyring(configuration.keys, sealer)
+    active = configuration.policy
     try:
         policy = _parsed(before, active.document, active.version)
         snapshot.refused_policy = None
@@ -112,45 +137,20 @@ async def refresh(ports: Ports, snapshot: LiveSnapshot, sealer: Sealer) -> bool:
         if before is None:
             raise
         policy = before.policy
-    snapshot.swap(
-        Loaded(
-            configuration_version=version,
-            policy=policy,
-            keyring=keyring,
-            clients={client.client_id: client for client in clients},
-        )
+    loaded = Loaded(
+        configuration=configuration,
+        policy=policy,
+        keyring=keyring,
+        clients={client.client_id: client for client in configuration.clients},
     )
-    return True
-
-
-async def follow(ports: Ports, snapshot: LiveSnapshot, sealer: Sealer) -> None:
-    """Refresh on every announcement and every second, for ever."""
-    announced = asyncio.Event()
-
-    async def hear() -> None:
-        async for _ in ports.state.changes.listen():
-            announced.set()
-
-    listening = asyncio.create_task(hear())
-    try:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(announced.wait(), POLL_INTERVAL.total_seconds())
-            announced.clear()
-            # A database that is away, that holds no policy yet, or what only a newer release or
-            # another key can read, changes nothing here: the last good configuration serves, and
-            # we go on asking.
-            with contextlib.suppress(StepUpError, UnsealError):
-                await refresh(ports, snapshot, sealer)
-            if listening.done():
-                # It bears a Redis that is away; whatever else ended it must not stay unseen.
-                listening.result()
-                listening = asyncio.create_task(hear())
-    finally:
-        listening.cancel()
+    snapshot.swap(loaded, confirmed_at)
 
 
 def _parsed(before: Loaded | None, text: str, version: int) -> Policy:
-    if before is not None and before.policy.version == version:
+    # A database that was restored may have another text under a number that is known.
+    if before is not None and (before.policy.version, before.configuration.policy.document) == (
+        version,
+        text,
+    ):
         return before.policy
     return document.parse(text, version=version)

@@ -10,11 +10,7 @@ from stepup.ceremonies.responses import Assertion
 from stepup.crypto import digests
 from stepup.domain.authenticator import WebAuthnCredential
 from stepup.domain.challenge import Challenge
-from stepup.domain.errors import (
-    DependencyUnavailableError,
-    OutcomeUnknownError,
-    VerificationFailedError,
-)
+from stepup.domain.errors import DependencyUnavailableError, VerificationFailedError
 from stepup.ports import Ports
 
 
@@ -32,9 +28,8 @@ async def unknown_passkey(
     if not digests.equal(handle, webauthn.user_handle(subject)):
         return None
     try:
-        async with ports.database.transaction() as stores:
-            enrolled = await stores.authenticators.of_subject(subject)
-    except (DependencyUnavailableError, OutcomeUnknownError):
+        enrolled = await ports.database.authenticators_of(subject)
+    except DependencyUnavailableError:
         return None
     kept = {
         authenticator.credential.credential_id

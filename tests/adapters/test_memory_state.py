@@ -7,6 +7,7 @@ from tests.contracts.accounts import AccountStoreContract
 from tests.contracts.challenges import ChallengeStoreContract
 from tests.contracts.codes import CodeContract
 from tests.contracts.revocations import RevocationFeedContract
+from tests.contracts.snapshots import CredentialCacheContract, SnapshotStoreContract
 from tests.contracts.spending import (
     AttemptStoreContract,
     ReplayStoreContract,
@@ -61,4 +62,12 @@ class TestOutbox(OutboxContract):
 
 
 class TestChanges(ChangesContract):
+    pass
+
+
+class TestSnapshots(SnapshotStoreContract):
+    pass
+
+
+class TestCredentials(CredentialCacheContract):
     pass

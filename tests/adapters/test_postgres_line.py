@@ -17,7 +17,9 @@ from stepup.adapters.postgres.database import PostgresDatabase
 from stepup.adapters.postgres.engine import make_engine
 from stepup.adapters.postgres.line import Line
 from stepup.domain.errors import DependencyUnavailableError
+from stepup.domain.ids import Subject
 from tests.adapters.conftest import libpq_url
+from tests.support.builders import a_subject
 from tests.support.determinism import NOON
 from tests.support.engines import FAST_POSTGRES, temporary_directory
 from tests.support.stopping import frozen
@@ -151,6 +153,39 @@ class TestFrozenServer:
             await asyncio.wait({request})
             assert time.monotonic() - began < 0.1
         await until_it_answers(own_database, 5)
+
+
+@pytest.mark.postgres
+class TestHurry:
+    async def test_a_frozen_server_costs_three_step_ups_150_ms_and_the_others_nothing(
+        self, own_server, own_database
+    ):
+        subject = a_subject()
+        await own_database.authenticators_of(subject)
+        with frozen(own_server):
+            waited = [await self.waited(own_database, subject) for _ in range(30)]
+            for long in waited[:3]:
+                assert 0.14 < long < 0.35
+            assert max(waited[3:]) < 0.05
+            # Whoever probes is somebody else: a step-up never pays for it.
+            await asyncio.sleep(2.5)
+            assert await self.waited(own_database, subject) < 0.05
+
+        # What runs in the background finds out, and then step-ups ask again.
+        await until_it_answers(own_database, 5)
+        assert list(await own_database.authenticators_of(subject)) == []
+
+    async def test_a_server_that_is_gone_is_refused_at_once(self, tmp_path, sealer):
+        database = PostgresDatabase(f"postgresql://stepup@/stepup?host={tmp_path}", sealer)
+        with refused_within(0.15):
+            await database.authenticators_of(a_subject())
+        await database.close()
+
+    async def waited(self, database: PostgresDatabase, subject: Subject) -> float:
+        began = time.monotonic()
+        with pytest.raises(DependencyUnavailableError):
+            await database.authenticators_of(subject)
+        return time.monotonic() - began
 
 
 @pytest.mark.postgres

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from stepup.adapters.redis import keys
 from stepup.adapters.redis.state import RedisState
 from stepup.crypto.sealing import Sealer
 from stepup.ports import State
@@ -12,6 +13,7 @@ from tests.contracts.accounts import AccountStoreContract
 from tests.contracts.challenges import ChallengeStoreContract
 from tests.contracts.codes import CodeContract
 from tests.contracts.revocations import RevocationFeedContract
+from tests.contracts.snapshots import CredentialCacheContract, SnapshotStoreContract
 from tests.contracts.spending import (
     AttemptStoreContract,
     ReplayStoreContract,
@@ -76,6 +78,18 @@ class TestOutbox(OutboxContract):
 
 
 class TestChanges(ChangesContract):
+    pass
+
+
+class TestSnapshots(SnapshotStoreContract):
+    @pytest.fixture
+    async def states(self, opened: tuple[RedisState, RedisState]) -> tuple[State, State]:
+        # There is one for the whole deployment.
+        await opened[0].client.call("DEL", keys.snapshot())
+        return opened[0].stores, opened[1].stores
+
+
+class TestCredentials(CredentialCacheContract):
     pass
 
 

@@ -42,6 +42,15 @@ async def find(database, authenticator):
 class AuthenticatorStoreContract:
     """Subclass it and provide `database`."""
 
+    async def test_reads_a_subjects_authenticators_in_a_hurry(self, database):
+        subject = a_subject()
+        newest = an_authenticator(PASSKEY, subject=subject, created_at=NOON + MINUTE)
+        oldest = an_authenticator(subject=subject)
+        await add(database, newest, oldest, an_authenticator())
+
+        assert list(await database.authenticators_of(subject)) == [oldest, newest]
+        assert list(await database.authenticators_of(a_subject())) == []
+
     async def test_returns_a_subjects_authenticators_oldest_first(self, database):
         subject = a_subject()
         newest = an_authenticator(PASSKEY, subject=subject, created_at=NOON + 2 * MINUTE)

@@ -52,13 +52,6 @@ def test_refuses_to_start_on_a_misspelt_setting(postgres_url, redis_url):
     assert "STEPUP_PROT is not a setting; did you mean STEPUP_PORT?" in refused.stderr
 
 
-def test_says_that_a_database_does_not_answer(redis_url):
-    refused = serve(environment("postgresql://stepup@127.0.0.1:1/stepup", redis_url))
-    assert refused.returncode == 1
-    assert "does not answer" in refused.stderr
-    assert "Traceback" not in refused.stderr
-
-
 def test_refuses_a_redis_that_cannot_keep_the_promises(postgres_url):
     with fresh_database(postgres_url) as url, temporary_directory() as directory:
         migrate.upgrade(url)

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from stepup import telemetry
+from stepup.domain.freshness import Freshness
 from stepup.http.app import create_app
 from stepup.http.health import Readiness
 from tests.http.probe_routes import FRAME
@@ -70,6 +71,27 @@ async def test_a_store_that_fails_later_degrades_an_instance_but_keeps_it(frame,
 
     assert (response.status_code, response.json()["status"]) == (200, "degraded")
     assert response.json()["components"]["redis"] == "failing"
+
+
+async def test_an_instance_that_started_with_a_copy_is_degraded_and_serves(ports, redis):
+    postgres = Store()
+    postgres.up = False
+    checks = {"redis": redis.check, "postgres": postgres.check}
+    readiness = Readiness(checks, replaceable=frozenset({"postgres"}))
+    await readiness.check()
+
+    assert readiness.report(ports).status == "degraded"
+    assert readiness.report(memory_ports(snapshot=HeldSnapshot())).status == "unready"
+
+
+async def test_a_configuration_that_nobody_confirmed_lately_is_degraded(readiness):
+    snapshot = HeldSnapshot(a_policy(), a_keyring())
+    snapshot.held_freshness = Freshness.STALE
+    await readiness.check()
+    report = readiness.report(memory_ports(snapshot=snapshot))
+
+    assert report.status == "degraded"
+    assert report.components == {"redis": "ok", "keys": "degraded", "policy": "degraded"}
 
 
 async def test_a_store_that_comes_back_is_seen(frame, readiness, redis):

@@ -6,8 +6,12 @@ from litestar.response import Stream
 
 from stepup import telemetry
 from stepup.domain import errors
+from stepup.domain.freshness import Freshness
+from stepup.http.app import create_app
+from stepup.http.health import Readiness
 from stepup.http.middleware import BODY_LIMIT, ClientGoneError, Edge
-from tests.http.probe_routes import failing_with
+from tests.http.probe_routes import FRAME, failing_with
+from tests.support.application import HeldSnapshot, a_keyring, a_policy, calling, memory_ports
 from tests.support.determinism import CountingEntropy
 
 JSON = {"content-type": "application/json"}
@@ -303,3 +307,17 @@ async def test_other_kinds_of_connections_pass_through():
     await edge({"type": "websocket"}, None, None)
 
     assert seen == ["websocket"]
+
+
+async def test_an_answer_from_a_stale_configuration_says_so():
+    counter = ("stepup_cache_served_stale_total", {"kind": "configuration"})
+    before = telemetry.REGISTRY.get_sample_value(*counter)
+    snapshot = HeldSnapshot(a_policy(), a_keyring())
+    app = create_app(memory_ports(snapshot=snapshot), readiness=Readiness({}), routers=FRAME)
+    async with calling(app) as client:
+        assert "stepup-degraded" not in (await client.get("/livez")).headers
+        snapshot.held_freshness = Freshness.STALE
+        for path in ("/livez", "/no-such-path"):
+            assert (await client.get(path)).headers["stepup-degraded"] == "policy-cache"
+
+    assert telemetry.REGISTRY.get_sample_value(*counter) == before + 2

@@ -10,6 +10,7 @@ from stepup.crypto import keys
 from stepup.domain.assurance import DEFAULT_LADDER
 from stepup.domain.client import Client, Role
 from stepup.domain.errors import DependencyUnavailableError
+from stepup.domain.freshness import Freshness
 from stepup.domain.ids import ClientId
 from stepup.domain.keyring import Keyring, KeyState
 from stepup.domain.policy import Policy
@@ -36,6 +37,7 @@ class HeldSnapshot(Snapshot):
         self.held_policy = policy
         self.held_keyring = keyring
         self.clients = dict(clients or {})
+        self.held_freshness = Freshness.FRESH
 
     @property
     @override
@@ -50,6 +52,11 @@ class HeldSnapshot(Snapshot):
         if self.held_keyring is None:
             raise DependencyUnavailableError
         return self.held_keyring
+
+    @property
+    @override
+    def freshness(self) -> Freshness:
+        return self.held_freshness
 
     @override
     def client(self, client_id: ClientId) -> Client | None:

@@ -47,6 +47,7 @@ from stepup.ports import (
 from tests.support.memory_challenges import MemoryChallengeStore
 from tests.support.memory_database import MemoryDatabase, memory_database
 from tests.support.memory_revocations import MemoryRevocationFeed
+from tests.support.memory_snapshots import MemoryCredentialCache, MemorySnapshotStore
 from tests.support.time_and_chance import TestClock, TestEntropy
 
 __all__ = ["MemoryDatabase", "TestClock", "TestEntropy", "memory_database", "memory_state"]
@@ -70,6 +71,8 @@ def memory_state(clock: Clock | None = None) -> State:
         outbox=MemoryOutbox(clock),
         changes=MemoryChanges(),
         revocations=revocations,
+        snapshots=MemorySnapshotStore(),
+        credentials=MemoryCredentialCache(clock),
     )
 
 

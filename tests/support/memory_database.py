@@ -106,8 +106,13 @@ class MemoryDatabase(Database):
             self.tables = tables
 
     @override
-    async def configuration_version(self) -> str:
-        return str(len(self.tables.changes))
+    async def configuration_version(self) -> int:
+        return len(self.tables.changes)
+
+    @override
+    async def authenticators_of(self, subject: Subject) -> Sequence[Authenticator]:
+        async with self.transaction() as stores:
+            return await stores.authenticators.of_subject(subject)
 
     @override
     async def keep_revocation(self, revocation: Revocation) -> None:
@@ -117,6 +122,22 @@ class MemoryDatabase(Database):
     @override
     async def check(self) -> None:
         await asyncio.sleep(0)
+
+
+class AwayDatabase(MemoryDatabase):
+    """PostgreSQL that does not answer, to anything."""
+
+    @override
+    def transaction(self) -> AbstractAsyncContextManager[Stores]:
+        raise DependencyUnavailableError
+
+    @override
+    async def configuration_version(self) -> int:
+        raise DependencyUnavailableError
+
+    @override
+    async def check(self) -> None:
+        raise DependencyUnavailableError
 
 
 class MemoryPolicyStore(PolicyStore):

@@ -17,9 +17,11 @@ from stepup.domain.errors import (
 )
 from stepup.domain.ids import ActionName, ClientId
 from stepup.ports import Changes, Database
-from stepup.usecases import clients, keys, policies, snapshot
+from stepup.usecases import clients, keys, policies
+from stepup.usecases import refresh as refreshing
 from stepup.usecases.account import account_client
-from stepup.usecases.snapshot import LiveSnapshot, follow, refresh
+from stepup.usecases.refresh import follow, refresh
+from stepup.usecases.snapshot import LiveSnapshot
 from tests.support.application import a_client
 from tests.support.world import World
 
@@ -36,7 +38,7 @@ async def live(world: World) -> LiveSnapshot:
     """A snapshot that has loaded the first policy and the first keys."""
     await keys.ensure_keys(world.ports, SEALER)
     await policies.activate(world.ports, a_document(), "carol")
-    live = LiveSnapshot(built_in_clients=(account_client(world.site),))
+    live = LiveSnapshot(world.clock, built_in_clients=(account_client(world.site),))
     assert await refresh(world.ports, live, SEALER)
     return live
 
@@ -47,8 +49,8 @@ async def keep_bad_policy(world: World) -> None:
         await stores.policies.activate("apiVersion: stepup/v9", "carol", world.clock.now())
 
 
-def test_before_the_first_load_nothing_is_answered():
-    live = LiveSnapshot()
+def test_before_the_first_load_nothing_is_answered(world: World):
+    live = LiveSnapshot(world.clock)
 
     for ask in (
         lambda: live.policy,
@@ -79,7 +81,7 @@ async def test_nothing_new_is_not_loaded_again(world: World, live: LiveSnapshot)
 async def test_a_new_policy_is_swapped_in_and_told(world: World):
     told = []
     await keys.ensure_keys(world.ports, SEALER)
-    live = LiveSnapshot(on_swap=lambda policy: told.append(policy.version))
+    live = LiveSnapshot(world.clock, on_swap=lambda policy: told.append(policy.version))
     for action in ("pay", "sell"):
         await policies.activate(world.ports, a_document(action), "carol")
         await refresh(world.ports, live, SEALER)
@@ -123,11 +125,11 @@ async def test_a_good_policy_ends_the_refusal(world: World, live: LiveSnapshot):
 async def test_an_instance_never_starts_without_rules(world: World):
     await keys.ensure_keys(world.ports, SEALER)
     with pytest.raises(PolicyNotFoundError):
-        await refresh(world.ports, LiveSnapshot(), SEALER)
+        await refresh(world.ports, LiveSnapshot(world.clock), SEALER)
 
     await keep_bad_policy(world)
     with pytest.raises(PolicyInvalidError):
-        await refresh(world.ports, LiveSnapshot(), SEALER)
+        await refresh(world.ports, LiveSnapshot(world.clock), SEALER)
 
 
 async def test_a_client_of_the_database_cannot_take_the_place_of_a_built_in_one(
@@ -168,7 +170,7 @@ class FailsAtFirst(Database):
         async with self._real.transaction() as stores:
             yield stores
 
-    async def configuration_version(self) -> str:
+    async def configuration_version(self) -> int:
         return await self._real.configuration_version()
 
 
@@ -193,11 +195,11 @@ async def test_an_announcement_is_heard_at_once(world: World, live: LiveSnapshot
     async with following(world.ports, live):
         await asyncio.sleep(0.01)
         await policies.activate(world.ports, a_document("sell"), "carol")
-        await asyncio.wait_for(seen(live, 2), snapshot.POLL_INTERVAL.total_seconds() / 2)
+        await asyncio.wait_for(seen(live, 2), refreshing.POLL_INTERVAL.total_seconds() / 2)
 
 
 def test_polling_alone_keeps_the_promise_of_two_seconds():
-    assert timedelta(seconds=2) > snapshot.POLL_INTERVAL
+    assert timedelta(seconds=2) > refreshing.POLL_INTERVAL
 
 
 class BrokenChanges:
@@ -211,7 +213,7 @@ class BrokenChanges:
 async def test_hearing_that_ends_unforeseen_is_not_kept_quiet(
     world: World, live: LiveSnapshot, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(snapshot, "POLL_INTERVAL", timedelta(milliseconds=5))
+    monkeypatch.setattr(refreshing, "POLL_INTERVAL", timedelta(milliseconds=5))
     broken = world.ports._replace(state=world.ports.state._replace(changes=BrokenChanges()))
 
     with pytest.raises(RuntimeError, match="unforeseen"):
@@ -221,7 +223,7 @@ async def test_hearing_that_ends_unforeseen_is_not_kept_quiet(
 async def test_a_lost_announcement_is_found_by_polling(
     world: World, live: LiveSnapshot, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(snapshot, "POLL_INTERVAL", timedelta(milliseconds=5))
+    monkeypatch.setattr(refreshing, "POLL_INTERVAL", timedelta(milliseconds=5))
     deaf = world.ports._replace(state=world.ports.state._replace(changes=DeafChanges()))
     async with following(deaf, live):
         await policies.activate(deaf, a_document("sell"), "carol")
@@ -231,7 +233,7 @@ async def test_a_lost_announcement_is_found_by_polling(
 async def test_following_outlives_whatever_cannot_be_loaded(
     world: World, live: LiveSnapshot, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(snapshot, "POLL_INTERVAL", timedelta(milliseconds=5))
+    monkeypatch.setattr(refreshing, "POLL_INTERVAL", timedelta(milliseconds=5))
     failing = FailsAtFirst(
         world.ports.database,
         DependencyUnavailableError(),
@@ -245,9 +247,9 @@ async def test_following_outlives_whatever_cannot_be_loaded(
 
 
 async def test_following_waits_for_the_first_policy(world: World, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(snapshot, "POLL_INTERVAL", timedelta(milliseconds=5))
+    monkeypatch.setattr(refreshing, "POLL_INTERVAL", timedelta(milliseconds=5))
     await keys.ensure_keys(world.ports, SEALER)
-    waiting = LiveSnapshot()
+    waiting = LiveSnapshot(world.clock)
     async with following(world.ports, waiting):
         await asyncio.sleep(0.02)
         await policies.activate(world.ports, a_document("sell"), "carol")

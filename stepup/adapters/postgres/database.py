@@ -1,7 +1,7 @@
 """PostgreSQL as the port that use cases see: transactions over its stores, and the ledger."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from sqlalchemy import literal, select
@@ -23,7 +23,9 @@ from stepup.adapters.postgres.policies import PostgresPolicyStore
 from stepup.adapters.postgres.revocations import PostgresRevocationStore
 from stepup.adapters.postgres.tables import configuration_change
 from stepup.crypto.sealing import Sealer
+from stepup.domain.authenticator import Authenticator
 from stepup.domain.errors import DependencyUnavailableError
+from stepup.domain.ids import Subject
 from stepup.domain.revocation import Revocation
 from stepup.ports import Database, Ledger, Stores
 
@@ -41,7 +43,11 @@ class PostgresDatabase(Database):
     """
 
     def __init__(self, url: str, sealer: Sealer) -> None:
-        self._line = Line(lambda: make_engine(url), CircuitBreaker(time.monotonic))
+        self._line = Line(
+            lambda: make_engine(url),
+            CircuitBreaker(time.monotonic),
+            hurry=CircuitBreaker(time.monotonic),
+        )
         # Connections and a breaker of its own: nobody else's patience is as short.
         self._ledger = GroupCommittedLedger(
             Line(lambda: make_engine(url), CircuitBreaker(time.monotonic), PATIENCE)
@@ -60,10 +66,18 @@ class PostgresDatabase(Database):
         return self._transaction()
 
     @override
-    async def configuration_version(self) -> str:
-        async with self._line.transaction(autocommit=True) as transaction:
-            rows = await transaction.rows(select(configuration_change.c.version))
-        return str(rows[0].version)
+    async def configuration_version(self) -> int:
+        rows = await self._line.probe(select(configuration_change.c.version))
+        return int(rows[0].version)
+
+    @override
+    async def authenticators_of(self, subject: Subject) -> Sequence[Authenticator]:
+        async def read() -> Sequence[Authenticator]:
+            async with self._line.transaction(autocommit=True) as transaction:
+                store = PostgresAuthenticatorStore(transaction, self._sealer)
+                return await store.of_subject(subject)
+
+        return await self._line.hurried(read)
 
     @override
     async def keep_revocation(self, revocation: Revocation) -> None:
@@ -78,8 +92,7 @@ class PostgresDatabase(Database):
 
     @override
     async def check(self) -> None:
-        async with self._line.transaction(autocommit=True) as transaction:
-            await transaction.rows(select(literal(1)))
+        await self._line.probe(select(literal(1)))
 
     async def close(self) -> None:
         """Close every connection."""

@@ -26,8 +26,11 @@ from stepup.domain.errors import DependencyUnavailableError
 
 T = TypeVar("T")
 
+AWAY = "The database does not answer; try again shortly."
 # The server's own limit is 0.8 s (`engine.py`): past this one it is not slow but silent.
 _PATIENCE = 0.95
+# What a step-up can spare when there is another way; past it the caller takes that one.
+HURRY = 0.15
 # A connection attempt goes on behind the request's back: two seconds for each of three hosts, so
 # that the host after a silent one is reached at all.
 _CONNECT_GRACE = 6.0
@@ -67,7 +70,7 @@ class Transaction:
     async def run(self, work: Callable[[], Work[T]]) -> T:
         """Do something with the connection, for as long as a request can wait."""
         if self.lost:
-            raise DependencyUnavailableError
+            raise DependencyUnavailableError(AWAY)
         # Lost until it has come back: a cancelled request leaves its call behind, too.
         self.lost = True
         try:
@@ -95,11 +98,14 @@ class Line:
         make_engine: Callable[[], AsyncEngine],
         breaker: CircuitBreaker,
         patience: float = _PATIENCE,
+        hurry: CircuitBreaker | None = None,
     ) -> None:
         self._make_engine = make_engine
         self._patience = patience
         self._engine = make_engine()
         self._breaker = breaker
+        # A server that is too slow for some may be quick enough for others.
+        self._hurry = hurry or breaker
         self._calls = BoundedCalls()
 
     @property
@@ -115,7 +121,7 @@ class Line:
         two round trips.
         """
         if not self._breaker.admit():
-            raise DependencyUnavailableError
+            raise DependencyUnavailableError(AWAY)
         engine = self._engine
         connection = await self.bounded(
             _connect(engine, autocommit=autocommit),
@@ -135,6 +141,33 @@ class Line:
         # At once, and without a word to the server: the next request finds it in the pool.
         await self._give_back(connection, engine)
 
+    async def hurried(self, work: Callable[[], Work[T]]) -> T:
+        """Wait for a whole read for as long as a step-up can, who never pays for a probe.
+
+        What is left behind ends by its own bounds.
+
+        Raises:
+            DependencyUnavailableError: If it takes longer, or did so three times in a row.
+        """
+        if self._breaker.is_open or self._hurry.is_open:
+            raise DependencyUnavailableError(AWAY)
+        try:
+            result = await self._calls.call(work(), HURRY, grace=_CONNECT_GRACE)
+        except TimeoutError as error:
+            self._hurry.timed_out()
+            raise DependencyUnavailableError(AWAY) from error
+        self._hurry.answered()
+        return result
+
+    async def probe(self, statement: Executable) -> Sequence[Row[Any]]:
+        """Ask something small, without hurry; an answer in time is one for those in a hurry too."""
+        began = asyncio.get_running_loop().time()
+        async with self.transaction(autocommit=True) as transaction:
+            rows = await transaction.rows(statement)
+        if asyncio.get_running_loop().time() - began < HURRY:
+            self._hurry.answered()
+        return rows
+
     async def bounded(
         self,
         work: Work[T],
@@ -152,10 +185,10 @@ class Line:
             result = await self._calls.call(work, self._patience, grace=grace, discard=discard)
         except TimeoutError as error:
             self._timed_out(engine)
-            raise DependencyUnavailableError from error
+            raise DependencyUnavailableError(AWAY) from error
         except (SQLAlchemyError, OSError) as error:
             if _is_loss(error):
-                raise DependencyUnavailableError from error
+                raise DependencyUnavailableError(AWAY) from error
             raise
         self._breaker.answered()
         return result

@@ -22,6 +22,12 @@ PREFIX = "su:"
 TOMBSTONE = timedelta(minutes=10)
 # Far longer than the window of a code; a signature count falls back to PostgreSQL's after that.
 STEP_KEPT = timedelta(hours=24)
+# As long as an outage of PostgreSQL may last without anybody noticing a difference.
+CREDENTIALS_KEPT = timedelta(hours=24)
+# Longer than a copy that was read just before the retirement can be kept, and the challenge that
+# it opens in its last second: a retired authenticator is refused wherever an old list survived.
+RETIRED_KEPT = CREDENTIALS_KEPT + timedelta(hours=1)
+SNAPSHOT_KEPT = timedelta(days=7)
 # Twice the longest token, so that an instance that was away for one token's life misses nothing.
 FEED_KEPT = 2 * MAX_TOKEN_LIFETIME
 CHANGES_KEPT = timedelta(hours=1)
@@ -58,6 +64,11 @@ def once(challenge_id: ChallengeId) -> str:
 def step(subject_id: SubjectId, authenticator_id: AuthenticatorId) -> str:
     """Hash: last accepted time step or signature count. `STEP_KEPT` after the last one."""
     return f"su:{{s.{subject_id}}}:otp:{authenticator_id}"
+
+
+def credentials(subject_id: SubjectId) -> str:
+    """String: a subject's authenticators as they were read, sealed. `CREDENTIALS_KEPT`."""
+    return f"su:{{s.{subject_id}}}:cred"
 
 
 def attempts(subject_id: SubjectId, method: Method) -> str:
@@ -117,6 +128,11 @@ def outbox() -> str:
     is watched instead.
     """
     return "su:{out}:stream"
+
+
+def snapshot() -> str:
+    """Hash: the configuration and when it was confirmed, sealed. `SNAPSHOT_KEPT`, renewed."""
+    return "su:snap:configuration"
 
 
 def changes() -> str:

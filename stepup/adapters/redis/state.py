@@ -13,6 +13,7 @@ from stepup.adapters.redis.changes import RedisChanges
 from stepup.adapters.redis.client import RedisClient
 from stepup.adapters.redis.cluster import ClusterTopology
 from stepup.adapters.redis.cluster_url import ClusterUrl
+from stepup.adapters.redis.credentials import RedisCredentialCache
 from stepup.adapters.redis.endpoint import Endpoint, OneNode
 from stepup.adapters.redis.failover import SentinelResolver
 from stepup.adapters.redis.fence import SentinelFence
@@ -23,6 +24,7 @@ from stepup.adapters.redis.revocations import RedisRevocationFeed
 from stepup.adapters.redis.sentinel_url import SentinelUrl
 from stepup.adapters.redis.server_settings import Inspection, inspect
 from stepup.adapters.redis.shard import OneShard, Topology
+from stepup.adapters.redis.snapshots import RedisSnapshotStore
 from stepup.adapters.redis.steps import RedisStepStore
 from stepup.adapters.redis.tokens import RedisTokenStore
 from stepup.crypto.sealing import Sealer
@@ -72,6 +74,8 @@ class RedisState:
             revocations=RedisRevocationFeed(
                 self.client, self._listener("revocations", keys.revocations()), clock
             ),
+            snapshots=RedisSnapshotStore(self.client, sealer),
+            credentials=RedisCredentialCache(self.client, sealer, clock),
         )
 
     def _listener(self, name: str, stream: str) -> StreamListener:

@@ -39,7 +39,7 @@ class RedisStepStore(StepStore):
         await self._client.spend(
             scripts.RETIRE_AUTHENTICATOR,
             [keys.step(subject_id, authenticator_id)],
-            [_NO_STEP_IS_LARGER, span_ms(keys.STEP_KEPT)],
+            [_NO_STEP_IS_LARGER, span_ms(keys.RETIRED_KEPT)],
             same_attempt=True,
         )
 

@@ -1,0 +1,104 @@
+"""The sealed copy of the configuration from which an instance starts without PostgreSQL."""
+
+from datetime import datetime
+
+import msgspec
+from typing_extensions import override
+
+from stepup.adapters.redis import keys, scripts
+from stepup.adapters.redis.client import RedisClient
+from stepup.adapters.redis.times import epoch_ms, from_epoch_ms, span_ms
+from stepup.crypto.sealing import Sealer, UnsealError
+from stepup.domain.errors import NewerFormatError
+from stepup.ports import Configuration, Confirmation, SnapshotStore
+
+_json = msgspec.json.Encoder()
+_configuration = msgspec.json.Decoder(Configuration)
+_KEPT = span_ms(keys.SNAPSHOT_KEPT)
+
+
+class RedisSnapshotStore(SnapshotStore):
+    """One hash: the configuration and the moment it was confirmed, each under a seal of its own.
+
+    Both seals are bound to the version and the issuer. The moment is sealed too: whoever can write
+    here could else put an old configuration back and call it new.
+    """
+
+    def __init__(self, client: RedisClient, sealer: Sealer) -> None:
+        self._client = client
+        self._sealer = sealer
+
+    @override
+    async def find(self, issuer: str) -> tuple[Configuration, datetime] | None:
+        reply = await self._client.run(scripts.READ_HASH, [keys.snapshot()])
+        if reply.status != "ok":
+            return None
+        held = dict(zip(reply.values[::2], reply.values[1::2], strict=True))
+        seal = _Seal(self._sealer, issuer, int(held[b"version"]))
+        content, at = seal.open_content(held[b"sealed"]), seal.open_moment(held[b"confirmed"])
+        if content is None or at is None:
+            return None
+        try:
+            return _configuration.decode(content), at
+        except msgspec.ValidationError as error:
+            raise NewerFormatError from error
+
+    @override
+    async def confirmation(self, issuer: str) -> Confirmation | None:
+        reply = await self._client.run(scripts.READ_CONFIRMATION, [keys.snapshot()])
+        if reply.status != "ok":
+            return None
+        version = int(reply.values[0])
+        at = _Seal(self._sealer, issuer, version).open_moment(reply.values[1])
+        return None if at is None else Confirmation(issuer, version, at)
+
+    @override
+    async def put(
+        self, configuration: Configuration, confirmed_at: datetime, *, in_place_of: int = 0
+    ) -> bool:
+        version = configuration.version
+        seal = _Seal(self._sealer, configuration.issuer, version)
+        sealed = seal.content(_json.encode(configuration))
+        reply = await self._client.run(
+            scripts.KEEP_SNAPSHOT,
+            [keys.snapshot()],
+            [version, sealed, seal.moment(confirmed_at), in_place_of, _KEPT],
+        )
+        return reply.status == "ok"
+
+    @override
+    async def confirm(self, confirmation: Confirmation) -> bool:
+        seal = _Seal(self._sealer, confirmation.issuer, confirmation.version)
+        reply = await self._client.run(
+            scripts.CONFIRM_SNAPSHOT,
+            [keys.snapshot()],
+            [confirmation.version, seal.moment(confirmation.at), _KEPT],
+        )
+        return reply.status == "ok"
+
+
+class _Seal:
+    """The seals of one version in one deployment."""
+
+    def __init__(self, sealer: Sealer, issuer: str, version: int) -> None:
+        self._sealer = sealer
+        self._place = f"{keys.snapshot()} {version} of {issuer}"
+
+    def content(self, text: bytes) -> bytes:
+        return self._sealer.seal(text, context=f"{self._place}: content")
+
+    def open_content(self, sealed: bytes) -> bytes | None:
+        return self._open(sealed, "content")
+
+    def moment(self, at: datetime) -> bytes:
+        return self._sealer.seal(b"%d" % epoch_ms(at), context=f"{self._place}: confirmed")
+
+    def open_moment(self, sealed: bytes) -> datetime | None:
+        text = self._open(sealed, "confirmed")
+        return None if text is None else from_epoch_ms(text)
+
+    def _open(self, sealed: bytes, part: str) -> bytes | None:
+        try:
+            return self._sealer.unseal(sealed, context=f"{self._place}: {part}")
+        except UnsealError:
+            return None
