@@ -129,6 +129,7 @@ def key_rules(settings: Settings) -> KeyRules:
     return KeyRules(
         announced_for=settings.signing_key_announcement,
         lifetime=settings.signing_key_lifetime,
+        heard_within=settings.snapshot_usable_for,
     )
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from stepup.adapters.redis import scripts
-from tests.contracts import accounts, challenges, codes, revocations, spending, streams
+from tests.contracts import accounts, challenges, codes, revocations, snapshots, spending, streams
 
 # What runs a script, and so tests it; `test_redis_state.py` runs each contract on a real server.
 CONTRACTS = {
@@ -15,11 +15,14 @@ CONTRACTS = {
     "begin_ceremony": challenges.ChallengeStoreContract,
     "cancel_challenge": challenges.ChallengeStoreContract,
     "claim_browser": challenges.ChallengeStoreContract,
+    "confirm_snapshot": snapshots.SnapshotStoreContract,
     "consume_token": spending.TokenStoreContract,
     "finish_answer": challenges.ChallengeStoreContract,
     "forgive_attempts": spending.AttemptStoreContract,
     "issue_code": codes.CodeContract,
+    "keep_snapshot": snapshots.SnapshotStoreContract,
     "open_challenge": challenges.ChallengeStoreContract,
+    "read_confirmation": snapshots.SnapshotStoreContract,
     "read_hash": challenges.ChallengeStoreContract,
     "read_live_revocations": revocations.RevocationFeedContract,
     "read_revocations": revocations.RevocationFeedContract,

@@ -17,9 +17,10 @@ from stepup.domain.challenge import Challenge
 from stepup.domain.errors import DependencyUnavailableError, NewerFormatError
 from stepup.domain.ids import AuthenticatorId, CeremonyId, TokenId
 from stepup.domain.revocation import Revocation
-from stepup.ports import AuthenticatorUsed
+from stepup.ports import AuthenticatorUsed, Confirmation
 from tests.contracts.accounts import AN_ELEVATION
 from tests.contracts.challenges import answer, begin_touch
+from tests.contracts.snapshots import ISSUER, a_configuration
 from tests.support.builders import (
     A_TOTP,
     A_TOTP_SECRET,
@@ -27,6 +28,7 @@ from tests.support.builders import (
     a_presented_code,
     a_subject,
     an_attempt,
+    an_authenticator,
 )
 from tests.support.determinism import CountingEntropy, StillClock
 
@@ -37,7 +39,10 @@ NEVER_SPENT = {
     "announce_change",
     "beat_revocations",
     "begin_ceremony",
+    "confirm_snapshot",
     "forgive_attempts",
+    "keep_snapshot",
+    "read_confirmation",
     "read_hash",
     "read_live_revocations",
     "read_revocations",
@@ -169,7 +174,10 @@ class TestAtRest:
 
         assert keys.challenge(challenge.id) in names
         assert {name for name, ms in kept.items() if ms == -1} <= {keys.outbox()}
-        assert max(kept.values()) <= keys.STEP_KEPT / timedelta(milliseconds=1)
+        week = keys.SNAPSHOT_KEPT / timedelta(milliseconds=1)
+        assert max(kept.values()) <= week
+        retired = keys.RETIRED_KEPT / timedelta(milliseconds=1)
+        assert [name for name, ms in kept.items() if ms > retired] == [keys.snapshot()]
 
     async def test_every_key_begins_alike_and_has_one_hash_tag(self, opened, clock):
         await a_whole_life(opened, clock)
@@ -259,7 +267,15 @@ async def a_whole_life(opened: RedisState, clock: StillClock, repetitions: int =
     await opened.stores.revocations.beat()
     for _ in range(repetitions):
         await opened.stores.steps.retire(a_subject().id, AuthenticatorId("a2"))
+    await keep_copies(opened, clock)
     return challenge
+
+
+async def keep_copies(opened: RedisState, clock: StillClock) -> None:
+    held = an_authenticator(A_TOTP_SECRET, subject=a_subject())
+    await opened.stores.credentials.put(held.subject, [held], clock.now())
+    await opened.stores.snapshots.put(a_configuration(1), clock.now())
+    await opened.stores.snapshots.confirm(Confirmation(ISSUER, 1, clock.now()))
 
 
 async def answer_and_redeem(

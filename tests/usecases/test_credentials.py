@@ -35,7 +35,7 @@ DAY = timedelta(hours=24)
 
 
 def postgres_goes_away(world: World) -> None:
-    world.ports = world.ports._replace(database=AwayDatabase())
+    world.ports = world.ports._replace(database=AwayDatabase(world.clock))
 
 
 async def offered(world: World) -> Sequence[Authenticator]:

@@ -25,7 +25,7 @@ DAY = timedelta(hours=24)
 
 
 def without_postgres(world: World) -> Ports:
-    return world.ports._replace(database=AwayDatabase())
+    return world.ports._replace(database=AwayDatabase(world.clock))
 
 
 async def activate(world: World, action: str = "pay") -> None:

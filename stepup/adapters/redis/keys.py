@@ -132,7 +132,7 @@ def outbox() -> str:
 
 def snapshot() -> str:
     """Hash: the configuration and when it was confirmed, sealed. `SNAPSHOT_KEPT`, renewed."""
-    return "su:snap:configuration"
+    return "su:{snap}:configuration"
 
 
 def changes() -> str:
