@@ -103,7 +103,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         timedelta,
         Meta(
             description="How long a key is published before it signs, at least `15m`: longer than "
-            "the slowest verifier goes without asking for keys."
+            "the slowest verifier goes without asking for keys. At least the time for which an "
+            "instance serves without PostgreSQL, and 15 minutes."
         ),
     ] = timedelta(hours=24)
     redis_replicas: Annotated[

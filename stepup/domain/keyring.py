@@ -152,6 +152,11 @@ class KeyRules(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"a key is announced for {SHORTEST_ANNOUNCEMENT} at least")
 
     @property
+    def published_before_use(self) -> timedelta:
+        """How long a key is announced: also an instance that was cut off hands out old key sets."""
+        return max(self.announced_for, self.heard_within + SHORTEST_ANNOUNCEMENT)
+
+    @property
     def retiring_for(self) -> timedelta:
         """How long after its retirement a token of a key may be alive, or be asked for."""
         return self.heard_within + MAX_TOKEN_LIFETIME + _SKEW + JWKS_MAX_AGE
@@ -162,7 +167,7 @@ class KeyRules(msgspec.Struct, frozen=True, kw_only=True):
 
     def promotable_at(self, key: SealedKey) -> datetime:
         """Return from when on no cache lacks an announced key."""
-        return key.created_at + self.announced_for
+        return key.created_at + self.published_before_use
 
 
 class StepKind(StrEnum):

@@ -23,8 +23,8 @@ from stepup.domain.requirement import MAX_TOKEN_LIFETIME
 from tests.support.determinism import NOON
 
 HOUR, DAY, TICK = timedelta(hours=1), timedelta(days=1), timedelta(microseconds=1)
-RULES = KeyRules()
-BY_HAND = KeyRules(lifetime=timedelta(0))
+RULES = KeyRules(heard_within=HOUR)
+BY_HAND = KeyRules(lifetime=timedelta(0), heard_within=HOUR)
 AGREEMENT = RULES.agreement
 
 
@@ -199,7 +199,10 @@ class Life:
         before = self.keys[key.id]
         if key.state is KeyState.ACTIVE:
             assert before.state is KeyState.ANNOUNCED
-            assert self.now - before.created_at >= self.rules.announced_for
+            age = self.now - before.created_at
+            assert age >= self.rules.announced_for
+            # Whoever asked the instance that heard of nothing for longest has asked again.
+            assert age >= self.rules.heard_within + SHORTEST_ANNOUNCEMENT
         if key.state is KeyState.GONE:
             # The worst instance read its keys just before this one retired, signs for as long as
             # it may serve unheard, and a token of its last moment lives for as long as any.

@@ -107,7 +107,7 @@ async def test_an_instance_whose_clock_is_wrong_ages_keys_like_everybody(world: 
 
 async def test_a_key_that_was_asked_for_signs_when_every_cache_knows_it(world: World):
     wanted = await rotate.rotate(world.ports, SEALER)
-    await live(world, timedelta(hours=23), BY_HAND)
+    await live(world, timedelta(hours=24), BY_HAND)
     assert key_in(world, KeyState.ACTIVE).id != wanted.id
     await live(world, timedelta(hours=1), BY_HAND)
 
