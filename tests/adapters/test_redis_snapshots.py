@@ -135,7 +135,7 @@ async def test_the_list_of_one_subject_does_not_open_as_anothers(state: RedisSta
     mine, theirs = (an_authenticator(subject=a_subject()) for _ in range(2))
     await state.stores.credentials.put(theirs.subject, [theirs], NOON)
     sealed = await state.client.call("GET", keys.credentials(theirs.subject.id))
-    await state.client.call("SET", keys.credentials(mine.subject.id), sealed)
+    await state.client.call("SET", keys.credentials(mine.subject.id), sealed, "EX", 60)
 
     with pytest.raises(DependencyUnavailableError):
         await state.stores.credentials.find(mine.subject)
