@@ -100,7 +100,8 @@ def revoke(
     settings = load_settings(config_file, sets)
     if not yes:
         click.confirm(f"Every token that {kid} signed dies. Revoke it?", abort=True, err=True)
-    active = _run(settings, lambda ports, sealer: rotation.revoke(ports, sealer, KeyId(kid)))
+    rules = wiring.key_rules(settings)
+    active = _run(settings, lambda ports, sealer: rotation.revoke(ports, sealer, KeyId(kid), rules))
     if as_json:
         click.echo(json.dumps({"revoked": kid, "active": active.id}))
     else:

@@ -18,6 +18,7 @@ from stepup.domain.keyring import (
 )
 from stepup.ports import Ports
 from stepup.usecases.key_turns import KeyNotFoundError, Turn, take_turn
+from stepup.usecases.revoke import revoke_key
 
 
 class KeyInUseError(Exception):
@@ -52,7 +53,7 @@ async def rotate_at_once(ports: Ports, sealer: Sealer) -> SealedKey:
     return promoted
 
 
-async def revoke(ports: Ports, sealer: Sealer, key_id: KeyId) -> SealedKey:
+async def revoke(ports: Ports, sealer: Sealer, key_id: KeyId, rules: KeyRules) -> SealedKey:
     """Take a key away for good, and with it what it signed; returns the key that signs now.
 
     If it was the active one, its successor is active at once. May be repeated.
@@ -64,6 +65,9 @@ async def revoke(ports: Ports, sealer: Sealer, key_id: KeyId) -> SealedKey:
         await _revoke(turn, sealer, key_id)
         active = turn.active
     await ports.state.changes.announce()
+    # Instances drop the key as soon as they read PostgreSQL; one that cannot hears this. Whoever
+    # stole the key signs on, so what is yet to be signed has ended as well.
+    await revoke_key(ports, key_id, turn.now + rules.retiring_for)
     if active is None:
         raise KeyNotFoundError("no key signs: the next start makes one")
     return active

@@ -70,7 +70,8 @@ async def test_everything_lies_under_the_new_key_and_opens_without_the_old(deplo
     old = deployed(before)
     await keys.ensure_keys(old, before)
     await tend(old, before, KeyRules())
-    await rotate.revoke(old, before, (await signing(old, before)).active.id)
+    leaked = (await signing(old, before)).active.id
+    await rotate.revoke(old, before, leaked, KeyRules())
     enrolled = await populate(old)
     both = a_sealer(1, 2)
     assert await rewrap.count_seals(deployed(both)) == {1: 9}

@@ -157,7 +157,7 @@ async def test_nor_when_the_active_key_leaks_and_the_next_one_must_sign_at_once(
     await fleet.run(30 * HOUR)
     fleet.cut_off.heard_at = None  # what it goes on signing with is refused, and should be
     leaked = (await fleet.keyring()).active.id
-    await rotate.revoke(fleet.ports, SEALER, leaked)
+    await rotate.revoke(fleet.ports, SEALER, leaked, RULES)
     fleet.alive.clear()
     await fleet.run(2 * HOUR)
 

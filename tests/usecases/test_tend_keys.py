@@ -6,16 +6,19 @@ from datetime import timedelta
 
 import pytest
 
+from stepup.crypto.keys import seal_root, seal_signing_key
 from stepup.crypto.sealing import Sealer
 from stepup.domain.audit import AuditKind
 from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.keyring import KeyRules, KeyState, StepKind
 from stepup.ports import Lease
 from stepup.usecases import key_turns, keys, rotate, tend_keys
+from stepup.usecases.introspect import introspect
 from stepup.usecases.key_turns import KeyNotFoundError
 from stepup.usecases.rotate import KeyInUseError
 from stepup.usecases.tend_keys import tend
 from tests.support.world import World
+from tests.usecases.steps import issued
 
 SEALER = Sealer({1: bytes(32)}, lambda count: bytes(range(count)))
 RULES = KeyRules()
@@ -131,7 +134,7 @@ async def test_a_revoked_key_is_gone_at_once_and_its_successor_signs(world: Worl
     await tend(world.ports, SEALER, RULES)
     old, successor = key_in(world, KeyState.ACTIVE), key_in(world, KeyState.ANNOUNCED)
 
-    active = await rotate.revoke(world.ports, SEALER, old.id)
+    active = await rotate.revoke(world.ports, SEALER, old.id, RULES)
 
     assert active.id == successor.id == key_in(world, KeyState.ACTIVE).id
     assert key_in(world, KeyState.GONE).revoked_at == world.clock.now()
@@ -140,7 +143,7 @@ async def test_a_revoked_key_is_gone_at_once_and_its_successor_signs(world: Worl
 
 async def test_revoking_the_only_key_makes_another(world: World):
     only = key_in(world, KeyState.ACTIVE)
-    active = await rotate.revoke(world.ports, SEALER, only.id)
+    active = await rotate.revoke(world.ports, SEALER, only.id, RULES)
 
     assert active.id != only.id
     assert states(world).count(KeyState.ACTIVE) == 1
@@ -148,17 +151,17 @@ async def test_revoking_the_only_key_makes_another(world: World):
 
 async def test_revoking_again_changes_nothing(world: World):
     only = key_in(world, KeyState.ACTIVE)
-    first = await rotate.revoke(world.ports, SEALER, only.id)
+    first = await rotate.revoke(world.ports, SEALER, only.id, RULES)
     before = told(world)
 
-    assert (await rotate.revoke(world.ports, SEALER, only.id)).id == first.id
+    assert (await rotate.revoke(world.ports, SEALER, only.id, RULES)).id == first.id
     assert told(world) == before
 
 
 async def test_a_key_that_does_not_exist_is_not_revoked(world: World):
     for name in ("root", "nothing"):
         with pytest.raises(KeyNotFoundError):
-            await rotate.revoke(world.ports, SEALER, name)
+            await rotate.revoke(world.ports, SEALER, name, RULES)
     assert states(world) == [KeyState.ACTIVE]
 
 
@@ -209,7 +212,7 @@ async def test_a_removal_can_be_undone(world: World):
 
 async def test_a_revoked_key_is_not_brought_back(world: World):
     key = key_in(world, KeyState.ACTIVE)
-    await rotate.revoke(world.ports, SEALER, key.id)
+    await rotate.revoke(world.ports, SEALER, key.id, RULES)
     with pytest.raises(KeyNotFoundError):
         await rotate.restore(world.ports, key.id)
 
@@ -244,3 +247,23 @@ async def test_the_background_task_tends_and_shows_what_it_sees(
         await task
 
     assert states(world) == [KeyState.ACTIVE, KeyState.ANNOUNCED]
+
+
+async def test_what_a_stolen_key_signed_and_will_sign_is_dead_where_it_is_still_held():
+    world = World()
+    await world.enroll_app()
+    stolen = world.keyring.active
+    async with world.ports.database.transaction() as stores:
+        await stores.keys.add(seal_root(world.keyring.root, SEALER, world.clock.now()))
+        await stores.keys.add(seal_signing_key(stolen, SEALER, world.clock.now()))
+    before = await issued(world)
+    assert await introspect(world.ports, world.bank, before.text)
+
+    await rotate.revoke(world.ports, SEALER, stolen.id, RULES)
+
+    # The snapshot of this world hears of nothing, as one that was cut off from PostgreSQL.
+    assert world.ports.snapshot.keyring.active == stolen
+    assert await introspect(world.ports, world.bank, before.text) is None
+    world.clock.advance(timedelta(minutes=1))
+    after = await issued(world)
+    assert await introspect(world.ports, world.bank, after.text) is None
