@@ -206,6 +206,10 @@ redis_fence_duration_seconds = Histogram(
 redis_failovers_total = _counter(
     "redis_failovers_total", "Changes of the primary that a worker saw behind Sentinels."
 )
+redis_generation_resets_total = _counter(
+    "redis_generation_resets_total",
+    "Losses of all data of Redis that a worker noticed; what may have been used counts no more.",
+)
 redis_reply_mismatches_total = _counter(
     "redis_reply_mismatches_total",
     "Replies that belonged to another request; the connection was closed, nobody got them.",

@@ -33,6 +33,7 @@ from stepup.ports import Ports
 from stepup.ports.seals import SealedUntil
 from stepup.usecases import revocation_feed
 from stepup.usecases.drain import drain
+from stepup.usecases.losses import follow_losses
 from stepup.usecases.refresh import follow, refresh
 from stepup.usecases.revocation_feed import LiveRevocations
 from stepup.usecases.sealed_copy import look_after_copy
@@ -65,11 +66,13 @@ class Application:
                 "outbox": lambda: drain(ports),
                 "rotation": lambda: keep_keys(ports, sealer, key_rules(settings), ObservedKeys()),
                 "revocation_feed": lambda: revocation_feed.follow(ports, revocations),
+                "losses": lambda: follow_losses(ports),
             }
         )
         checks = {
             "postgres": self._parts.database.check,
             "redis": self._parts.state.check,
+            "redis_generation": ports.state.generations.current,
             "revocations": revocations.check,
         }
         self._readiness = Readiness(
@@ -174,7 +177,7 @@ class _Parts:
             settings.redis_replicas,
             all_replicas=settings.redis_all_replicas,
             refuse_unsafe=not settings.development,
-        )
+        ).remembered_in(self.database.generations_of(settings.region))
         self.upstreams = HttpUpstreams(tuple(map(_provider, settings.upstreams)), clock)
         self.snapshot = LiveSnapshot(
             clock,

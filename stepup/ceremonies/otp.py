@@ -10,7 +10,7 @@ import hmac
 import re
 from base64 import b32decode, b32encode
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 import msgspec
@@ -24,6 +24,12 @@ from stepup.domain.errors import InvalidRequestError
 MIN_SECRET_BYTES = 14
 # HMAC digests longer keys first, so more than SHA-512's block adds nothing.
 MAX_SECRET_BYTES = 128
+
+# One step either way: for slow readers and clocks that are a little off.
+WINDOW = 1
+
+# By so much the clock of an instance in service may be ahead of ours.
+_CLOCK_SKEW = timedelta(seconds=2)
 
 _DIGESTS: Mapping[str, object] = {
     "SHA1": hashlib.sha1,
@@ -45,7 +51,9 @@ class _Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     period: Literal[30, 60] = 30
 
 
-def matching_step(secret: TotpSecret, code: str, now: datetime, *, window: int = 1) -> int | None:
+def matching_step(
+    secret: TotpSecret, code: str, now: datetime, *, window: int = WINDOW
+) -> int | None:
     """Return the time step that the code belongs to, None when it is no code of about now.
 
     One step either way allows for a slow reader and a clock that is a little off (RFC 6238
@@ -60,6 +68,12 @@ def matching_step(secret: TotpSecret, code: str, now: datetime, *, window: int =
         if hmac.compare_digest(generator.generate_otp(step).encode(), presented):
             matched = step
     return matched
+
+
+def possible_since(secret: TotpSecret, step: int, *, window: int = WINDOW) -> datetime:
+    """Return the first moment at which the code of a step could match, anywhere."""
+    first = datetime.fromtimestamp(max(0, step - window) * secret.period, UTC)
+    return first - _CLOCK_SKEW
 
 
 def normalize_code(text: str) -> str:

@@ -39,6 +39,7 @@ class AuditKind(StrEnum):
     KEY_RETIRED = "key.retired"
     KEY_REMOVED = "key.removed"
     KEY_REVOKED = "key.revoked"
+    STATE_LOST = "state.lost"
     AUDIT_LOG_ADOPTED = "audit_log.adopted"
 
 
@@ -105,4 +106,6 @@ def identity_of(event: AuditEvent) -> str | None:
         return f"{event.kind}:{event.challenge_id}"
     if event.kind in _ONCE_PER_TOKEN and isinstance(event.details.get("jti"), str):
         return f"{event.kind}:{event.details['jti']}"
+    if event.kind is AuditKind.STATE_LOST:
+        return f"{event.kind}:{event.details['generation']}"
     return None

@@ -58,7 +58,10 @@ Credential = TotpSecret | WebAuthnCredential | RecoveryCodes
 
 
 class Authenticator(msgspec.Struct, frozen=True, kw_only=True):
-    """One enrolled authenticator of one subject."""
+    """One enrolled authenticator of one subject.
+
+    `last_step` is the last time step that is known to have been accepted; there may be later ones.
+    """
 
     id: AuthenticatorId
     subject: Subject
@@ -66,6 +69,11 @@ class Authenticator(msgspec.Struct, frozen=True, kw_only=True):
     credential: Credential
     created_at: datetime
     last_used_at: datetime | None = None
+    last_step: int | None = None
+
+    def has_used(self, step: int) -> bool:
+        """Say whether a time step was certainly used up before."""
+        return self.last_step is not None and step <= self.last_step
 
     @property
     def method(self) -> Method:

@@ -15,6 +15,7 @@ AttemptId = NewType("AttemptId", str)
 ActionName = NewType("ActionName", str)
 KeyId = NewType("KeyId", str)
 TokenId = NewType("TokenId", str)
+GenerationId = NewType("GenerationId", str)
 
 
 class Subject(msgspec.Struct, frozen=True):

@@ -32,6 +32,7 @@ from stepup.ports.database import (
     PolicyVersion,
     Stores,
 )
+from stepup.ports.generations import GenerationRecord, Generations, NoRecord
 from stepup.ports.ledger import CodeRedeemed, Ledger, LedgerRow, LedgerStore, TokenConsumed
 from stepup.ports.outbox import (
     AuditRecorded,
@@ -81,6 +82,8 @@ __all__ = [
     "Entropy",
     "FeedPage",
     "FeedPlace",
+    "GenerationRecord",
+    "Generations",
     "KeyStore",
     "KnownRevocations",
     "Lease",
@@ -88,6 +91,7 @@ __all__ = [
     "Ledger",
     "LedgerRow",
     "LedgerStore",
+    "NoRecord",
     "Outbox",
     "OutboxEntry",
     "Permit",
@@ -127,6 +131,7 @@ class State(NamedTuple):
     revocations: RevocationFeed
     snapshots: SnapshotStore
     credentials: CredentialCache
+    generations: Generations
 
 
 class Ports(NamedTuple):

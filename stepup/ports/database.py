@@ -98,7 +98,7 @@ class AuthenticatorStore(Protocol):
         ...
 
     async def record_uses(self, uses: Sequence[AuthenticatorUsed]) -> None:
-        """Move last uses and signature counts forward, never back, all in one step.
+        """Move last uses, time steps and signature counts forward, never back, all in one step.
 
         Uses of one authenticator may come in any order; of an unknown one they are passed over.
         """

@@ -21,6 +21,7 @@ class AuthenticatorUsed(msgspec.Struct, frozen=True, kw_only=True, tag="authenti
     at: datetime
     sign_count: int | None = None
     backed_up: bool | None = None
+    step: int | None = None
 
 
 class AuditRecorded(msgspec.Struct, frozen=True, kw_only=True, tag="audit"):

@@ -22,11 +22,14 @@ class StepStore(Protocol):
         authenticator_id: AuthenticatorId,
         step: int,
         attempt: AttemptId | None = None,
+        *,
+        possible_since: datetime | None = None,
     ) -> bool:
         """Accept a step that is larger than every one before it.
 
         Of concurrent callers with one step one gets True (RFC 6238 section 5.2: a code is
-        accepted once). An attempt that repeats its own step gets True again.
+        accepted once). An attempt that repeats its own step gets True again. A step that was
+        possible at the floor of the generation or before is not accepted: it may have been.
         """
         ...
 
@@ -44,7 +47,10 @@ class StepStore(Protocol):
 
 
 class AttemptStore(Protocol):
-    """How often a subject may try a method, over all challenges."""
+    """How often a subject may try a method, over all challenges.
+
+    After a change of generation one attempt is left to whom an instance remembers as failing.
+    """
 
     async def spend(self, subject_id: SubjectId, method: Method, now: datetime) -> None:
         """Spend one attempt.
@@ -101,10 +107,17 @@ class ReplayStore(Protocol):
     """Identifiers that may be seen once."""
 
     async def remember(
-        self, scope: str, identifier: str, attempt: AttemptId, until: datetime
+        self,
+        scope: str,
+        identifier: str,
+        attempt: AttemptId,
+        until: datetime,
+        *,
+        possible_since: datetime | None = None,
     ) -> bool:
         """Remember an identifier.
 
-        True for the first attempt that brings it, and for that attempt again.
+        True for the first attempt that brings it, and for that attempt again. One that was made
+        at the floor of the generation or before is not new: it may have been seen.
         """
         ...

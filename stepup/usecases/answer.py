@@ -229,15 +229,22 @@ async def _accepted_step(ports: Ports, permit: Permit, code: str) -> Authenticat
     now = ports.clock.now()
     subject_id = permit.challenge.authorization.subject.id
     for authenticator in permit.challenge.authenticators_for(Method.TOTP):
-        if not isinstance(authenticator.credential, TotpSecret):
+        secret = authenticator.credential
+        if not isinstance(secret, TotpSecret):
             continue
-        step = otp.matching_step(authenticator.credential, code, now)
-        # Refused when this step or a later one was accepted before (RFC 6238 section 5.2), and
-        # when the app was removed since the challenge was opened.
-        if step is not None and await ports.state.steps.accept(
-            subject_id, authenticator.id, step, permit.attempt
+        step = otp.matching_step(secret, code, now)
+        if step is None or authenticator.has_used(step):
+            continue
+        # Refused when this step or a later one was accepted before (RFC 6238 section 5.2) or can
+        # have been while the state forgot it, and when the app was removed meanwhile.
+        if await ports.state.steps.accept(
+            subject_id,
+            authenticator.id,
+            step,
+            permit.attempt,
+            possible_since=otp.possible_since(secret, step),
         ):
-            return AuthenticatorUsed(authenticator_id=authenticator.id, at=now)
+            return AuthenticatorUsed(authenticator_id=authenticator.id, at=now, step=step)
     return None
 
 

@@ -180,11 +180,15 @@ async def spend_ticket(ports: Ports, ticket: Ticket, attempt: AttemptId) -> None
     """Use a ticket up; the same attempt may come again, and gets the same challenge.
 
     Raises:
-        InvalidTicketError: If it was redeemed before.
+        InvalidTicketError: If it was redeemed before, or may have been.
     """
-    remembered = await ports.state.replays.remember("ticket", ticket.id, attempt, ticket.expires_at)
+    remembered = await ports.state.replays.remember(
+        "ticket", ticket.id, attempt, ticket.expires_at, possible_since=ticket.issued_at
+    )
     if not remembered:
-        raise InvalidTicketError("The ticket was redeemed before.")
+        raise InvalidTicketError(
+            "The ticket was redeemed before, or may have been; ask for a new one."
+        )
 
 
 def check_code_challenge(text: str) -> None:

@@ -91,8 +91,8 @@ async def confirm_totp(
     chosen = provision.checked_name(name) if name else "Authenticator app"
     if await ports.state.accounts.consume_enrollment(enrollment_id) is None:
         raise EnrollmentNotFoundError
-    authenticator = await _enroll(ports, session, chosen, secret)
     # The confirming code is used up too (RFC 6238 section 5.2).
+    authenticator = await _enroll(ports, session, chosen, secret, last_step=step)
     await ports.state.steps.accept(session.identity.subject.id, authenticator.id, step)
     return authenticator
 
@@ -155,7 +155,12 @@ async def finish_registration(
 
 
 async def _enroll(
-    ports: Ports, session: AccountSession, name: str, credential: Credential
+    ports: Ports,
+    session: AccountSession,
+    name: str,
+    credential: Credential,
+    *,
+    last_step: int | None = None,
 ) -> Authenticator:
     enrolled = await authenticators_of(ports, session)
     authenticator = Authenticator(
@@ -164,6 +169,7 @@ async def _enroll(
         name=provision.numbered(name, [a.name for a in enrolled]),
         credential=credential,
         created_at=ports.clock.now(),
+        last_step=last_step,
     )
     await provision.add_authenticator(ports, authenticator, by="subject")
     return authenticator

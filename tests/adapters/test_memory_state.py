@@ -6,6 +6,7 @@ from stepup.ports import State
 from tests.contracts.accounts import AccountStoreContract
 from tests.contracts.challenges import ChallengeStoreContract
 from tests.contracts.codes import CodeContract
+from tests.contracts.generations import GenerationsContract
 from tests.contracts.revocations import RevocationFeedContract
 from tests.contracts.snapshots import CredentialCacheContract, SnapshotStoreContract
 from tests.contracts.spending import (
@@ -58,6 +59,10 @@ class TestAccounts(AccountStoreContract):
 
 
 class TestOutbox(OutboxContract):
+    pass
+
+
+class TestGenerations(GenerationsContract):
     pass
 
 

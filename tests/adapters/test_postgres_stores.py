@@ -10,11 +10,12 @@ from tests.adapters.conftest import write_as_before_the_chain
 from tests.contracts.audit import AuditStoreContract
 from tests.contracts.authenticators import AuthenticatorStoreContract
 from tests.contracts.clients import ClientStoreContract
+from tests.contracts.generation_record import GenerationRecordContract
 from tests.contracts.keys import KeyStoreContract
 from tests.contracts.leases import LeaseStoreContract
 from tests.contracts.policies import PolicyStoreContract
 from tests.contracts.revocations import RevocationStoreContract
-from tests.support.memory import memory_database
+from tests.support.memory import MemoryGenerationRecord, memory_database
 from tests.support.memory_database import event_of, record_of
 
 FIELDS = ("kind", "at", "client_id", "subject_id", "action", "challenge_id", "details")
@@ -110,6 +111,27 @@ class TestMemoryRevocations(InMemory, RevocationStoreContract):
 
 class TestPostgresRevocations(OverPostgres, RevocationStoreContract):
     pass
+
+
+class TestMemoryGenerationRecord(GenerationRecordContract):
+    @pytest.fixture
+    def record(self):
+        return MemoryGenerationRecord()
+
+    @pytest.fixture
+    def elsewhere(self):
+        return MemoryGenerationRecord()
+
+
+@pytest.mark.postgres
+class TestPostgresGenerationRecord(GenerationRecordContract):
+    @pytest.fixture
+    def record(self, postgres):
+        return postgres.generations_of("r1")
+
+    @pytest.fixture
+    def elsewhere(self, postgres):
+        return postgres.generations_of("r2")
 
 
 class TestMemoryLeases(InMemory, LeaseStoreContract):

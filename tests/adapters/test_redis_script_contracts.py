@@ -3,7 +3,16 @@
 import pytest
 
 from stepup.adapters.redis import scripts
-from tests.contracts import accounts, challenges, codes, revocations, snapshots, spending, streams
+from tests.contracts import (
+    accounts,
+    challenges,
+    codes,
+    generations,
+    revocations,
+    snapshots,
+    spending,
+    streams,
+)
 
 # What runs a script, and so tests it; `test_redis_state.py` runs each contract on a real server.
 CONTRACTS = {
@@ -13,6 +22,7 @@ CONTRACTS = {
     "beat_revocations": revocations.RevocationFeedContract,
     "begin_answer": challenges.ChallengeStoreContract,
     "begin_ceremony": challenges.ChallengeStoreContract,
+    "begin_generation": generations.GenerationsContract,
     "cancel_challenge": challenges.ChallengeStoreContract,
     "claim_browser": challenges.ChallengeStoreContract,
     "confirm_snapshot": snapshots.SnapshotStoreContract,
@@ -22,12 +32,15 @@ CONTRACTS = {
     "issue_code": codes.CodeContract,
     "keep_snapshot": snapshots.SnapshotStoreContract,
     "open_challenge": challenges.ChallengeStoreContract,
+    "plan_move": generations.GenerationsContract,
+    "raise_floor": generations.GenerationsContract,
     "read_confirmation": snapshots.SnapshotStoreContract,
     "read_hash": challenges.ChallengeStoreContract,
     "read_live_revocations": revocations.RevocationFeedContract,
     "read_revocations": revocations.RevocationFeedContract,
     "redeem_code": codes.CodeContract,
     "remember_jti": spending.ReplayStoreContract,
+    "renew_generation": generations.GenerationsContract,
     "retire_authenticator": spending.StepStoreContract,
     "revoke_token": revocations.RevocationFeedContract,
     "spend_attempt": spending.AttemptStoreContract,
@@ -65,11 +78,13 @@ def test_what_ends_something_counts_only_from_the_primary():
     assert fenced[scripts.Fenced.ALL] == {
         "accept_step",
         "begin_answer",
+        "begin_generation",
         "cancel_challenge",
         "consume_token",
         "read_live_revocations",
         "read_revocations",
         "finish_answer",
+        "raise_floor",
         "redeem_code",
         "retire_authenticator",
         "revoke_token",

@@ -1,7 +1,8 @@
 """Every script: its form, that each path that says ok writes, and what it leaves behind."""
 
+import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import timedelta
 from importlib.resources import files
 
@@ -20,6 +21,7 @@ from stepup.domain.revocation import Revocation
 from stepup.ports import AuthenticatorUsed, Confirmation
 from tests.contracts.accounts import AN_ELEVATION
 from tests.contracts.challenges import answer, begin_touch
+from tests.contracts.generations import current
 from tests.contracts.snapshots import ISSUER, a_configuration
 from tests.support.builders import (
     A_TOTP,
@@ -34,7 +36,7 @@ from tests.support.determinism import CountingEntropy, StillClock
 
 FOLDER = files("stepup.adapters.redis") / "scripts"
 MOST_LINES = 30
-# Reads, and what nobody waits for an acknowledgement of.
+# Reads, what nobody waits for an acknowledgement of, and what an operator says.
 NEVER_SPENT = {
     "announce_change",
     "beat_revocations",
@@ -43,6 +45,7 @@ NEVER_SPENT = {
     "forgive_attempts",
     "keep_snapshot",
     "read_confirmation",
+    "plan_move",
     "read_hash",
     "read_live_revocations",
     "read_revocations",
@@ -114,7 +117,9 @@ class TestWrites:
             return reply
 
         monkeypatch.setattr(opened.client, "spend", watched)
+        await opened.client.call("DEL", keys.generation())
         await a_whole_life(opened, clock, repetitions=2)
+        await a_lost_generation(opened, seen)
 
         assert seen.keys() == {script.name for script in scripts.ALL} - NEVER_SPENT
         assert {name: min(counts) for name, counts in seen.items() if min(counts) < 1} == {}
@@ -141,7 +146,11 @@ class TestWrites:
             (scripts.REDEEM_CODE, 3, [0, "attempt", "digest", "client", "", ""]),
             (scripts.ACCEPT_STEP, 1, [9, "attempt", 9]),
             (scripts.RETIRE_AUTHENTICATOR, 1, [9, 9]),
-            (scripts.SPEND_ATTEMPT, 1, [9, 9, 9]),
+            (scripts.SPEND_ATTEMPT, 1, [9, 9, 9, 0]),
+            (scripts.BEGIN_GENERATION, 1, ["g", 9, "history", 0, 9]),
+            (scripts.RAISE_FLOOR, 1, [9, "history", 9, 99]),
+            (scripts.PLAN_MOVE, 1, ["history", 9]),
+            (scripts.RENEW_GENERATION, 1, [9]),
             (scripts.CONSUME_TOKEN, 1, [9, "attempt", "jti"]),
             (scripts.REMEMBER_JTI, 1, ["attempt", 9]),
         ],
@@ -177,7 +186,8 @@ class TestAtRest:
         week = keys.SNAPSHOT_KEPT / timedelta(milliseconds=1)
         assert max(kept.values()) <= week
         retired = keys.RETIRED_KEPT / timedelta(milliseconds=1)
-        assert {name for name, ms in kept.items() if ms > retired} <= {keys.snapshot()}
+        kept_long = {name for name, ms in kept.items() if ms > retired}
+        assert kept_long <= {keys.snapshot(), keys.generation()}
 
     async def test_every_key_begins_alike_and_has_one_hash_tag(self, opened, clock):
         await a_whole_life(opened, clock)
@@ -276,6 +286,18 @@ async def keep_copies(opened: RedisState, clock: StillClock) -> None:
     await opened.stores.credentials.put(held.subject, [held], clock.now())
     await opened.stores.snapshots.put(a_configuration(1), clock.now())
     await opened.stores.snapshots.confirm(Confirmation(ISSUER, 1, clock.now()))
+
+
+async def a_lost_generation(opened: RedisState, seen: Collection[str]) -> None:
+    """Wait until the instance has noticed that its generation was gone, and raise a floor."""
+    for _ in range(100):
+        if "begin_generation" in seen:
+            break
+        await asyncio.sleep(0.05)
+    generation = await current(opened.stores.generations)
+    await opened.stores.generations.raise_floor(generation.begun_at)
+    # Others use this server, and a floor is never lowered.
+    await opened.client.call("DEL", keys.generation())
 
 
 async def answer_and_redeem(

@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from stepup.adapters.redis import keys
+from stepup.adapters.redis.endpoint import Endpoint, connect
 from stepup.adapters.redis.state import RedisState
 from stepup.crypto.sealing import Sealer
 from stepup.ports import State
 from tests.contracts.accounts import AccountStoreContract
 from tests.contracts.challenges import ChallengeStoreContract
 from tests.contracts.codes import CodeContract
+from tests.contracts.generations import GenerationsContract
 from tests.contracts.revocations import RevocationFeedContract
 from tests.contracts.snapshots import CredentialCacheContract, SnapshotStoreContract
 from tests.contracts.spending import (
@@ -77,6 +79,15 @@ class TestOutbox(OutboxContract):
     pass
 
 
+class TestGenerations(GenerationsContract):
+    @pytest.fixture(autouse=True)
+    async def anew(self, redis_url: str) -> AsyncIterator[None]:
+        """A floor is never lowered, and others use this server."""
+        await forget_generation(redis_url)
+        yield
+        await forget_generation(redis_url)
+
+
 class TestChanges(ChangesContract):
     pass
 
@@ -91,6 +102,16 @@ class TestSnapshots(SnapshotStoreContract):
 
 class TestCredentials(CredentialCacheContract):
     pass
+
+
+async def forget_generation(redis_url: str) -> None:
+    connection = Endpoint.parse(redis_url).new_connection("test")
+    try:
+        await connect(connection)
+        await connection.send_command("DEL", keys.generation())
+        await connection.read_response()
+    finally:
+        await connection.disconnect(nowait=True)
 
 
 async def test_closing_while_it_connects_does_not_wait_for_ever(redis_url: str, clock: StillClock):

@@ -173,6 +173,23 @@ class AuthenticatorStoreContract:
         assert found.last_used_at == NOON + 2 * MINUTE
         assert (found.credential.sign_count, found.credential.backed_up) == (9, True)
 
+    async def test_the_last_step_never_goes_back(self, database):
+        app = msgspec.structs.replace(an_authenticator(), last_step=5)
+        await add(database, app)
+        assert (await find(database, app)).last_step == 5
+        uses = [
+            AuthenticatorUsed(authenticator_id=app.id, at=NOON + n * MINUTE, step=step)
+            for n, step in enumerate((7, 9, None, 8))
+        ]
+        async with database.transaction() as stores:
+            await stores.authenticators.record_uses(uses)
+        assert (await find(database, app)).last_step == 9
+        await self._use(database, app, NOON + 9 * MINUTE, step=8)
+        found = await find(database, app)
+        assert (found.last_step, found.last_used_at) == (9, NOON + 9 * MINUTE)
+        assert found.has_used(9)
+        assert not found.has_used(10)
+
     async def test_a_use_says_nothing_about_what_it_leaves_out(self, database):
         passkey, totp = an_authenticator(PASSKEY), an_authenticator()
         await add(database, passkey, totp)

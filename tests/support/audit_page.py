@@ -120,6 +120,11 @@ TOLD: Mapping[AuditKind, Told] = {
     AuditKind.KEY_REVOKED: Told(
         "A signing key was taken away for good, and all that it signed with it.", {"kid": _KID}
     ),
+    AuditKind.STATE_LOST: Told(
+        "Redis had lost all its data; what can have been used before does not count any more.",
+        {"generation": "identifier of the generation of the state that began"},
+        "generation",
+    ),
     AuditKind.AUDIT_LOG_ADOPTED: Told(
         "The entries just before this one were written without a link and were chained later, by "
         "`stepup audit adopt`: the chain says nothing of the time before.",

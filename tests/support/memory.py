@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
+import msgspec
 from typing_extensions import override
 
 from stepup.domain.account import (
@@ -28,7 +29,15 @@ from stepup.domain.errors import (
     TokenNotConsumableError,
     TooManyAttemptsError,
 )
-from stepup.domain.ids import AttemptId, AuthenticatorId, ChallengeId, SubjectId, TokenId
+from stepup.domain.generation import Generation, is_below
+from stepup.domain.ids import (
+    AttemptId,
+    AuthenticatorId,
+    ChallengeId,
+    GenerationId,
+    SubjectId,
+    TokenId,
+)
 from stepup.domain.revocation import Revoked
 from stepup.ports import (
     AccountStore,
@@ -36,6 +45,8 @@ from stepup.ports import (
     Backlog,
     Changes,
     Clock,
+    GenerationRecord,
+    Generations,
     Outbox,
     OutboxEntry,
     ReplayStore,
@@ -61,25 +72,28 @@ def memory_state(clock: Clock | None = None) -> State:
     clock = clock or TestClock()
     challenges = MemoryChallengeStore(clock)
     revocations = MemoryRevocationFeed(clock)
+    generations = MemoryGenerations(clock)
     return State(
         challenges=challenges,
-        steps=MemoryStepStore(),
-        attempts=MemoryAttemptStore(),
+        steps=MemoryStepStore(generations),
+        attempts=MemoryAttemptStore(generations),
         tokens=MemoryTokenStore(clock, challenges, revocations),
-        replays=MemoryReplayStore(clock),
+        replays=MemoryReplayStore(clock, generations),
         accounts=MemoryAccountStore(clock),
         outbox=MemoryOutbox(clock),
         changes=MemoryChanges(),
         revocations=revocations,
         snapshots=MemorySnapshotStore(),
         credentials=MemoryCredentialCache(clock),
+        generations=generations,
     )
 
 
 class MemoryStepStore(StepStore):
     """Last steps in a dictionary."""
 
-    def __init__(self) -> None:
+    def __init__(self, generations: "MemoryGenerations") -> None:
+        self._generations = generations
         self._last: dict[tuple[SubjectId, AuthenticatorId], tuple[int, AttemptId | None]] = {}
 
     @override
@@ -89,8 +103,12 @@ class MemoryStepStore(StepStore):
         authenticator_id: AuthenticatorId,
         step: int,
         attempt: AttemptId | None = None,
+        *,
+        possible_since: datetime | None = None,
     ) -> bool:
         await asyncio.sleep(0)
+        if is_below(self._generations.floor_at, possible_since):
+            return False
         last, by = self._last.get((subject_id, authenticator_id), (-1, None))
         if step > last:
             self._last[subject_id, authenticator_id] = (step, attempt)
@@ -109,19 +127,23 @@ class MemoryStepStore(StepStore):
 
 
 class MemoryAttemptStore(AttemptStore):
-    """GCRA buckets in a dictionary: the time at which each is full again."""
+    """GCRA buckets in a dictionary: the time at which each is full again, and the floor then."""
 
-    def __init__(self) -> None:
-        self._full_at: dict[tuple[SubjectId, Method], datetime] = {}
+    def __init__(self, generations: "MemoryGenerations") -> None:
+        self._generations = generations
+        self._full_at: dict[tuple[SubjectId, Method], tuple[datetime, datetime | None]] = {}
 
     @override
     async def spend(self, subject_id: SubjectId, method: Method, now: datetime) -> None:
         await asyncio.sleep(0)
-        full_at = max(self._full_at.get((subject_id, method), now), now)
-        full_at += METHOD_PAUSE / TRIES_PER_METHOD
+        floor_at = self._generations.floor_at
+        full_at, under = self._full_at.get((subject_id, method), (now, floor_at))
+        if full_at > now and under != floor_at:
+            full_at = max(full_at, now + METHOD_PAUSE - METHOD_PAUSE / TRIES_PER_METHOD)
+        full_at = max(full_at, now) + METHOD_PAUSE / TRIES_PER_METHOD
         if full_at - now > METHOD_PAUSE:
             raise TooManyAttemptsError(retry_after=full_at - now - METHOD_PAUSE)
-        self._full_at[subject_id, method] = full_at
+        self._full_at[subject_id, method] = (full_at, floor_at)
 
     @override
     async def forgive(self, subject_id: SubjectId, method: Method) -> None:
@@ -182,15 +204,24 @@ class MemoryTokenStore(TokenStore):
 class MemoryReplayStore(ReplayStore):
     """Seen identifiers in a dictionary."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, generations: "MemoryGenerations") -> None:
         self._clock = clock
+        self._generations = generations
         self._seen: dict[tuple[str, str], tuple[AttemptId, datetime]] = {}
 
     @override
     async def remember(
-        self, scope: str, identifier: str, attempt: AttemptId, until: datetime
+        self,
+        scope: str,
+        identifier: str,
+        attempt: AttemptId,
+        until: datetime,
+        *,
+        possible_since: datetime | None = None,
     ) -> bool:
         await asyncio.sleep(0)
+        if is_below(self._generations.floor_at, possible_since):
+            return False
         seen = self._seen.get((scope, identifier))
         if seen is None or seen[1] <= self._clock.now():
             self._seen[scope, identifier] = (attempt, until)
@@ -343,3 +374,70 @@ class MemoryChanges(Changes):
                 yield None
         finally:
             self._listeners.discard(queue)
+
+
+class MemoryGenerations(Generations):
+    """A generation that tests lose when they like."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lost: asyncio.Queue[Generation] = asyncio.Queue()
+        self._count = 1
+        self._current = Generation(
+            id=GenerationId("generation-1"), begun_at=clock.now(), histories=frozenset()
+        )
+
+    @property
+    def floor_at(self) -> datetime | None:
+        """The floor."""
+        return self._current.floor_at
+
+    @override
+    async def current(self) -> Generation:
+        return self._current
+
+    @override
+    async def raise_floor(self, at: datetime) -> None:
+        floor_at = max(at, self._current.floor_at or at)
+        self._current = msgspec.structs.replace(self._current, floor_at=floor_at)
+
+    @override
+    async def losses(self) -> AsyncIterator[Generation]:
+        while True:
+            yield await self._lost.get()
+
+    async def lose(self) -> Generation:
+        """Begin another generation, as after a loss of all data."""
+        self._count += 1
+        begun = Generation(
+            id=GenerationId(f"generation-{self._count}"),
+            begun_at=self._clock.now(),
+            histories=frozenset(),
+        )
+        self._current = begun
+        await self.raise_floor(self._clock.now())
+        self._lost.put_nowait(self._current)
+        return self._current
+
+
+class MemoryGenerationRecord(GenerationRecord):
+    """Generations in a list; `away` while nobody can say."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.generations: list[Generation] = []
+
+    @override
+    async def last(self) -> GenerationId | None:
+        await asyncio.sleep(0)
+        if self.away:
+            raise DependencyUnavailableError
+        youngest = max(self.generations, key=lambda each: each.begun_at, default=None)
+        return youngest.id if youngest else None
+
+    @override
+    async def add(self, generation: Generation) -> None:
+        await asyncio.sleep(0)
+        if self.away:
+            raise DependencyUnavailableError
+        self.generations.append(generation)

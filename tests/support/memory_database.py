@@ -260,8 +260,12 @@ def _after_use(found: Authenticator, used: AuthenticatorUsed) -> Authenticator:
             sign_count=max(credential.sign_count, used.sign_count or 0),
             backed_up=used.backed_up if is_newest else credential.backed_up,
         )
+    steps = [step for step in (found.last_step, used.step) if step is not None]
     return msgspec.structs.replace(
-        found, credential=credential, last_used_at=max(last_used_at, used.at)
+        found,
+        credential=credential,
+        last_used_at=max(last_used_at, used.at),
+        last_step=max(steps, default=None),
     )
 
 

@@ -39,7 +39,13 @@ _CREDENTIAL_COLUMNS = (
     table.c.sign_count,
     table.c.backed_up,
 )
-_COLUMNS = (*_CREDENTIAL_COLUMNS, table.c.name, table.c.created_at, table.c.last_used_at)
+_COLUMNS = (
+    *_CREDENTIAL_COLUMNS,
+    table.c.name,
+    table.c.created_at,
+    table.c.last_used_at,
+    table.c.last_step,
+)
 # A credential is sealed again once in years: who is overtaken twice in a row by that is not.
 _SWAPS = 3
 
@@ -50,6 +56,7 @@ class _Use(NamedTuple):
     sign_count: int | None = None
     backed_up: bool | None = None
     backed_up_at: datetime | None = None
+    step: int | None = None
 
 
 class PostgresAuthenticatorStore(AuthenticatorStore):
@@ -88,6 +95,7 @@ class PostgresAuthenticatorStore(AuthenticatorStore):
             name=authenticator.name,
             created_at=authenticator.created_at,
             last_used_at=authenticator.last_used_at,
+            last_step=authenticator.last_step,
             **self._credential_values(
                 authenticator.id, authenticator.subject.id, authenticator.credential
             ),
@@ -140,6 +148,7 @@ class PostgresAuthenticatorStore(AuthenticatorStore):
             .values(
                 last_used_at=func.greatest(table.c.last_used_at, used.c.at),
                 sign_count=func.greatest(table.c.sign_count, used.c.sign_count),
+                last_step=func.greatest(table.c.last_step, used.c.step),
                 backed_up=case((is_newest, backed_up), else_=table.c.backed_up),
             )
         )
@@ -182,6 +191,7 @@ class PostgresAuthenticatorStore(AuthenticatorStore):
             credential=self._credential(row),
             created_at=row.created_at,
             last_used_at=row.last_used_at,
+            last_step=row.last_step,
         )
 
     def _credential(self, row: Row[Any]) -> Credential:
@@ -234,11 +244,11 @@ def _as_rows(uses: Sequence[AuthenticatorUsed]) -> Any:
     folded: dict[AuthenticatorId, _Use] = {}
     for used in sorted(uses, key=lambda used: used.at):
         earlier = folded.get(used.authenticator_id, _Use(used.authenticator_id, used.at))
-        counts = [n for n in (earlier.sign_count, used.sign_count) if n is not None]
         said = used.backed_up is not None
         folded[used.authenticator_id] = earlier._replace(
             at=used.at,
-            sign_count=max(counts, default=None),
+            sign_count=_larger(earlier.sign_count, used.sign_count),
+            step=_larger(earlier.step, used.step),
             backed_up=used.backed_up if said else earlier.backed_up,
             backed_up_at=used.at if said else earlier.backed_up_at,
         )
@@ -248,6 +258,11 @@ def _as_rows(uses: Sequence[AuthenticatorUsed]) -> Any:
         column("sign_count", BigInteger),
         column("backed_up", Boolean),
         column("backed_up_at", DateTime(timezone=True)),
+        column("step", BigInteger),
     )
     given = func.jsonb_to_recordset(literal([use._asdict() for use in folded.values()], JSONB))
     return given.table_valued(*columns).render_derived(name="used", with_types=True)
+
+
+def _larger(*numbers: int | None) -> int | None:
+    return max((number for number in numbers if number is not None), default=None)

@@ -14,6 +14,7 @@ from stepup.adapters.postgres.breaker import CircuitBreaker
 from stepup.adapters.postgres.chain_keys import ChainKeys
 from stepup.adapters.postgres.clients import PostgresClientStore
 from stepup.adapters.postgres.engine import make_engine
+from stepup.adapters.postgres.generations import PostgresGenerationRecord
 from stepup.adapters.postgres.group_commit import PATIENCE, GroupCommittedLedger
 from stepup.adapters.postgres.keys import PostgresKeyStore
 from stepup.adapters.postgres.leases import PostgresLeaseStore
@@ -27,7 +28,7 @@ from stepup.domain.authenticator import Authenticator
 from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.ids import Subject
 from stepup.domain.revocation import Revocation
-from stepup.ports import Database, Ledger, Stores
+from stepup.ports import Database, GenerationRecord, Ledger, Stores
 
 # What a request that spends can wait for a row that may be written behind it (RELIABILITY 2.2);
 # the row may still come when it has walked away.
@@ -93,6 +94,10 @@ class PostgresDatabase(Database):
     @override
     async def check(self) -> None:
         await self._line.probe(select(literal(1)))
+
+    def generations_of(self, region: str) -> GenerationRecord:
+        """Return the record of the generations that a region's state has had."""
+        return PostgresGenerationRecord(self._line, region)
 
     async def close(self) -> None:
         """Close every connection."""

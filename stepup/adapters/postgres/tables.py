@@ -66,6 +66,8 @@ authenticator = Table(
     Column("backed_up", Boolean, nullable=True),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("last_used_at", DateTime(timezone=True), nullable=True),
+    # The second home of what Redis knows first: a code of this step or before is used up.
+    Column("last_step", BigInteger, nullable=True),
     # All that `of_subject` asks for, in the order it answers.
     Index(None, "subject_id", "created_at", "id"),
 )
@@ -155,6 +157,15 @@ revocation = Table(
         index=True,
         server_default=text("clock_timestamp()"),
     ),
+)
+
+# Which generations of the state in Redis there were: the one that is there must be the youngest.
+generation = Table(
+    "generation",
+    metadata,
+    Column("region", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("begun_at", DateTime(timezone=True), nullable=False),
 )
 
 # One row, moved on by triggers on `policy_version`, `client` and `key`, so that a change made by

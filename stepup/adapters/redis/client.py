@@ -22,6 +22,7 @@ from stepup.adapters.redis.replies import (
 from stepup.adapters.redis.retry_budget import RetryBudget
 from stepup.adapters.redis.scripts import Argument, Command, Fenced, Script
 from stepup.adapters.redis.shard import Order, Route, Shard, Topology
+from stepup.adapters.redis.spending import Answer
 from stepup.domain.errors import (
     DependencyUnavailableError,
     NewerFormatError,
@@ -35,10 +36,14 @@ LONGEST_REPEAT = 0.2
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """A script's answer: one word, and what the script's header says comes with it."""
+    """A script's answer: one word, and what the script's header says comes with it.
+
+    A spend also says which history of the data it belongs to.
+    """
 
     status: str
     values: list[Any]
+    history: str = ""
 
 
 Sender = Callable[[Shard, Order], Awaitable[Any]]
@@ -111,7 +116,8 @@ class RedisClient:
         request = _request(script, keys, args, same_attempt=same_attempt)
         request = request._replace(everywhere=everywhere)
         try:
-            return _read(await self._deliver(Shard.spend, request))
+            answer: Answer = await self._deliver(Shard.spend, request)
+            return _read(answer.reply, answer.history)
         except CommandTrouble as trouble:
             error = OutcomeUnknownError if trouble.unknown else DependencyUnavailableError
             raise error from trouble
@@ -159,8 +165,17 @@ class RedisClient:
             raise DependencyUnavailableError from (troubles[0] if troubles else None)
 
     async def _check(self, shard: Shard) -> None:
-        ping = _Request(("PING",), ("PING",), "", same_attempt=True, shard=shard)
-        await asyncio.gather(self._deliver(Shard.read, ping), self._deliver(Shard.spend, ping))
+        await asyncio.gather(
+            self._deliver(Shard.read, _ping(shard)), self._deliver(Shard.spend, _ping(shard))
+        )
+
+    async def histories(self) -> frozenset[str]:
+        """Return the histories of all shards that can be reached."""
+        shards = self._topology.shards()
+        found = await asyncio.gather(
+            *(self._deliver(Shard.spend, _ping(shard)) for shard in shards), return_exceptions=True
+        )
+        return frozenset(each.history for each in found if isinstance(each, Answer))
 
     def drop(self, why: str) -> None:
         """Give up every connection; new ones are made at once."""
@@ -209,6 +224,10 @@ class RedisClient:
         return may_repeat(trouble, same_attempt=request.same_attempt) and self._budget.repeat()
 
 
+def _ping(shard: Shard) -> _Request:
+    return _Request(("PING",), ("PING",), "", same_attempt=True, shard=shard)
+
+
 def _request(
     script: Script, keys: Sequence[str], args: Sequence[Argument], *, same_attempt: bool
 ) -> _Request:
@@ -229,8 +248,8 @@ def _key_of(command: Command) -> str:
     return ""
 
 
-def _read(reply: Any) -> Reply:
+def _read(reply: Any, history: str = "") -> Reply:
     status = reply[0].decode()
     if status == "newer":
         raise NewerFormatError
-    return Reply(status, reply[1:])
+    return Reply(status, reply[1:], history)

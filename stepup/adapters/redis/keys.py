@@ -31,6 +31,8 @@ SNAPSHOT_KEPT = timedelta(days=7)
 # Twice the longest token, so that an instance that was away for one token's life misses nothing.
 FEED_KEPT = 2 * MAX_TOKEN_LIFETIME
 CHANGES_KEPT = timedelta(hours=1)
+# Renewed all the time: only a state that nobody used for a week may forget that it was one.
+GENERATION_KEPT = timedelta(days=7)
 _REVOKED = {Revoked.TOKEN: "jti", Revoked.SUBJECT: "sub", Revoked.KEY: "kid"}
 # Announcements carry nothing; an instance that missed this many polls anyway.
 CHANGES_LENGTH = 1000
@@ -143,6 +145,11 @@ def changes() -> str:
 def switchover_probe() -> str:
     """String: written to see whether a new primary takes writes. One second."""
     return "su:{g}:probe"
+
+
+def generation() -> str:
+    """Hash: which generation of the state this is, and its floor. `GENERATION_KEPT`, renewed."""
+    return "su:{g}:gen"
 
 
 def _digest(text: str) -> str:

@@ -16,7 +16,7 @@ from stepup.adapters.redis.line import Line
 from stepup.adapters.redis.plain import PlainConnection
 from stepup.adapters.redis.replies import CommandTrouble, RedirectedError, UnsentError
 from stepup.adapters.redis.scripts import Command, Fenced
-from stepup.adapters.redis.spending import SpendingConnection
+from stepup.adapters.redis.spending import Answer, SpendingConnection
 
 # A server that has been away for longer than anybody waits is not waited for.
 MOST_AWAY = 1.5
@@ -71,22 +71,22 @@ class Shard:
         _require_near(self.plain.line)
         return await self.plain.send(order.command, order.deadline, asking=order.asking)
 
-    async def spend(self, order: Order) -> Any:
+    async def spend(self, order: Order) -> Answer:
         """Send to where it is acknowledged, and look afterwards whether that still counts."""
         _require_near(self.spending.line)
         least, everyone = self.replicas()
         if order.everywhere and not everyone:
             raise UnsentError("there are no replicas to hold it")
-        reply, address = await self.spending.send(
+        answer = await self.spending.send(
             order.command,
             order.deadline,
             replicas=everyone if order.everywhere else least,
             asking=order.asking,
         )
         fenced = order.fenced
-        if fenced is Fenced.ALL or (fenced is Fenced.REFUSALS and reply[0] != b"ok"):
-            await self._fence.check(address)
-        return reply
+        if fenced is Fenced.ALL or (fenced is Fenced.REFUSALS and answer.reply[0] != b"ok"):
+            await self._fence.check(answer.address)
+        return answer
 
     def drop(self, why: str) -> None:
         """Give up both connections; new ones are made at once."""

@@ -25,10 +25,11 @@ WAIT_MS = 150
 
 
 class Answer(NamedTuple):
-    """A reply, and the server that it came from."""
+    """A reply, the server that it came from, and the history of that server's data."""
 
     reply: Any
     address: Address
+    history: str
 
 
 class SpendingConnection:
@@ -71,10 +72,10 @@ class SpendingConnection:
     async def _round(self, wire: Wire, calls: Sequence[Call]) -> None:
         """Write the scripts and their WAIT, and return when the last reply is there."""
         loop = asyncio.get_running_loop()
-        create_future, begun, address = loop.create_future, loop.time(), wire.endpoint.address
+        create_future, begun = loop.create_future, loop.time()
         sent = [replace(call, reply=create_future()) for call in calls]
         for call, copy in zip(calls, sent, strict=True):
-            copy.reply.add_done_callback(partial(_hand_out, call, address))
+            copy.reply.add_done_callback(partial(_hand_out, call, wire))
         wanted = max(call.replicas for call in calls)
         if wanted:
             sent.append(Call(("WAIT", wanted, WAIT_MS), create_future(), math.inf))
@@ -89,10 +90,10 @@ class SpendingConnection:
         telemetry.redis_round_size.observe(len(calls))
         telemetry.redis_round_duration_seconds.observe(loop.time() - begun)
         if wanted:
-            _acknowledge(calls, sent, address)
+            _acknowledge(calls, sent, wire)
 
 
-def _hand_out(call: Call, address: Address, reply: asyncio.Future[Any]) -> None:
+def _hand_out(call: Call, wire: Wire, reply: asyncio.Future[Any]) -> None:
     """Pass on what needs no acknowledgement: every refusal, and all of it without replicas."""
     waiting = call.reply
     if waiting.done() and not reply.cancelled():
@@ -103,10 +104,10 @@ def _hand_out(call: Call, address: Address, reply: asyncio.Future[Any]) -> None:
     elif (trouble := reply.exception()) is not None:
         waiting.set_exception(trouble)
     elif not call.replicas or not _says_ok(reply.result()):
-        waiting.set_result(Answer(reply.result(), address))
+        waiting.set_result(_answer(reply, wire))
 
 
-def _acknowledge(calls: Sequence[Call], sent: Sequence[Call], address: Address) -> None:
+def _acknowledge(calls: Sequence[Call], sent: Sequence[Call], wire: Wire) -> None:
     held_by, trouble = _held_by(sent[-1].reply)
     if trouble is None and held_by < max(call.replicas for call in calls):
         telemetry.redis_wait_timeouts_total.inc()
@@ -114,7 +115,7 @@ def _acknowledge(calls: Sequence[Call], sent: Sequence[Call], address: Address) 
         if call.reply.done() or copy.reply.exception() is not None:
             continue
         if held_by >= call.replicas or not _says_ok(copy.reply.result()):
-            call.reply.set_result(Answer(copy.reply.result(), address))
+            call.reply.set_result(_answer(copy.reply, wire))
         else:
             too_few = LostReplyError(f"held by {held_by} of {call.replicas} replicas")
             call.reply.set_exception(trouble or too_few)
@@ -128,6 +129,10 @@ def _held_by(wait: asyncio.Future[Any]) -> tuple[int, LostReplyError | None]:
         return -1, LostReplyError(f"not acknowledged: {trouble}", timed_out=timed_out)
     telemetry.redis_wait_acks.observe(wait.result())
     return wait.result(), None
+
+
+def _answer(reply: asyncio.Future[Any], wire: Wire) -> Answer:
+    return Answer(reply.result(), wire.endpoint.address, wire.history)
 
 
 def _says_ok(reply: Any) -> bool:

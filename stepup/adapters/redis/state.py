@@ -17,6 +17,7 @@ from stepup.adapters.redis.credentials import RedisCredentialCache
 from stepup.adapters.redis.endpoint import Endpoint, OneNode
 from stepup.adapters.redis.failover import SentinelResolver
 from stepup.adapters.redis.fence import SentinelFence
+from stepup.adapters.redis.generations import RedisGenerations
 from stepup.adapters.redis.listener import StreamListener
 from stepup.adapters.redis.outbox import RedisOutbox
 from stepup.adapters.redis.replays import RedisReplayStore
@@ -27,9 +28,10 @@ from stepup.adapters.redis.shard import OneShard, Topology
 from stepup.adapters.redis.snapshots import RedisSnapshotStore
 from stepup.adapters.redis.steps import RedisStepStore
 from stepup.adapters.redis.tokens import RedisTokenStore
+from stepup.adapters.system import SystemEntropy
 from stepup.crypto.sealing import Sealer
 from stepup.domain.errors import DependencyUnavailableError
-from stepup.ports import Clock, State
+from stepup.ports import Clock, GenerationRecord, State
 
 _log = structlog.get_logger()
 
@@ -62,12 +64,13 @@ class RedisState:
         self._refuse_unsafe = refuse_unsafe
         self._inspection: Inspection | None = None
         self._warned: set[str] = set()
+        self._generations = generations = RedisGenerations(self.client, clock, SystemEntropy())
         self.stores = State(
             challenges=RedisChallengeStore(self.client, sealer, clock),
-            steps=RedisStepStore(self.client),
-            attempts=RedisAttemptStore(self.client),
+            steps=RedisStepStore(self.client, generations),
+            attempts=RedisAttemptStore(self.client, generations),
             tokens=RedisTokenStore(self.client),
-            replays=RedisReplayStore(self.client, clock),
+            replays=RedisReplayStore(self.client, clock, generations),
             accounts=RedisAccountStore(self.client, sealer, clock),
             outbox=RedisOutbox(self.client),
             changes=RedisChanges(self.client, self._listener("changes", keys.changes())),
@@ -76,7 +79,16 @@ class RedisState:
             ),
             snapshots=RedisSnapshotStore(self.client, sealer),
             credentials=RedisCredentialCache(self.client, sealer, clock),
+            generations=generations,
         )
+
+    def remembered_in(self, record: GenerationRecord) -> Self:
+        """Let somebody outside of Redis know that there was a state.
+
+        Without that an empty server is a first start to an instance that has seen no other.
+        """
+        self._generations.record = record
+        return self
 
     def _listener(self, name: str, stream: str) -> StreamListener:
         return StreamListener(self.client.resolver(stream), f"{self._name}-{name}", stream)
@@ -115,9 +127,11 @@ class RedisState:
 
     async def __aenter__(self) -> Self:
         self.client.start()
+        self._generations.start()
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
+        await self._generations.close()
         await self.client.close()
 
 

@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -22,9 +23,11 @@ from redis.exceptions import RedisError, ResponseError
 from stepup.adapters.redis import keys
 from stepup.adapters.redis.endpoint import Address
 from stepup.adapters.redis.operator import NotInTimeError, tell, until
+from stepup.adapters.redis.planned import announce_move, take_back
 from stepup.adapters.redis.preference import preferred
 from stepup.adapters.redis.sentinel_url import SentinelUrl
 from stepup.adapters.redis.survey import Survey, findings, look, spell
+from stepup.adapters.system import SystemClock
 
 # A pause of four seconds holds back a Sentinel for less than it takes to see a server down.
 _PAUSE_MS = 4_000
@@ -155,7 +158,7 @@ class _Move:
 
     async def try_once(self) -> Address | None:
         """Return the new primary; None if Sentinel kept the old one."""
-        async with self._paused():
+        async with self._announced(), self._paused():
             await self._replicas_hold_everything()
             # The failover has no way back, so whoever stops us waits for its end.
             ending = asyncio.create_task(self._hand_over())
@@ -166,6 +169,19 @@ class _Move:
                 if await _end_of(ending) is None:
                     raise
                 return ending.result()
+
+    @asynccontextmanager
+    async def _announced(self) -> AsyncIterator[None]:
+        """Tell the instances that nothing will be lost, or they would raise a floor."""
+        until_then = SystemClock().now() + timedelta(seconds=self._patience())
+        await announce_move(self._at_old, until_then)
+        try:
+            yield
+        finally:
+            # Where another server is the primary already, this one refuses, and it is forgotten
+            # there as soon as somebody has seen it.
+            with contextlib.suppress(RedisError, OSError):
+                await take_back(self._at_old)
 
     @asynccontextmanager
     async def _paused(self) -> AsyncIterator[None]:

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import ReadOnlyError, RedisError
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 from stepup.adapters.redis import scripts
 from stepup.adapters.redis.calls import Call
 from stepup.adapters.redis.endpoint import Endpoint, connect
+from stepup.adapters.redis.history import history_of
 from stepup.adapters.redis.replies import (
     CommandTrouble,
     LostReplyError,
@@ -35,8 +36,11 @@ OPEN_TIMEOUT = 1.0
 class Wire:
     """A connection that is open; make one with `open`."""
 
-    def __init__(self, endpoint: Endpoint, connection: AbstractConnection, generation: int) -> None:
+    def __init__(
+        self, endpoint: Endpoint, connection: AbstractConnection, generation: int, history: str = ""
+    ) -> None:
         self.endpoint = endpoint
+        self.history = history
         self.generation = generation
         self._timeout = endpoint.patience.command
         self._connection = connection
@@ -55,18 +59,18 @@ class Wire:
     @classmethod
     async def open(cls, endpoint: Endpoint, client_name: str, generation: int) -> "Wire":
         """Connect; a server must be a primary, and gets every script in one write."""
-        connection = endpoint.new_connection(client_name)
+        connection, history = endpoint.new_connection(client_name), ""
         try:
             async with asyncio.timeout(OPEN_TIMEOUT):
                 await connect(connection)
                 if not endpoint.is_witness:
-                    await _prepare(connection)
+                    history = await _prepare(connection)
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
         # From here on our own watch is the time-out; redis-py's would make a task per write.
         connection.socket_timeout = None
-        return cls(endpoint, connection, generation)
+        return cls(endpoint, connection, generation, history)
 
     @property
     def usable(self) -> bool:
@@ -158,13 +162,22 @@ class Wire:
             self._watch = self._loop.call_at(now + SECOND_LOOK, self._look)
 
 
-async def _prepare(connection: AbstractConnection) -> None:
-    """Ask for its role, as the guideline for Sentinel clients demands, and load the scripts."""
-    commands = [("ROLE",), *(("SCRIPT", "LOAD", script.source) for script in scripts.ALL)]
+async def _prepare(connection: AbstractConnection) -> str:
+    """Ask for its role, as the guideline for Sentinel clients demands, and load the scripts.
+
+    Returns the history of its data.
+    """
+    loading = [("SCRIPT", "LOAD", script.source) for script in scripts.ALL]
+    commands = [("INFO", "replication"), ("ROLE",), *loading]
     await connection.send_packed_command(connection.pack_commands(commands))
-    role, *_ = [await connection.read_response() for _ in commands]
+    try:
+        info = await connection.read_response(disconnect_on_error=False)
+    except ResponseError:
+        info = None
+    role, *_ = [await connection.read_response() for _ in commands[1:]]
     if role[0] != b"master":
         raise ReadOnlyError("this server is not the primary")
+    return history_of(info)
 
 
 def _settle(waiting: asyncio.Future[Any], reply: object) -> None:

@@ -5,14 +5,15 @@
 -- ARGV[1]  now, in ms
 -- ARGV[2]  emission interval, in ms: the time one attempt takes to come back
 -- ARGV[3]  burst: attempts a full bucket allows
--- returns  {'ok'}; {'wait', retry_after_ms}, {'newer'}: nothing changed
+-- ARGV[4]  the least that the TAT was, in ms, by the memory of who asks; 0 if he has none
+-- returns  {'ok', tat}; {'wait', retry_after_ms}, {'newer'}: nothing changed
 local bucket = redis.call('HMGET', KEYS[1], 'v', 'tat')
 if bucket[1] and tonumber(bucket[1]) > 1 then return {'newer'} end
 local now, interval = tonumber(ARGV[1]), tonumber(ARGV[2])
-local tat = math.max(tonumber(bucket[2]) or now, now) + interval
+local tat = math.max(tonumber(bucket[2]) or now, now, tonumber(ARGV[4])) + interval
 local wait = tat - now - interval * tonumber(ARGV[3])
 if wait > 0 then return {'wait', wait} end
 redis.call('HSET', KEYS[1], 'v', 1, 'tat', string.format('%d', tat))
 -- Full again is the same as gone.
 redis.call('PEXPIRE', KEYS[1], tat - now)
-return {'ok'}
+return {'ok', tat}

@@ -1,0 +1,39 @@
+"""Which generations of the state there were, by region: outside of what may forget itself."""
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from typing_extensions import override
+
+from stepup.adapters.postgres.line import Line
+from stepup.adapters.postgres.tables import generation as table
+from stepup.domain.generation import Generation
+from stepup.domain.ids import GenerationId
+from stepup.ports import GenerationRecord
+
+
+class PostgresGenerationRecord(GenerationRecord):
+    """One row for each generation; there are few."""
+
+    def __init__(self, line: Line, region: str) -> None:
+        self._line = line
+        self._region = region
+
+    @override
+    async def last(self) -> GenerationId | None:
+        statement = (
+            select(table.c.id)
+            .where(table.c.region == self._region)
+            .order_by(table.c.begun_at.desc(), table.c.id)
+            .limit(1)
+        )
+        async with self._line.transaction(autocommit=True) as transaction:
+            rows = await transaction.rows(statement)
+        return GenerationId(rows[0].id) if rows else None
+
+    @override
+    async def add(self, generation: Generation) -> None:
+        statement = insert(table).values(
+            region=self._region, id=generation.id, begun_at=generation.begun_at
+        )
+        async with self._line.transaction(autocommit=True) as transaction:
+            await transaction.change(statement.on_conflict_do_nothing())
