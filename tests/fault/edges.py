@@ -106,7 +106,7 @@ class Edges(msgspec.Struct, frozen=True):
     def around(self, endpoint: Endpoint) -> Endpoint:
         """Return the same server, reached over its link."""
         via = self.by_address[endpoint.address].via
-        return _Detour(endpoint.url, endpoint.is_sentinel, via=via)
+        return _Detour(endpoint.url, endpoint.is_witness, via=via)
 
 
 class _Detour(Endpoint, frozen=True):

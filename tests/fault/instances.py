@@ -128,7 +128,7 @@ class Instance:
         self.client = RedisClient(shard)
         self.sealer = _SEALER
         self.challenges = RedisChallengeStore(self.client, _SEALER, _CLOCK)
-        self.tokens = RedisTokenStore(self.client, _CLOCK)
+        self.tokens = RedisTokenStore(self.client)
 
     async def open(self) -> "Instance":
         """Connect."""

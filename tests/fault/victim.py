@@ -18,7 +18,7 @@ from stepup.adapters.system import SystemClock, SystemEntropy
 from stepup.domain.client import Client
 from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.ids import AttemptId, TokenId
-from stepup.ports import Ports, PresentedCode, Redemption
+from stepup.ports import AuditRecorded, OutboxEntry, Ports, PresentedCode, Redemption
 from stepup.usecases import redeem as use_case
 from tests.fault.history import History
 from tests.fault.instances import SECRET, Instance, Protection
@@ -33,8 +33,10 @@ class _Slow(RedisChallengeStore):
     """Takes its time between the script and the signature."""
 
     @override
-    async def redeem_code(self, code: PresentedCode, attempt: AttemptId, now: object) -> Redemption:
-        redemption = await super().redeem_code(code, attempt, now)
+    async def redeem_code(
+        self, code: PresentedCode, attempt: AttemptId, now: datetime, *, everywhere: bool = False
+    ) -> Redemption:
+        redemption = await super().redeem_code(code, attempt, now, everywhere=everywhere)
         await _pause()
         return redemption
 
@@ -43,11 +45,11 @@ class _Telling(RedisOutbox):
     """Takes its time between the signature and the answer."""
 
     @override
-    async def append(self, entry: object) -> None:
-        event = entry.event
-        _say("signed", event.challenge_id, event.details["jti"], event.at)
+    async def append(self, *entries: OutboxEntry) -> None:
+        for event in (entry.event for entry in entries if isinstance(entry, AuditRecorded)):
+            _say("signed", event.challenge_id, event.details["jti"], event.at)
         await _pause()
-        await super().append(entry)
+        await super().append(*entries)
 
 
 async def main(url: str, protection: Protection) -> None:
