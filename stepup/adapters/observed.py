@@ -18,6 +18,7 @@ from stepup.ports import (
     CodeRedeemed,
     Outbox,
     OutboxEntry,
+    RecoveryCodeBurned,
     RevocationRecorded,
     TokenConsumed,
 )
@@ -49,7 +50,7 @@ class ObservedOutbox(Outbox):
                     _count(entry.event)
                 case CodeRedeemed() | TokenConsumed():
                     telemetry.redemption_unfenced_total.inc()
-                case AuthenticatorUsed() | RevocationRecorded():
+                case AuthenticatorUsed() | RecoveryCodeBurned() | RevocationRecorded():
                     pass
 
     @override

@@ -50,6 +50,21 @@ class RecoveryCodes(msgspec.Struct, frozen=True, tag="recovery_code", kw_only=Tr
     confirmed: bool = False
     burned_by: tuple[AttemptId, ...] = ()
 
+    def burned(self, digest: bytes, attempt: AttemptId) -> "RecoveryCodes | None":
+        """Return the set without a code; itself when this attempt burned it before.
+
+        None when the set does not have it. Burning one proves that the set was kept.
+        """
+        if attempt in self.burned_by:
+            return self
+        if digest not in self.digests:
+            return None
+        return RecoveryCodes(
+            digests=tuple(known for known in self.digests if known != digest),
+            confirmed=True,
+            burned_by=(*self.burned_by, attempt),
+        )
+
     def __repr__(self) -> str:
         return f"RecoveryCodes({len(self.digests)} left)"
 

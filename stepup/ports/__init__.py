@@ -41,6 +41,7 @@ from stepup.ports.outbox import (
     Changes,
     Outbox,
     OutboxEntry,
+    RecoveryCodeBurned,
     RevocationRecorded,
 )
 from stepup.ports.revocation import (
@@ -57,7 +58,14 @@ from stepup.ports.snapshots import (
     CredentialCache,
     SnapshotStore,
 )
-from stepup.ports.spent import AttemptStore, ReplayStore, StepStore, TokenStore, UnknownTokenError
+from stepup.ports.spent import (
+    AttemptStore,
+    RecoveryCodeStore,
+    ReplayStore,
+    StepStore,
+    TokenStore,
+    UnknownTokenError,
+)
 from stepup.ports.surroundings import Snapshot, Upstreams
 from stepup.ports.system import Clock, Entropy
 
@@ -99,6 +107,8 @@ __all__ = [
     "PolicyVersion",
     "Ports",
     "PresentedCode",
+    "RecoveryCodeBurned",
+    "RecoveryCodeStore",
     "Redemption",
     "ReplayStore",
     "RevocationFeed",
@@ -122,6 +132,7 @@ class State(NamedTuple):
 
     challenges: ChallengeStore
     steps: StepStore
+    recovery_codes: RecoveryCodeStore
     attempts: AttemptStore
     tokens: TokenStore
     replays: ReplayStore

@@ -9,9 +9,10 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from stepup.domain.audit import AuditEvent, AuditRecord
-from stepup.domain.authenticator import Authenticator, Credential
+from stepup.domain.authenticator import Authenticator
 from stepup.domain.client import Client
 from stepup.domain.ids import (
+    AttemptId,
     AuthenticatorId,
     Subject,
 )
@@ -76,16 +77,13 @@ class AuthenticatorStore(Protocol):
         """
         ...
 
-    async def replace_credential(
-        self,
-        authenticator_id: AuthenticatorId,
-        *,
-        expected: Credential,
-        credential: Credential,
-    ) -> bool:
-        """Swap the credential if it still is the expected one; of concurrent callers one gets True.
+    async def burn_code(
+        self, authenticator_id: AuthenticatorId, code_digest: bytes, attempt: AttemptId
+    ) -> int | None:
+        """Take a recovery code out of its set; returns how many are left.
 
-        This is how one recovery code is burned.
+        None when the set does not have it, or not any more: of concurrent attempts one gets a
+        number, and the same attempt gets one again.
         """
         ...
 

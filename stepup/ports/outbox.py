@@ -7,9 +7,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from stepup.domain.audit import AuditEvent
-from stepup.domain.ids import (
-    AuthenticatorId,
-)
+from stepup.domain.ids import AttemptId, AuthenticatorId
 from stepup.domain.revocation import Revocation
 from stepup.ports.ledger import CodeRedeemed, TokenConsumed
 
@@ -30,13 +28,29 @@ class AuditRecorded(msgspec.Struct, frozen=True, kw_only=True, tag="audit"):
     event: AuditEvent
 
 
+class RecoveryCodeBurned(msgspec.Struct, frozen=True, kw_only=True, tag="recovery_code_burned"):
+    """A recovery code that was used while PostgreSQL was away, and what the audit log is to say."""
+
+    authenticator_id: AuthenticatorId
+    code_digest: bytes
+    attempt: AttemptId
+    event: AuditEvent
+
+
 class RevocationRecorded(msgspec.Struct, frozen=True, kw_only=True, tag="revocation"):
     """A revocation on its way to PostgreSQL, which was away when it was made."""
 
     revocation: Revocation
 
 
-OutboxEntry = AuditRecorded | AuthenticatorUsed | CodeRedeemed | RevocationRecorded | TokenConsumed
+OutboxEntry = (
+    AuditRecorded
+    | AuthenticatorUsed
+    | CodeRedeemed
+    | RecoveryCodeBurned
+    | RevocationRecorded
+    | TokenConsumed
+)
 
 
 class Backlog(NamedTuple):

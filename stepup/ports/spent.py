@@ -1,5 +1,6 @@
 """What is counted, accepted or used up once, apart from challenges."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Protocol
 
@@ -43,6 +44,33 @@ class StepStore(Protocol):
 
     async def is_retired(self, subject_id: SubjectId, authenticator_id: AuthenticatorId) -> bool:
         """Say whether the authenticator was retired."""
+        ...
+
+
+class RecoveryCodeStore(Protocol):
+    """Which recovery codes were used, by their digests.
+
+    Remembered for longer than any copy of their list can live: a challenge carries one, and it may
+    be older than the last use.
+    """
+
+    async def spend(
+        self,
+        subject_id: SubjectId,
+        authenticator_id: AuthenticatorId,
+        code_digest: bytes,
+        attempt: AttemptId,
+    ) -> bool:
+        """Use up a code; of all attempts one gets True, and the same attempt gets it again."""
+        ...
+
+    async def void(
+        self,
+        subject_id: SubjectId,
+        authenticator_id: AuthenticatorId,
+        code_digests: Iterable[bytes],
+    ) -> None:
+        """Let nobody use these codes any more; who used one before may still come again."""
         ...
 
 

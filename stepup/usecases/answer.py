@@ -150,7 +150,7 @@ async def answer_with_passkey(
 async def answer_with_recovery_code(
     ports: Ports, challenge_id: ChallengeId, holder: Holder, code: str, attempt: AttemptId
 ) -> Challenge:
-    """Burn a recovery code. It is burned in PostgreSQL, so this one way to answer needs it.
+    """Burn a recovery code of the set that the challenge was opened with.
 
     Raises:
         MethodNotUsableError: If recovery codes cannot answer this challenge.

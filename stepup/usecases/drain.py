@@ -15,10 +15,12 @@ from stepup.ports import (
     LedgerRow,
     OutboxEntry,
     Ports,
+    RecoveryCodeBurned,
     RevocationRecorded,
     Stores,
     TokenConsumed,
 )
+from stepup.usecases import recovery
 from stepup.usecases.settle import forget_spent, report
 
 BATCH = 500
@@ -118,6 +120,9 @@ async def _write(stores: Stores, entries: Sequence[tuple[str, OutboxEntry]]) -> 
     await stores.authenticators.record_uses(
         [entry for _, entry in entries if isinstance(entry, AuthenticatorUsed)]
     )
+    burned = await recovery.burn_afterwards(
+        stores, [entry for _, entry in entries if isinstance(entry, RecoveryCodeBurned)]
+    )
     spent = [entry for _, entry in entries if isinstance(entry, CodeRedeemed | TokenConsumed)]
     standing = await stores.ledger.record_all(spent)
     await stores.revocations.add(
@@ -129,5 +134,6 @@ async def _write(stores: Stores, entries: Sequence[tuple[str, OutboxEntry]]) -> 
             for entry_id, entry in entries
             if isinstance(entry, AuditRecorded)
         ]
+        + burned
     )
     return [row for row, first in zip(spent, standing, strict=True) if row.attempt != first.attempt]

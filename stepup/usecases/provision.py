@@ -4,7 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from stepup.ceremonies import otp, provisioned
 from stepup.domain.audit import AuditEvent, AuditKind
-from stepup.domain.authenticator import Authenticator, TotpSecret, WebAuthnCredential
+from stepup.domain.authenticator import (
+    Authenticator,
+    RecoveryCodes,
+    TotpSecret,
+    WebAuthnCredential,
+)
 from stepup.domain.errors import (
     AuthenticatorNotFoundError,
     InvalidRequestError,
@@ -88,10 +93,17 @@ async def withdraw(
     Raises:
         AuthenticatorNotFoundError: If the subject has no such authenticator.
     """
-    if not await stores.authenticators.remove(subject, authenticator_id):
+    found = await stores.authenticators.find(subject, authenticator_id)
+    if found is None or not await stores.authenticators.remove(subject, authenticator_id):
         raise AuthenticatorNotFoundError
     # Before the commit: a Redis that does not answer rolls the removal back, and it is repeated.
-    await ports.state.steps.retire(subject.id, authenticator_id)
+    if isinstance(found.credential, RecoveryCodes):
+        # By code and not by name: the subject's next set has the same one.
+        await ports.state.recovery_codes.void(
+            subject.id, authenticator_id, found.credential.digests
+        )
+    else:
+        await ports.state.steps.retire(subject.id, authenticator_id)
 
 
 def _credential(described: Mapping[str, object]) -> TotpSecret | WebAuthnCredential:

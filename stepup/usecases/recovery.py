@@ -1,5 +1,7 @@
 """Recovery codes: made and shown once, proved by burning one, burned one by one."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from stepup.ceremonies import recovery_codes
@@ -8,10 +10,14 @@ from stepup.domain.account import AccountSession
 from stepup.domain.assurance import Method
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.authenticator import Authenticator, RecoveryCodes
-from stepup.domain.errors import AuthenticatorNotFoundError, VerificationFailedError
+from stepup.domain.errors import (
+    AuthenticatorNotFoundError,
+    DependencyUnavailableError,
+    VerificationFailedError,
+)
 from stepup.domain.ids import AttemptId, AuthenticatorId
-from stepup.ports import Ports
-from stepup.usecases import credentials
+from stepup.ports import Ports, RecoveryCodeBurned, Stores
+from stepup.usecases import credentials, provision
 from stepup.usecases.account_guard import GENERATE_CODES, authenticators_of, event_of, permit
 
 _RANDOM_BYTES = 100
@@ -50,7 +56,8 @@ async def generate(ports: Ports, session: AccountSession) -> tuple[str, ...]:
     async with ports.database.transaction() as stores:
         for old in await stores.authenticators.of_subject(subject):
             if old.method is Method.RECOVERY_CODE:
-                await stores.authenticators.remove(subject, old.id)
+                # From open challenges, too: they carry the codes of the old set.
+                await provision.withdraw(ports, stores, subject, old.id)
         await stores.authenticators.add(authenticator)
         event = event_of(ports, subject, AuditKind.RECOVERY_CODES_GENERATED, count=len(codes))
         await stores.audit.append(ports.entropy.token(16), event)
@@ -79,38 +86,64 @@ async def confirm(ports: Ports, session: AccountSession, code: str) -> None:
 
 
 async def burn(
-    ports: Ports, planned: Authenticator, code: str, event: AuditEvent, attempt: AttemptId
+    ports: Ports, kept: Authenticator, code: str, event: AuditEvent, attempt: AttemptId
 ) -> bool:
     """Use up one recovery code, and record that; of concurrent attempts with it one gets True.
 
     The attempt that burned it gets True again, and changes nothing: a code is gone even when what
     came after it was lost, and whoever repeats the request must not need another one.
+
+    Redis decides, and PostgreSQL has a word in it when it is up: the set may be older here than
+    the last code that was burned. While it is away it learns of the code through the outbox.
     """
+    digest = _matching_digest(ports, kept, code)
+    if digest is None or not await ports.state.recovery_codes.spend(
+        kept.subject.id, kept.id, digest, attempt
+    ):
+        return False
+    burned = RecoveryCodeBurned(
+        authenticator_id=kept.id, code_digest=digest, attempt=attempt, event=event
+    )
+    try:
+        async with ports.database.transaction() as stores:
+            left = await stores.authenticators.burn_code(kept.id, digest, attempt)
+            if left is not None:
+                await stores.audit.append(*_recorded(burned, left))
+    except DependencyUnavailableError:
+        # It may have been committed all the same; the same attempt burns nothing twice.
+        await ports.state.outbox.append(burned)
+        return True
+    return left is not None
+
+
+async def burn_afterwards(
+    stores: Stores, entries: Iterable[RecoveryCodeBurned]
+) -> list[tuple[str, AuditEvent]]:
+    """Take codes out of their sets that were used while PostgreSQL was away.
+
+    Returns what the audit log is to say of them, each under its own identifier.
+    """
+    told = []
+    for burned in entries:
+        left = await stores.authenticators.burn_code(
+            burned.authenticator_id, burned.code_digest, burned.attempt
+        )
+        told.append(_recorded(burned, left))
+    return told
+
+
+def _recorded(burned: RecoveryCodeBurned, left: int | None) -> tuple[str, AuditEvent]:
+    entry_id = f"{burned.event.kind}:{burned.authenticator_id}:{burned.attempt}"
+    outcome: dict[str, int | bool] = {"unmatched": True} if left is None else {"left": left}
+    details = {**burned.event.details, **outcome}
+    return entry_id, msgspec.structs.replace(burned.event, details=details)
+
+
+def _matching_digest(ports: Ports, kept: Authenticator, code: str) -> bytes | None:
+    if not isinstance(kept.credential, RecoveryCodes):
+        return None
     key = digests.derive(ports.snapshot.keyring.root, "recovery-code")
-    async with ports.database.transaction() as stores:
-        # The set in the challenge may be older than the last code that was burned.
-        current = await stores.authenticators.find(planned.subject, planned.id)
-        if current is None or not isinstance(current.credential, RecoveryCodes):
-            return False
-        codes = current.credential
-        if attempt in codes.burned_by:
-            return True
-        digest = recovery_codes.matching_digest(codes, code, key)
-        if digest is None:
-            return False
-        left = RecoveryCodes(
-            digests=tuple(known for known in codes.digests if known != digest),
-            confirmed=True,
-            burned_by=(*codes.burned_by, attempt),
-        )
-        burned = await stores.authenticators.replace_credential(
-            current.id, expected=codes, credential=left
-        )
-        if burned:
-            details = {**event.details, "left": len(left.digests)}
-            used = msgspec.structs.replace(event, details=details)
-            await stores.audit.append(ports.entropy.token(16), used)
-        return burned
+    return recovery_codes.matching_digest(kept.credential, code, key)
 
 
 async def _present(ports: Ports, session: AccountSession) -> Authenticator | None:

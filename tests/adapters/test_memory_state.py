@@ -11,6 +11,7 @@ from tests.contracts.revocations import RevocationFeedContract
 from tests.contracts.snapshots import CredentialCacheContract, SnapshotStoreContract
 from tests.contracts.spending import (
     AttemptStoreContract,
+    RecoveryCodeStoreContract,
     ReplayStoreContract,
     StepStoreContract,
     TokenStoreContract,
@@ -35,6 +36,10 @@ class TestCodes(CodeContract):
 
 
 class TestSteps(StepStoreContract):
+    pass
+
+
+class TestRecoveryCodes(RecoveryCodeStoreContract):
     pass
 
 

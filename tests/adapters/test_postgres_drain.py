@@ -16,12 +16,13 @@ from stepup.adapters.redis import keys as redis_keys
 from stepup.adapters.redis.state import RedisState
 from stepup.crypto import audit_chain, keys
 from stepup.domain.audit import AuditEvent, AuditKind
-from stepup.domain.authenticator import Authenticator
+from stepup.domain.authenticator import Authenticator, RecoveryCodes
 from stepup.domain.errors import DependencyUnavailableError
-from stepup.domain.ids import AuthenticatorId, ChallengeId
-from stepup.ports import AuditRecorded, AuthenticatorUsed, Ports
+from stepup.domain.ids import AttemptId, AuthenticatorId, ChallengeId
+from stepup.ports import AuditRecorded, AuthenticatorUsed, Ports, RecoveryCodeBurned
 from stepup.usecases import drain
 from tests.adapters.conftest import libpq_url
+from tests.contracts.ledger import a_consumption, a_redemption
 from tests.support.application import HeldSnapshot, a_site, memory_ports
 from tests.support.builders import an_authenticator
 from tests.support.determinism import NOON
@@ -159,6 +160,27 @@ async def test_many_uses_of_some_authenticators_move_each_of_them(ports: Ports):
             assert found.last_used_at == NOON
 
 
+async def test_what_was_spent_meanwhile_is_written_once_however_often_it_comes(ports: Ports):
+    kept = an_authenticator(RecoveryCodes(digests=(b"one", b"two"), confirmed=True))
+    async with ports.database.transaction() as stores:
+        await stores.authenticators.add(kept)
+    event = AuditEvent(kind=AuditKind.RECOVERY_CODE_USED, at=NOON, details={"number": 1})
+    burned = RecoveryCodeBurned(
+        authenticator_id=kept.id, code_digest=b"one", attempt=AttemptId("a"), event=event
+    )
+    spent = [a_redemption(), a_consumption()]
+    for _ in range(3):
+        await ports.state.outbox.append(burned, *spent, burned)
+        assert await drain.drain_once(ports) == 4
+
+    assert await numbers(ports) == [1]
+    async with ports.database.transaction() as stores:
+        found = await stores.authenticators.find(kept.subject, kept.id)
+        assert found is not None
+        assert found.credential.digests == (b"two",)
+        assert await stores.ledger.record_all(spent) == spent
+
+
 async def test_changes_by_people_and_the_drain_do_not_wait_for_each_other(
     schema_url: str, state: RedisState, sealer, ports: Ports
 ):
@@ -186,7 +208,9 @@ async def test_the_documented_rights_are_enough(
     schema_url: str, state: RedisState, sealer, ports: Ports, rows: psycopg.Connection
 ):
     role = "stepup_service_of_a_test"
-    everything_else = "policy_version, client, authenticator, key, configuration_change"
+    everything_else = (
+        "policy_version, client, authenticator, key, configuration_change, redemption, consumption"
+    )
     rows.execute(f"CREATE ROLE {role} LOGIN")
     try:
         rows.execute(f"GRANT ALL ON {everything_else} TO {role}")

@@ -9,7 +9,7 @@ from stepup.domain.authenticator import Authenticator, RecoveryCodes, TotpSecret
 from stepup.domain.ids import AuthenticatorId
 from tests.contracts.audit import ISSUED
 from tests.contracts.authenticators import PASSKEY, add, find
-from tests.support.builders import a_subject, an_authenticator
+from tests.support.builders import a_subject, an_attempt, an_authenticator
 from tests.support.determinism import NOON
 
 pytestmark = pytest.mark.postgres
@@ -80,9 +80,7 @@ async def test_a_row_given_to_another_subject_does_not_unseal(postgres, rows):
             await stores.authenticators.of_subject(alice.subject)
     with pytest.raises(UnsealError):
         async with postgres.transaction() as stores:
-            await stores.authenticators.replace_credential(
-                mallory.id, expected=mallory.credential, credential=mallory.credential
-            )
+            await stores.authenticators.burn_code(mallory.id, DIGEST, an_attempt())
 
 
 async def test_a_subject_written_over_another_one_changes_nothing(postgres, rows):

@@ -44,6 +44,7 @@ CONTRACTS = {
     "retire_authenticator": spending.StepStoreContract,
     "revoke_token": revocations.RevocationFeedContract,
     "spend_attempt": spending.AttemptStoreContract,
+    "spend_recovery_code": spending.RecoveryCodeStoreContract,
     "take_once": accounts.AccountStoreContract,
 }
 
@@ -88,6 +89,7 @@ def test_what_ends_something_counts_only_from_the_primary():
         "redeem_code",
         "retire_authenticator",
         "revoke_token",
+        "spend_recovery_code",
         "take_once",
     }
     assert fenced[scripts.Fenced.REFUSALS] == {"claim_browser", "issue_code", "open_challenge"}

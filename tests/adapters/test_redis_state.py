@@ -18,6 +18,7 @@ from tests.contracts.revocations import RevocationFeedContract
 from tests.contracts.snapshots import CredentialCacheContract, SnapshotStoreContract
 from tests.contracts.spending import (
     AttemptStoreContract,
+    RecoveryCodeStoreContract,
     ReplayStoreContract,
     StepStoreContract,
     TokenStoreContract,
@@ -52,6 +53,10 @@ class TestCodes(CodeContract):
 
 
 class TestSteps(StepStoreContract):
+    pass
+
+
+class TestRecoveryCodes(RecoveryCodeStoreContract):
     pass
 
 

@@ -20,7 +20,7 @@ from stepup.usecases import keys, rewrap, rotate
 from stepup.usecases.tend_keys import tend
 from tests.contracts.authenticators import PASSKEY, add, find
 from tests.support.application import memory_ports
-from tests.support.builders import an_authenticator
+from tests.support.builders import an_attempt, an_authenticator
 
 pytestmark = [pytest.mark.postgres]
 
@@ -121,19 +121,15 @@ async def test_a_recovery_code_that_is_burned_meanwhile_is_burned_once(deployed:
             for ports, sealer in there_and_back:
                 await rewrap.rewrap(ports, sealer)
 
-    async def burn(credential: RecoveryCodes, rest: RecoveryCodes) -> bool:
+    async def burn(code: bytes) -> int | None:
         ports, _ = there_and_back[0]
         async with ports.database.transaction() as stores:
-            return await stores.authenticators.replace_credential(
-                codes.id, expected=credential, credential=rest
-            )
+            return await stores.authenticators.burn_code(codes.id, code, an_attempt())
 
     sealing = asyncio.create_task(keep_sealing())
-    for left in range(7, 0, -1):
-        rest = RecoveryCodes(digests=held.digests[:left])
-        burned = await asyncio.gather(*(burn(held, rest) for _ in range(4)))
-        assert sorted(burned) == [False] * 3 + [True]
-        held = rest
+    for left, code in enumerate(reversed(held.digests)):
+        burned = await asyncio.gather(*(burn(code) for _ in range(4)))
+        assert sorted(burned, key=str) == [7 - left] + [None] * 3
     stop.set()
     await sealing
 

@@ -10,7 +10,7 @@ from stepup.domain.authenticator import RecoveryCodes, TotpSecret, WebAuthnCrede
 from stepup.domain.errors import AuthenticatorExistsError
 from stepup.domain.ids import AuthenticatorId, Subject
 from stepup.ports import AuthenticatorUsed
-from tests.support.builders import a_subject, an_authenticator
+from tests.support.builders import a_subject, an_attempt, an_authenticator
 from tests.support.determinism import NOON
 
 MINUTE = timedelta(minutes=1)
@@ -110,36 +110,45 @@ class AuthenticatorStoreContract:
             assert await stores.authenticators.remove(authenticator.subject, authenticator.id)
         await add(database, an_authenticator(PASSKEY))
 
-    async def test_replaces_a_credential_that_still_is_the_expected_one(self, database):
-        authenticator = an_authenticator(CODES)
-        burned = RecoveryCodes(digests=CODES.digests[1:], confirmed=True)
+    async def test_a_burned_code_is_gone_and_proves_that_the_set_was_kept(self, database):
+        authenticator, attempt = an_authenticator(CODES), an_attempt()
         await add(database, authenticator)
+        assert await self._burn(database, authenticator, b"two", attempt) == 2
 
-        assert await self._replace(database, authenticator, CODES, burned)
-        assert not await self._replace(database, authenticator, CODES, RecoveryCodes(digests=()))
-
+        left = RecoveryCodes(digests=(b"one", b"three"), confirmed=True, burned_by=(attempt,))
         found = await find(database, authenticator)
-        assert found == msgspec.structs.replace(authenticator, credential=burned)
+        assert found == msgspec.structs.replace(authenticator, credential=left)
 
-    async def test_replaces_nothing_that_is_not_there(self, database):
-        assert not await self._replace(database, an_authenticator(CODES), CODES, CODES)
+    async def test_the_attempt_that_burned_a_code_may_come_again(self, database):
+        authenticator, attempt = an_authenticator(CODES), an_attempt()
+        await add(database, authenticator)
+        for _ in range(2):
+            assert await self._burn(database, authenticator, b"one", attempt) == 2
+        assert await self._burn(database, authenticator, b"one", an_attempt()) is None
+
+    async def test_burns_nothing_that_is_not_there(self, database):
+        codes, passkey = an_authenticator(CODES), an_authenticator(PASSKEY)
+        await add(database, codes, passkey)
+        assert await self._burn(database, codes, b"four", an_attempt()) is None
+        for other in (passkey, an_authenticator(CODES)):
+            assert await self._burn(database, other, b"one", an_attempt()) is None
+        assert await find(database, codes) == codes
 
     async def test_a_recovery_code_is_burned_by_one_of_8_concurrent_callers(self, database):
         authenticator = an_authenticator(CODES)
-        burned = RecoveryCodes(digests=CODES.digests[1:])
         await add(database, authenticator)
-
         outcomes = await asyncio.gather(
-            *(self._replace(database, authenticator, CODES, burned) for _ in range(8))
+            *(self._burn(database, authenticator, b"one", an_attempt()) for _ in range(8))
         )
+        assert sorted(outcomes, key=str) == [2] + [None] * 7
 
-        assert sorted(outcomes) == [False] * 7 + [True]
-
-    async def test_a_passkey_that_was_used_is_not_the_expected_one_any_more(self, database):
-        authenticator = an_authenticator(PASSKEY)
+    async def test_two_codes_of_one_set_are_burned_at_once(self, database):
+        authenticator = an_authenticator(CODES)
         await add(database, authenticator)
-        await self._use(database, authenticator, NOON + MINUTE, sign_count=8)
-        assert not await self._replace(database, authenticator, PASSKEY, PASSKEY)
+        outcomes = await asyncio.gather(
+            *(self._burn(database, authenticator, code, an_attempt()) for code in CODES.digests)
+        )
+        assert sorted(outcomes) == [0, 1, 2]
 
     async def test_renames(self, database):
         authenticator = an_authenticator(PASSKEY)
@@ -247,11 +256,9 @@ class AuthenticatorStoreContract:
         assert await find(database, passkey) == passkey
 
     @staticmethod
-    async def _replace(database, authenticator, expected, credential) -> bool:
+    async def _burn(database, authenticator, code_digest, attempt) -> int | None:
         async with database.transaction() as stores:
-            return await stores.authenticators.replace_credential(
-                authenticator.id, expected=expected, credential=credential
-            )
+            return await stores.authenticators.burn_code(authenticator.id, code_digest, attempt)
 
     @staticmethod
     async def _use(database, authenticator, at, **changes) -> None:

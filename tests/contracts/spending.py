@@ -83,6 +83,49 @@ class StepStoreContract:
         assert await store.accept(a_subject().id, authenticator_id, 7)
 
 
+class RecoveryCodeStoreContract:
+    """Subclass it and provide `states`: one state, seen through two clients."""
+
+    @pytest.fixture
+    def who(self) -> tuple[SubjectId, AuthenticatorId]:
+        return a_subject().id, AuthenticatorId(secrets.token_urlsafe(8))
+
+    async def test_a_code_is_given_to_one_of_64_concurrent_attempts(self, states, who):
+        given = await asyncio.gather(
+            *(states[i % 2].recovery_codes.spend(*who, b"code", an_attempt()) for i in range(64))
+        )
+        assert sum(given) == 1
+
+    async def test_the_same_attempt_gets_it_again(self, states, who):
+        attempt = an_attempt()
+        for state in states:
+            assert await state.recovery_codes.spend(*who, b"code", attempt)
+        assert not await states[1].recovery_codes.spend(*who, b"code", an_attempt())
+
+    async def test_keeps_codes_sets_and_subjects_apart(self, states, who):
+        store, attempt, (subject_id, authenticator_id) = states[0].recovery_codes, an_attempt(), who
+        assert await store.spend(*who, b"code", attempt)
+        for other in (
+            (subject_id, authenticator_id, b"another"),
+            (subject_id, AuthenticatorId("another"), b"code"),
+            (a_subject().id, authenticator_id, b"code"),
+        ):
+            assert await store.spend(*other, an_attempt())
+
+    async def test_nobody_gets_a_void_code_but_who_had_it(self, states, who):
+        attempt = an_attempt()
+        await states[0].recovery_codes.spend(*who, b"used", attempt)
+        for _ in range(2):
+            await states[0].recovery_codes.void(*who, [b"used", b"one", b"two"])
+        for digest in (b"one", b"two"):
+            assert not await states[1].recovery_codes.spend(*who, digest, an_attempt())
+        assert await states[1].recovery_codes.spend(*who, b"used", attempt)
+        assert await states[1].recovery_codes.spend(*who, b"three", an_attempt())
+
+    async def test_voids_nothing(self, states, who):
+        await states[0].recovery_codes.void(*who, [])
+
+
 class AttemptStoreContract:
     """Subclass it and provide `states`: one state, seen through two clients."""
 

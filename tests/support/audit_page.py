@@ -103,6 +103,9 @@ TOLD: Mapping[AuditKind, Told] = {
         {
             "authenticator": "identifier of the set of codes",
             "left": "how many codes are left",
+            "unmatched": (
+                "true when the set did not have the code any more by the time PostgreSQL was told"
+            ),
         },
     ),
     AuditKind.POLICY_ACTIVATED: Told(

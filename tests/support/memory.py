@@ -5,7 +5,7 @@ Each store method is one step: it gives others a turn first, and then never awai
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
@@ -49,6 +49,7 @@ from stepup.ports import (
     Generations,
     Outbox,
     OutboxEntry,
+    RecoveryCodeStore,
     ReplayStore,
     State,
     StepStore,
@@ -76,6 +77,7 @@ def memory_state(clock: Clock | None = None) -> State:
     return State(
         challenges=challenges,
         steps=MemoryStepStore(generations),
+        recovery_codes=MemoryRecoveryCodeStore(),
         attempts=MemoryAttemptStore(generations),
         tokens=MemoryTokenStore(clock, challenges, revocations),
         replays=MemoryReplayStore(clock, generations),
@@ -124,6 +126,37 @@ class MemoryStepStore(StepStore):
     async def is_retired(self, subject_id: SubjectId, authenticator_id: AuthenticatorId) -> bool:
         await asyncio.sleep(0)
         return self._last.get((subject_id, authenticator_id), (-1, None))[0] == sys.maxsize
+
+
+class MemoryRecoveryCodeStore(RecoveryCodeStore):
+    """Who used each code; None stands for a void one."""
+
+    def __init__(self) -> None:
+        self._used: dict[tuple[SubjectId, AuthenticatorId, bytes], AttemptId | None] = {}
+
+    @override
+    async def spend(
+        self,
+        subject_id: SubjectId,
+        authenticator_id: AuthenticatorId,
+        code_digest: bytes,
+        attempt: AttemptId,
+    ) -> bool:
+        await asyncio.sleep(0)
+        return (
+            self._used.setdefault((subject_id, authenticator_id, code_digest), attempt) == attempt
+        )
+
+    @override
+    async def void(
+        self,
+        subject_id: SubjectId,
+        authenticator_id: AuthenticatorId,
+        code_digests: Iterable[bytes],
+    ) -> None:
+        await asyncio.sleep(0)
+        for code_digest in code_digests:
+            self._used.setdefault((subject_id, authenticator_id, code_digest), None)
 
 
 class MemoryAttemptStore(AttemptStore):

@@ -12,10 +12,15 @@ from typing_extensions import override
 from stepup.crypto import audit_chain
 from stepup.crypto.audit_chain import START, ChainHead
 from stepup.domain.audit import AuditEvent, AuditKind, AuditRecord
-from stepup.domain.authenticator import Authenticator, Credential, WebAuthnCredential
+from stepup.domain.authenticator import (
+    Authenticator,
+    Credential,
+    RecoveryCodes,
+    WebAuthnCredential,
+)
 from stepup.domain.client import Client
 from stepup.domain.errors import AuthenticatorExistsError, DependencyUnavailableError
-from stepup.domain.ids import AuthenticatorId, ClientId, KeyId, Subject, TokenId
+from stepup.domain.ids import AttemptId, AuthenticatorId, ClientId, KeyId, Subject, TokenId
 from stepup.domain.keyring import KeyState, SealedKey
 from stepup.domain.revocation import Revocation
 from stepup.ports import (
@@ -206,18 +211,17 @@ class MemoryAuthenticatorStore(AuthenticatorStore):
         self._rows[authenticator.id] = authenticator
 
     @override
-    async def replace_credential(
-        self,
-        authenticator_id: AuthenticatorId,
-        *,
-        expected: Credential,
-        credential: Credential,
-    ) -> bool:
+    async def burn_code(
+        self, authenticator_id: AuthenticatorId, code_digest: bytes, attempt: AttemptId
+    ) -> int | None:
         found = self._rows.get(authenticator_id)
-        if found is None or found.credential != expected:
-            return False
-        self._rows[authenticator_id] = msgspec.structs.replace(found, credential=credential)
-        return True
+        if found is None or not isinstance(found.credential, RecoveryCodes):
+            return None
+        left = found.credential.burned(code_digest, attempt)
+        if left is None:
+            return None
+        self._rows[authenticator_id] = msgspec.structs.replace(found, credential=left)
+        return len(left.digests)
 
     @override
     async def rename(self, subject: Subject, authenticator_id: AuthenticatorId, name: str) -> bool:

@@ -27,9 +27,14 @@ from typing_extensions import override
 from stepup.adapters.postgres.line import Transaction
 from stepup.adapters.postgres.tables import authenticator as table
 from stepup.crypto.sealing import SHORTEST, Sealer, UnsealError, number_of
-from stepup.domain.authenticator import Authenticator, Credential, WebAuthnCredential
+from stepup.domain.authenticator import (
+    Authenticator,
+    Credential,
+    RecoveryCodes,
+    WebAuthnCredential,
+)
 from stepup.domain.errors import AuthenticatorExistsError
-from stepup.domain.ids import AuthenticatorId, Subject, SubjectId
+from stepup.domain.ids import AttemptId, AuthenticatorId, Subject, SubjectId
 from stepup.ports import AuthenticatorStore, AuthenticatorUsed
 
 _CREDENTIAL_COLUMNS = (
@@ -46,8 +51,6 @@ _COLUMNS = (
     table.c.last_used_at,
     table.c.last_step,
 )
-# A credential is sealed again once in years: who is overtaken twice in a row by that is not.
-_SWAPS = 3
 
 
 class _Use(NamedTuple):
@@ -105,23 +108,21 @@ class PostgresAuthenticatorStore(AuthenticatorStore):
             raise AuthenticatorExistsError
 
     @override
-    async def replace_credential(
-        self,
-        authenticator_id: AuthenticatorId,
-        *,
-        expected: Credential,
-        credential: Credential,
-    ) -> bool:
-        statement = select(*_CREDENTIAL_COLUMNS).where(table.c.id == authenticator_id)
-        for _ in range(_SWAPS):
-            rows = await self._transaction.rows(statement)
-            if not rows or self._credential(rows[0]) != expected:
-                return False
-            values = self._credential_values(authenticator_id, rows[0].subject_id, credential)
-            if await self._transaction.change(update(table).where(_is_row(rows[0])).values(values)):
-                return True
-            # Somebody was faster; if he only sealed it again, it still is the expected one.
-        return False
+    async def burn_code(
+        self, authenticator_id: AuthenticatorId, code_digest: bytes, attempt: AttemptId
+    ) -> int | None:
+        is_it = table.c.id == authenticator_id
+        # Locked, so that two codes of one set are burned one after the other.
+        statement = select(*_CREDENTIAL_COLUMNS).where(is_it).with_for_update()
+        rows = await self._transaction.rows(statement)
+        codes = self._credential(rows[0]) if rows else None
+        left = codes.burned(code_digest, attempt) if isinstance(codes, RecoveryCodes) else None
+        if left is None:
+            return None
+        if left is not codes:
+            values = self._credential_values(authenticator_id, rows[0].subject_id, left)
+            await self._transaction.change(update(table).where(is_it).values(values))
+        return len(left.digests)
 
     @override
     async def rename(self, subject: Subject, authenticator_id: AuthenticatorId, name: str) -> bool:

@@ -28,6 +28,9 @@ CREDENTIALS_KEPT = timedelta(hours=24)
 # it opens in its last second: a retired authenticator is refused wherever an old list survived.
 RETIRED_KEPT = CREDENTIALS_KEPT + timedelta(hours=1)
 SNAPSHOT_KEPT = timedelta(days=7)
+# Longer than PostgreSQL may be away before it learns that a code was burned, and then any copy of
+# the list may live that was made before.
+RECOVERY_CODE_KEPT = timedelta(days=90)
 # Twice the longest token, so that an instance that was away for one token's life misses nothing.
 FEED_KEPT = 2 * MAX_TOKEN_LIFETIME
 CHANGES_KEPT = timedelta(hours=1)
@@ -71,6 +74,14 @@ def step(subject_id: SubjectId, authenticator_id: AuthenticatorId) -> str:
 def credentials(subject_id: SubjectId) -> str:
     """String: a subject's authenticators as they were read, sealed. `CREDENTIALS_KEPT`."""
     return f"su:{{s.{subject_id}}}:cred"
+
+
+def recovery_code(
+    subject_id: SubjectId, authenticator_id: AuthenticatorId, code_digest: bytes
+) -> str:
+    """Hash: that a recovery code was used, and by which attempt. `RECOVERY_CODE_KEPT`."""
+    digest = urlsafe_b64encode(code_digest).decode()
+    return f"su:{{s.{subject_id}}}:rc:{authenticator_id}:{digest}"
 
 
 def attempts(subject_id: SubjectId, method: Method) -> str:

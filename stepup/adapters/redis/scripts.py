@@ -74,6 +74,7 @@ RENEW_GENERATION = _read("renew_generation")
 RETIRE_AUTHENTICATOR = _read("retire_authenticator", Fenced.ALL)
 REVOKE_TOKEN = _read("revoke_token", Fenced.ALL)
 SPEND_ATTEMPT = _read("spend_attempt")
+SPEND_RECOVERY_CODE = _read("spend_recovery_code", Fenced.ALL)
 TAKE_ONCE = _read("take_once", Fenced.ALL)
 
 ALL = tuple(value for value in tuple(globals().values()) if isinstance(value, Script))

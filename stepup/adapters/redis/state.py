@@ -20,6 +20,7 @@ from stepup.adapters.redis.fence import SentinelFence
 from stepup.adapters.redis.generations import RedisGenerations
 from stepup.adapters.redis.listener import StreamListener
 from stepup.adapters.redis.outbox import RedisOutbox
+from stepup.adapters.redis.recovery_codes import RedisRecoveryCodeStore
 from stepup.adapters.redis.replays import RedisReplayStore
 from stepup.adapters.redis.revocations import RedisRevocationFeed
 from stepup.adapters.redis.sentinel_url import SentinelUrl
@@ -68,6 +69,7 @@ class RedisState:
         self.stores = State(
             challenges=RedisChallengeStore(self.client, sealer, clock),
             steps=RedisStepStore(self.client, generations),
+            recovery_codes=RedisRecoveryCodeStore(self.client),
             attempts=RedisAttemptStore(self.client, generations),
             tokens=RedisTokenStore(self.client),
             replays=RedisReplayStore(self.client, clock, generations),
