@@ -28,14 +28,17 @@ class Api:
     def enroll(self) -> "Subject":
         """Provision somebody new with an authenticator app."""
         subject = Subject()
-        answer = self._http.post(
+        answer = self.try_to_enroll(subject)
+        assert answer.status_code == 201, answer.text
+        return subject
+
+    def try_to_enroll(self, subject: "Subject") -> httpx2.Response:
+        return self._http.post(
             f"/v1/admin/subjects/{subject.sub}/authenticators",
             json=subject.app.provisioning(),
             headers=self._admin,
             auth=None,
         )
-        assert answer.status_code == 201, answer.text
-        return subject
 
     def decide(self, sub: str, action: str = ACTION, amount: str = AMOUNT) -> httpx2.Response:
         question = {
@@ -64,6 +67,10 @@ class Api:
     def redeem(self, code: str, attempt: str) -> httpx2.Response:
         form = {"grant_type": "authorization_code", "code": code}
         return self._http.post("/oauth2/token", data=form, headers={"idempotency-key": attempt})
+
+    def consume(self, token: str, attempt: str) -> httpx2.Response:
+        headers = {"idempotency-key": attempt}
+        return self._http.post("/oauth2/consume", data={"token": token}, headers=headers)
 
     def introspect(self, token: str) -> httpx2.Response:
         return self._http.post("/oauth2/introspect", data={"token": token})
