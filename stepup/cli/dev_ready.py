@@ -74,6 +74,8 @@ def ready_document(
 def write_ready_file(path: Path, document: dict[str, Any]) -> None:
     """Write the ready file; who sees it sees all of it. It holds secrets: mode 0600."""
     text = msgspec.json.format(msgspec.json.encode(document))
+    # With engines from elsewhere nobody has made the data folder.
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(fd, "wb") as file:

@@ -1,14 +1,17 @@
 """The files in `deploy/redis` as they stand: three hosts, users of their own, and a lost primary."""
 
 import asyncio
+import os
+import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from stepup.adapters.embedded.processes import ChildProcess
+from stepup.adapters.embedded.redis_set import free_ports
 from stepup.adapters.redis.endpoint import Address, Endpoint, connect
 from stepup.adapters.redis.state import RedisState
 from stepup.adapters.system import SystemClock
@@ -16,8 +19,8 @@ from stepup.crypto.sealing import Sealer
 from tests.fault.history import History, Outcome
 from tests.fault.instances import Instance
 from tests.support.redis_cluster import HOSTS, engines, until
-from tests.support.redis_cluster import _free_ports as free_ports
 
+_WHO = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "stepup")
 FILES = Path(__file__).parents[2] / "deploy" / "redis"
 
 pytestmark = [pytest.mark.redis, pytest.mark.fault]
@@ -41,6 +44,23 @@ class Host:
         log = self._folder / f"{name}.log"
         self.processes[kind] = ChildProcess(command, log=log, death_signal=signal.SIGKILL)
 
+    def start_by_script(self, others: Sequence[Address]) -> None:
+        """Start the server again as systemd does."""
+        environment = os.environ | {
+            "SELF": " ".join(map(str, self.server)),
+            "OTHER_SENTINELS": " ".join(f"{host}:{port}" for host, port in others),
+            "REDISCLI_AUTH": "change-me-operator",
+            "CONFIG": str(self._folder / "redis.conf"),
+            "SENTINEL_CONFIG": str(self._folder / "sentinel.conf"),
+            "SERVER": str(self._binary),
+        }
+        self.processes["server"] = ChildProcess(
+            [str(FILES / "start-server")],
+            log=self._folder / "redis.log",
+            death_signal=signal.SIGKILL,
+            environment=environment,
+        )
+
     def _filled(self, name: str) -> str:
         text = (FILES / f"{name}.conf").read_text()
         for shipped, here in {
@@ -59,7 +79,7 @@ class Host:
 
 @pytest.fixture(scope="module", params=list(engines()))
 def hosts(request, tmp_path_factory) -> Iterator[list[Host]]:
-    ports, binary = free_ports(), engines()[request.param]
+    ports, binary = tuple(free_ports(2)), engines()[request.param]
     found = [Host(each, ports, tmp_path_factory.mktemp("host"), binary) for each in HOSTS]
     primary = " ".join(map(str, found[0].server))
     try:
@@ -170,3 +190,27 @@ async def test_a_lost_primary_is_replaced(hosts):
         return sorted(role[0] for role in others) == [b"master", b"slave"]
 
     await until(followed, 20, "a replica of the new primary")
+
+
+@pytest.mark.skipif(shutil.which("redis-cli") is None, reason="start-server needs redis-cli")
+async def test_a_primary_that_died_comes_back_as_a_replica(hosts):
+    """Its file says that it is a primary; until it is in step no Sentinel may choose it."""
+    old = hosts[0]
+    for kind in ("sentinel", "server"):
+        old.processes[kind].stop(signal.SIGKILL)
+
+    async def replaced() -> bool:
+        named = await ask(hosts[1].sentinel, "stepup", *_WHO)
+        return named[0].decode() != old.server[0]
+
+    await until(replaced, 45, "a failover")
+    old.start_by_script([host.sentinel for host in hosts[1:]])
+
+    async def in_step() -> bool:
+        role = await ask(old.server, "stepup", "ROLE")
+        assert role[0] == b"slave"
+        held = await ask(old.server, "operator", "CONFIG", "GET", "replica-priority")
+        return role[3] == b"connected" and held[b"replica-priority"] == b"100"
+
+    await until(in_step, 20, "a replica that may be chosen")
+    old.start("sentinel")

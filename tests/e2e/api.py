@@ -75,6 +75,9 @@ class Api:
     def introspect(self, token: str) -> httpx2.Response:
         return self._http.post("/oauth2/introspect", data={"token": token})
 
+    def revoke(self, token: str) -> httpx2.Response:
+        return self._http.post("/oauth2/revoke", data={"token": token})
+
     def opened(self) -> "Pending":
         """Go as far as an open challenge."""
         subject = self.enroll()

@@ -8,14 +8,18 @@ import argparse
 import asyncio
 import secrets
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
 
 from tests.fault.campaign import Report, run
-from tests.fault.faults import FAULTS
 from tests.fault.instances import Protection
-from tests.support.redis_cluster import DOWN_AFTER_MS, engines, running_cluster
+from tests.fault.netns.network import running_net_cluster, why_not
+from tests.fault.table import FAULTS, Row
+from tests.support.redis_cluster import RedisCluster, engines, running_cluster
+
+ON_A_SITE_MS = 2000
 
 
 def main() -> int:
@@ -27,9 +31,10 @@ def main() -> int:
         row = FAULTS[name]
         trials = options.trials or (row.long if options.long else row.short)
         arms = [Protection.FULL] + ([row.control] if row.control and not options.no_control else [])
-        with running_cluster(
-            engines()[options.engine], down_after_ms=options.down_after
-        ) as cluster:
+        if row.namespaces and (reason := why_not()):
+            print(f"{name}: {reason}", file=sys.stderr)  # noqa: T201
+            continue
+        with _cluster(row, options) as cluster:
             for arm in arms:
                 count = trials if arm is Protection.FULL else min(trials, options.control_trials)
                 reports.append(asyncio.run(run(cluster, name, arm, count, seed)))
@@ -38,6 +43,13 @@ def main() -> int:
         document = {"engine": options.engine, "reports": reports}
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode(document)))
     return int(any(_is_wrong(report) for report in reports))
+
+
+def _cluster(row: Row, options: argparse.Namespace) -> AbstractContextManager[RedisCluster]:
+    binary = engines()[options.engine]
+    if row.namespaces:
+        return running_net_cluster(options.down_after, binary)
+    return running_cluster(binary, down_after_ms=options.down_after)
 
 
 def _is_wrong(report: Report) -> bool:
@@ -53,7 +65,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--long", action="store_true", help="as often as a nightly run")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--engine", choices=list(engines()), default="valkey")
-    parser.add_argument("--down-after", type=int, default=DOWN_AFTER_MS, metavar="MS")
+    parser.add_argument("--down-after", type=int, default=ON_A_SITE_MS, metavar="MS")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
 

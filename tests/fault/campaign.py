@@ -1,17 +1,19 @@
 """Trials in a row, and what they say together."""
 
+import asyncio
 import random
 from collections import Counter
 
 import msgspec
 import structlog
 
-from tests.fault.faults import FAULTS
 from tests.fault.instances import Protection
+from tests.fault.table import FAULTS
 from tests.fault.trial import Trial, TrialResult
 from tests.support.redis_cluster import RedisCluster
 
 _log = structlog.get_logger()
+_LONGEST_TRIAL = 120
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,9 +68,11 @@ async def _run_one(
     trial = Trial(cluster, protection, random.Random(seed))  # noqa: S311  it must be repeatable
     await cluster.healthy()
     try:
-        await row.fault(trial)
-        if name != "F1" or protection is Protection.FULL:
+        async with asyncio.timeout(_LONGEST_TRIAL):
+            await row.fault(trial)
+        if protection is not Protection.LOOK_AND_WRITE:
             await trial.sweep()
     finally:
         await cluster.mend()
+        await cluster.restore()
     return trial.result(nothing_lost=row.nothing_lost)

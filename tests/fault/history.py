@@ -3,6 +3,8 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import pairwise
 
@@ -31,6 +33,17 @@ class Try(msgspec.Struct, kw_only=True):
     ended: float = 0.0
     outcome: Outcome = Outcome.LEFT
     answer: str = ""
+    seen: list[str] = []  # what the fence said of which server, for whoever asks why
+
+
+_under_way: ContextVar[Try | None] = ContextVar("try", default=None)
+
+
+def note(text: str) -> None:
+    """Write something down beside the try that is under way."""
+    one = _under_way.get()
+    if one is not None:
+        one.seen.append(text)
 
 
 class History:
@@ -38,6 +51,21 @@ class History:
 
     def __init__(self) -> None:
         self.tries: list[Try] = []
+        self.events: list[tuple[float, str]] = []
+
+    def event(self, what: str) -> None:
+        """Write down what was done to the set."""
+        self.events.append((time.monotonic(), what))
+
+    def lines(self) -> list[str]:
+        """Return all of it as text, with the time of day that the servers' logs have."""
+        offset = time.time() - time.monotonic()
+        told = [(at, f"== {what}") for at, what in self.events]
+        for one in self.tries:
+            said = [one.instance, one.operation, one.target, one.attempt, one.outcome, *one.seen]
+            told.append((one.begun, f"{one.ended - one.begun:.3f} {' '.join(said)}"))
+        clock = ((datetime.fromtimestamp(at + offset, UTC), text) for at, text in sorted(told))
+        return [f"{at:%H:%M:%S.%f} {text}" for at, text in clock]
 
     @contextmanager
     def trying(self, instance: str, operation: str, target: str, attempt: str) -> Iterator[Try]:
@@ -50,9 +78,11 @@ class History:
             begun=time.monotonic(),
         )
         self.tries.append(one)
+        token = _under_way.set(one)
         try:
             yield one
         finally:
+            _under_way.reset(token)
             one.ended = time.monotonic()
 
     def of(self, operation: str, outcome: Outcome | None = None) -> list[Try]:

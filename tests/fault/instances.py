@@ -25,7 +25,7 @@ from stepup.adapters.redis.tokens import RedisTokenStore
 from stepup.adapters.system import SystemClock
 from stepup.crypto.sealing import Sealer
 from stepup.domain.assurance import Method
-from stepup.domain.challenge import Challenge
+from stepup.domain.challenge import TRIES_PER_METHOD, Challenge
 from stepup.domain.errors import (
     ChallengeNotFoundError,
     ChallengeNotPendingError,
@@ -34,20 +34,24 @@ from stepup.domain.errors import (
     OutcomeUnknownError,
     TokenAlreadyConsumedError,
     TokenNotConsumableError,
+    VerificationFailedError,
 )
 from stepup.ports import CodeTakenError, UnknownTokenError
+from stepup.usecases.finish import code_digest
 from stepup.usecases.redeem import token_id
-from tests.fault.checker import CREATE, REDEEM
-from tests.fault.history import History, Outcome, Try
+from tests.fault.checker import CREATE, GUESS, REDEEM, TRIED
+from tests.fault.edges import Edges
+from tests.fault.history import History, Outcome, Try, note
 from tests.support.application import a_keyring
 from tests.support.builders import A_TOTP, a_challenge, a_presented_code, an_attempt
 
 CONSUME = "consume"
-CODE = b"code-digest"
 _PAUSE = 0.02
 _CLOCK = SystemClock()
 _SEALER = Sealer({1: bytes(32)}, os.urandom)
 _KEYRING = a_keyring()
+SECRET = "secret"
+CODE = code_digest(_KEYRING, SECRET)
 
 
 class Protection(StrEnum):
@@ -56,6 +60,11 @@ class Protection(StrEnum):
     FULL = "full"
     NO_VETO = "no_veto"
     NO_FENCE = "no_fence"
+    NO_WAIT = "no_wait"
+    NOTHING = "nothing"  # neither acknowledgement nor fence
+    OLD_DATA = "old_data"  # a server that died comes back as what it was
+    LOOK_AND_WRITE = "look_and_write"  # two commands instead of one script
+    DRAWN_TOKEN = "drawn_token"  # the token's identity is drawn, not computed
 
 
 class _Pinned(OneNode):
@@ -74,6 +83,26 @@ class _Pinned(OneNode):
         await self._sentinels.close()
 
 
+class _Noted(Fence):
+    """Writes down what was said, so that a violation can be explained."""
+
+    def __init__(self, inner: Fence) -> None:
+        self._inner = inner
+
+    @override
+    async def check(self, address: Address) -> None:
+        verdict = "vetoed"
+        try:
+            await self._inner.check(address)
+            verdict = "passed"
+        finally:
+            note(f"{address[0]} {verdict}")
+
+    @override
+    async def close(self) -> None:
+        await self._inner.close()
+
+
 class Instance:
     """One instance; pinned to an address it stands for one that learns of a failover late."""
 
@@ -84,15 +113,22 @@ class Instance:
         history: History,
         protection: Protection = Protection.FULL,
         pinned_to: Address | None = None,
+        edges: Edges | None = None,
     ) -> None:
         self.name = name
         self._history = history
-        self.sentinels = sentinels = SentinelResolver(SentinelUrl.parse(url), name)
+        self.sentinels = sentinels = (
+            edges.resolver(url, name) if edges else SentinelResolver(SentinelUrl.parse(url), name)
+        )
         resolver: Resolver = sentinels if pinned_to is None else _Pinned(pinned_to, sentinels)
-        self.fence = _fence(sentinels, protection)
-        self.client = RedisClient(OneShard(resolver, name=name, replicas=1, fence=self.fence))
+        self.protection = protection
+        self.fence = _Noted(_fence(sentinels, protection))
+        replicas = int(protection not in {Protection.NO_WAIT, Protection.NOTHING})
+        shard = OneShard(resolver, name=name, replicas=replicas, fence=self.fence)
+        self.client = RedisClient(shard)
+        self.sealer = _SEALER
         self.challenges = RedisChallengeStore(self.client, _SEALER, _CLOCK)
-        self.tokens = RedisTokenStore(self.client, _CLOCK)
+        self.tokens = RedisTokenStore(self.client)
 
     async def open(self) -> "Instance":
         """Connect."""
@@ -175,25 +211,70 @@ class Instance:
             else:
                 one.outcome, one.answer = Outcome.GRANTED, consumed.isoformat()
 
+    async def open_pending(self) -> Challenge:
+        """Open a challenge that waits for its answer."""
+        challenge = a_challenge(now=_now())
+        await self.challenges.open(challenge, b"uri-digest")
+        return challenge
+
+    async def guess(self, challenge: Challenge) -> None:
+        """Ask for a permit to compare one more code; the answer is the count that it was given."""
+        attempt = an_attempt()
+        if self.protection is Protection.LOOK_AND_WRITE:
+            await self._guess_carelessly(challenge, attempt)
+            return
+        with self._history.trying(self.name, GUESS, challenge.id, attempt) as one:
+            try:
+                await self.challenges.begin_answer(challenge.id, Method.TOTP, attempt, _now())
+            except VerificationFailedError:
+                one.outcome = Outcome.REFUSED
+            except OutcomeUnknownError:
+                one.outcome = Outcome.UNKNOWN
+            except DependencyUnavailableError:
+                one.outcome = Outcome.UNAVAILABLE
+            else:
+                one.outcome = Outcome.GRANTED
+
+    async def _guess_carelessly(self, challenge: Challenge, attempt: str) -> None:
+        key, field = keys.challenge(challenge.id), f"t:{Method.TOTP.value}"
+        with self._history.trying(self.name, GUESS, challenge.id, attempt) as one:
+            try:
+                tried = int(await self.client.call("HGET", key, field) or 0)
+                await self.client.call("HSET", key, field, tried + 1)
+            except DependencyUnavailableError:
+                one.outcome = Outcome.UNKNOWN
+            else:
+                one.outcome = Outcome.GRANTED if tried < TRIES_PER_METHOD else Outcome.REFUSED
+
+    async def count_tries(self, challenge: Challenge) -> None:
+        """Write down how many tries the state has counted."""
+        with self._history.trying(self.name, TRIED, challenge.id, an_attempt()) as one:
+            found = await self.challenges.find(challenge.id)
+            one.answer = str(found.tries.get(Method.TOTP, 0) if found else 0)
+            one.outcome = Outcome.GRANTED
+
     async def redeem_carelessly(self, challenge: Challenge) -> None:
         """Look, then write: what a script is there to prevent, as a control arm."""
         attempt, key = an_attempt(), keys.code(challenge.id)
         with self._history.trying(self.name, REDEEM, challenge.id, attempt) as one:
-            if await self.client.call("HGET", key, "by"):
-                one.outcome = Outcome.TAKEN
-            else:
-                await self.client.call("HSET", key, "by", attempt)
-                one.outcome, one.answer = Outcome.GRANTED, token_id(_KEYRING, challenge.id)
+            try:
+                if await self.client.call("HGET", key, "by"):
+                    one.outcome = Outcome.TAKEN
+                else:
+                    await self.client.call("HSET", key, "by", attempt)
+                    one.outcome, one.answer = Outcome.GRANTED, token_id(_KEYRING, challenge.id)
+            except DependencyUnavailableError:
+                one.outcome = Outcome.UNKNOWN
 
 
 def _fence(sentinels: SentinelResolver, protection: Protection) -> Fence:
     match protection:
-        case Protection.FULL:
-            return SentinelFence(sentinels.sentinels)
         case Protection.NO_VETO:
             return SentinelFence(sentinels.sentinels, judge=majority_alone)
-        case Protection.NO_FENCE:
+        case Protection.NO_FENCE | Protection.NOTHING:
             return NoFence()
+        case _:
+            return SentinelFence(sentinels.sentinels)
 
 
 def majority_alone(sightings: Sequence[Sighting | None], address: Address) -> Verdict:

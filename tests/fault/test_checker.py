@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fault.checker import check
+from tests.fault.checker import IN_FORCE_WITHIN, REVOKED_WITHIN, check
 from tests.fault.history import History, Outcome
 
 
@@ -36,6 +36,36 @@ GRANTED, TAKEN, REFUSED, UNKNOWN = (
 )
 def test_sees_the_violation(tries, rule):
     assert rule in check(history(*tries), {"safe"}, nothing_lost=True)
+
+
+def test_sees_a_token_that_outlives_its_revocation():
+    made = history(("revoke", "t", "a", GRANTED, ""), ("introspect", "t", "b", GRANTED, ""))
+    assert check(made, set(), nothing_lost=False) == {}
+    made.tries[1].begun += REVOKED_WITHIN + 0.1
+    assert "S3" in check(made, set(), nothing_lost=False)
+
+
+def test_sees_tries_that_nobody_counted():
+    guesses = [("guess", "c", attempt, GRANTED, "") for attempt in "abb"]
+    counted = history(*guesses, ("tried", "c", "r", GRANTED, "2"))
+    assert check(counted, set(), nothing_lost=False) == {}
+    missed = history(*guesses, ("tried", "c", "r", GRANTED, "1"))
+    assert "S4" in check(missed, set(), nothing_lost=False)
+
+
+@pytest.mark.parametrize("rows", [["other"], ["other", "c", "c"]])
+def test_sees_a_grant_with_no_row_or_two(rows):
+    grant = ("redeem", "c", "a", GRANTED, "j 1")
+    read = [("audited", target, "r", GRANTED, "") for target in rows]
+    assert "S8" in check(history(grant, *read), set(), nothing_lost=False)
+    assert check(history(grant), set(), nothing_lost=False) == {}
+
+
+def test_sees_a_policy_that_somebody_does_not_have():
+    made = history(("activate", "p", "a", GRANTED, "2"), ("decide", "p", "b", GRANTED, "1"))
+    assert check(made, set(), nothing_lost=False) == {}
+    made.tries[1].begun += IN_FORCE_WITHIN + 0.1
+    assert "S9" in check(made, set(), nothing_lost=False)
 
 
 @pytest.mark.parametrize(

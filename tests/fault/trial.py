@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -11,10 +12,11 @@ import structlog
 from stepup.adapters.redis.endpoint import Address
 from stepup.domain.challenge import Challenge
 from tests.fault.checker import check
+from tests.fault.edges import Edges
 from tests.fault.history import History, Outcome
 from tests.fault.instances import Instance, Protection
 from tests.support.builders import a_challenge
-from tests.support.redis_cluster import RedisCluster, tell, until
+from tests.support.redis_cluster import Node, RedisCluster, tell, until
 
 _log = structlog.get_logger()
 
@@ -50,11 +52,15 @@ class Trial:
 
     @asynccontextmanager
     async def instance(
-        self, name: str, pinned_to: Address | None = None, protection: Protection | None = None
+        self,
+        name: str,
+        pinned_to: Address | None = None,
+        protection: Protection | None = None,
+        edges: Edges | None = None,
     ) -> AsyncIterator[Instance]:
         """An instance of the service, connected."""
         instance = Instance(
-            self.cluster.url, name, self.history, protection or self.protection, pinned_to
+            self.cluster.url, name, self.history, protection or self.protection, pinned_to, edges
         )
         await instance.open()
         try:
@@ -84,7 +90,33 @@ class Trial:
             return len(replicas) == 2 and all(int(each[2]) >= made_at for each in replicas)
 
         await until(in_step, 5, "replicas in step")
+        # From here on the Sentinels are as slow, and as slow to correct each other, as on a site.
+        await self.cluster.unhurry()
         return self.safe
+
+    async def kill_primary(self) -> Node:
+        """kill -9 of the primary."""
+        node = await self.cluster.primary()
+        node.send(signal.SIGKILL)
+        self.history.event(f"killed {node.address[0]}")
+        return node
+
+    async def mend(self) -> None:
+        """Make the set whole again, in the control arm as whoever restarts at once does."""
+        if self.protection is Protection.OLD_DATA:
+            for node in self.cluster.nodes:
+                if node.server and not node.server.alive:
+                    await self.start_as_it_was(node)
+        await self.cluster.mend()
+
+    async def start_as_it_was(self, node: Node) -> None:
+        """Start a server that died with its own file, which is what a control arm does."""
+
+        async def is_gone() -> bool:
+            return node.server is not None and not node.server.alive
+
+        await until(is_gone, 5, "a dead server")
+        node.start(None, {})
 
     def begin(self, *work: Awaitable[object]) -> None:
         """Let something go on beside the fault."""
@@ -114,7 +146,8 @@ class Trial:
 
     async def sweep(self) -> None:
         """On the healed set a fresh instance tries everything that anybody was promised."""
-        await self.cluster.mend()
+        self.history.event("mended")
+        await self.mend()
         created = {one.target for one in self.history.of("create", Outcome.GRANTED)}
         settled = {
             one.target

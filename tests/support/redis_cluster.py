@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,9 +47,9 @@ __all__ = [
 
 DOWN_AFTER_MS = 500
 FAILOVER_TIMEOUT_MS = 3_000
-# Sentinels look at a healthy set every ten seconds; a test does not wait for that. What they do
-# in an election is as on a real site.
+# Sentinels look at a healthy set every ten seconds; between faults a test does not wait for that.
 _SOONER = ("INFO-PERIOD", 1000, "PUBLISH-PERIOD", 500)
+_AS_ON_A_SITE = ("INFO-PERIOD", 10_000, "PUBLISH-PERIOD", 2000)
 
 
 def engines() -> dict[str, Path]:
@@ -69,6 +69,8 @@ async def tell(address: Address, *command: str | int, seconds: float = 1.0) -> A
 
 class RedisCluster(RedisSet):
     """Three nodes, and what a fault test does with them."""
+
+    down_after_ms = DOWN_AFTER_MS
 
     async def promoted(self, old: Node, seconds: float = 20.0) -> Node:
         """Wait until another node says that it is the primary, and return it."""
@@ -97,19 +99,40 @@ class RedisCluster(RedisSet):
             return False
         return True
 
+    async def start_again(self) -> None:
+        """Start what was killed, as docs/operations.md says."""
+        dead = [node for node in self.nodes if node.server and not node.server.alive]
+        for node in dead:
+            node.start_again((await self.primary()).address)
+        for node in dead:
+            await node.promotable()
+
+    async def restore(self) -> None:
+        """Set what a control arm has changed back."""
+        for node in self.nodes:
+            await tell(node.address, "CONFIG", "SET", "min-replicas-to-write", 1)
+
+    async def hurry(self) -> None:
+        """Let the Sentinels look at the set every second: a test does not wait for ten."""
+        await self._look_every(_SOONER)
+
+    async def unhurry(self) -> None:
+        """Let the Sentinels do what they do on a real site; their periods decide elections too."""
+        await self._look_every(_AS_ON_A_SITE)
+
+    async def _look_every(self, periods: Sequence[str | int]) -> None:
+        for node in self.nodes:
+            assert await tell(node.sentinel_address, "SENTINEL", "DEBUG", *periods) == b"OK"
+
     async def mend(self) -> None:
         """Resume what was frozen, start what was killed, and wait until all is well."""
-        primary = None
         for node in self.nodes:
-            assert node.server is not None
-            assert node.sentinel is not None
             for process in (node.server, node.sentinel):
+                assert process is not None
                 if process.alive:
                     os.kill(process.pid, signal.SIGCONT)
-        for node in self.nodes:
-            if node.server is not None and not node.server.alive:
-                primary = primary or (await self.primary()).address
-                node.start(primary, {})
+        await self.hurry()
+        await self.start_again()
         await self.healthy()
 
 
@@ -126,7 +149,8 @@ def running_cluster(
     """Run a set of three nodes on ports that nobody uses; not for use inside an event loop."""
     watch = Watch(down_after_ms, FAILOVER_TIMEOUT_MS)
     with _made(binary or find_binary()) as cluster:
-        asyncio.run(_start(cluster, SERVER_SETTINGS | dict(settings or {}), watch))
+        cluster.down_after_ms = down_after_ms
+        asyncio.run(start(cluster, SERVER_SETTINGS | dict(settings or {}), watch))
         yield cluster
 
 
@@ -152,9 +176,9 @@ def _made(binary: Path) -> Iterator[RedisCluster]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _start(cluster: RedisCluster, settings: Mapping[str, str], watch: Watch) -> None:
+async def start(cluster: RedisCluster, settings: Mapping[str, str], watch: Watch) -> None:
+    """Start all of it and wait until it is healthy."""
     await cluster.start_servers(settings)
     await cluster.start_sentinels(watch)
-    for node in cluster.nodes:
-        assert await tell(node.sentinel_address, "SENTINEL", "DEBUG", *_SOONER) == b"OK"
+    await cluster.hurry()
     await cluster.healthy(READY_WITHIN)

@@ -22,6 +22,8 @@ from stepup.adapters.redis.operator import tell, until
 NAME = "stepup"
 HOSTS = ("127.0.0.11", "127.0.0.12", "127.0.0.13")
 READY_WITHIN = 30.0
+# What Sentinel takes as normal; with 0 a server is never promoted.
+_PRIORITY = 100
 SERVER_SETTINGS = {
     "appendonly": "yes",
     "appendfsync": "everysec",
@@ -84,6 +86,26 @@ class Node:
         if primary is not None:
             lines |= {"replicaof": f"{primary[0]} {primary[1]}"}
         self.server = self._run("server", lines)
+
+    def start_again(self, primary: Address) -> None:
+        """Start a server that died, as docs/operations.md says: not as what it was.
+
+        Its own file may say that it is a primary, and a Sentinel that loses the others would then
+        promote it with the data of its last hour. It begins as a replica of whoever is the primary
+        now, and `promotable` says when it may be chosen again.
+        """
+        follow = () if primary == self.address else ("--replicaof", *map(str, primary))
+        self.server = self._run("server", {}, *follow, "--replica-priority", "0")
+
+    async def promotable(self) -> None:
+        """Let a server that was started again be chosen, once it has what the others have."""
+
+        async def in_step() -> bool:
+            role = await tell(self.endpoint, "ROLE")
+            return bool(role[0] == b"master" or role[3] == b"connected")
+
+        await until(in_step, READY_WITHIN, "a replica in step")
+        await tell(self.endpoint, "CONFIG", "SET", "replica-priority", _PRIORITY)
 
     def start_sentinel(self, primary: Address, watch: Watch) -> None:
         """Start the Sentinel."""
