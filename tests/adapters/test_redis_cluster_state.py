@@ -11,6 +11,7 @@ from stepup.ports import State
 from tests.contracts.accounts import AccountStoreContract
 from tests.contracts.challenges import ChallengeStoreContract
 from tests.contracts.codes import CodeContract
+from tests.contracts.revocations import RevocationFeedContract
 from tests.contracts.spending import (
     AttemptStoreContract,
     ReplayStoreContract,
@@ -18,7 +19,6 @@ from tests.contracts.spending import (
     TokenStoreContract,
 )
 from tests.contracts.streams import ChangesContract, OutboxContract
-from tests.support.builders import a_presented_code, an_attempt
 from tests.support.determinism import CountingEntropy, StillClock
 from tests.support.valkey_cluster import ValkeyCluster, running_valkey_cluster
 
@@ -60,10 +60,7 @@ class TestChallenges(ChallengeStoreContract):
 
 
 class TestCodes(CodeContract):
-    async def test_without_a_replica_nothing_is_held_everywhere(self, store, clock, challenge):
-        """Every shard here has one, so everything is held everywhere."""
-        code = a_presented_code(challenge, b"code")
-        await store.redeem_code(code, an_attempt(), clock.now(), everywhere=True)
+    replicated = True
 
 
 class TestSteps(StepStoreContract):
@@ -75,14 +72,11 @@ class TestAttempts(AttemptStoreContract):
 
 
 class TestTokens(TokenStoreContract):
-    async def test_without_a_replica_nothing_is_held_everywhere(
-        self, states, clock, challenge, token_id
-    ):
-        """Every shard here has one, so everything is held everywhere."""
-        attempt = an_attempt()
-        await states[0].tokens.consume(
-            challenge.id, token_id, attempt, clock.now(), everywhere=True
-        )
+    replicated = True
+
+
+class TestRevocations(RevocationFeedContract):
+    pass
 
 
 class TestReplays(ReplayStoreContract):

@@ -209,7 +209,7 @@ class TestChallenges(ChallengeStoreContract):
 
 
 class TestCodes(CodeContract):
-    pass
+    replicated = True
 
 
 class TestSteps(StepStoreContract):
@@ -217,4 +217,4 @@ class TestSteps(StepStoreContract):
 
 
 class TestTokens(TokenStoreContract):
-    pass
+    replicated = True

@@ -95,9 +95,9 @@ class ValkeyCluster:
         hosts = ",".join(f"{host}:{port}" for host, port in (n.address for n in self.nodes))
         return f"redis+cluster://{hosts}"
 
-    async def shape(self) -> Shape:
+    async def shape(self, besides: ClusterNode | None = None) -> Shape:
         """Return who is who, by the first node that answers."""
-        for node in self.nodes:
+        for node in (node for node in self.nodes if node is not besides):
             with contextlib.suppress(RedisError, OSError):
                 text = await tell(node.address, "CLUSTER", "NODES", seconds=0.3)
                 members = read_nodes(text.decode(), node.address, by_name=False)
@@ -144,6 +144,15 @@ class ValkeyCluster:
             await tell(source.address, *move)
         for node in (target, source):
             await tell(node.address, "CLUSTER", "SETSLOT", slot, "NODE", ids[target])
+
+    async def replaced(self, old: ClusterNode, seconds: float = 10.0) -> None:
+        """Wait until others serve everything that a node served."""
+
+        async def served() -> bool:
+            primaries = [self.at(each.address) for each in (await self.shape(besides=old))[0]]
+            return len(primaries) == SHARDS and old not in primaries
+
+        await until(served, seconds, "a promotion")
 
     async def healthy(self, seconds: float = READY_WITHIN) -> None:
         """Wait until every node sees three primaries, each with a replica in step."""
