@@ -157,7 +157,8 @@ class TestCluster:
             await opened.client.known()
             frozen.send(signal.SIGSTOP)
             try:
-                await opened.check()
+                async with asyncio.timeout(0.25):
+                    await opened.check()
                 assert not (await opened.inspect()).is_complete
             finally:
                 frozen.send(signal.SIGCONT)

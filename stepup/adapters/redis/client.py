@@ -12,6 +12,7 @@ import msgspec
 
 from stepup.adapters.redis.endpoint import Resolver
 from stepup.adapters.redis.keys import PREFIX
+from stepup.adapters.redis.line import stop_all
 from stepup.adapters.redis.replies import (
     CommandTrouble,
     NowhereError,
@@ -157,12 +158,17 @@ class RedisClient:
             DependencyUnavailableError: If none does.
         """
         await self.known()
-        found = await asyncio.gather(
-            *map(self._check, self._topology.shards()), return_exceptions=True
-        )
-        troubles = [each for each in found if isinstance(each, BaseException)]
-        if len(troubles) == len(found):
-            raise DependencyUnavailableError from (troubles[0] if troubles else None)
+        trouble: CommandTrouble | None = None
+        checks = [asyncio.ensure_future(self._check(shard)) for shard in self.shards()]
+        try:
+            for answered in asyncio.as_completed(checks):
+                try:
+                    return await answered
+                except CommandTrouble as found:
+                    trouble = found
+        finally:
+            await stop_all(checks)
+        raise DependencyUnavailableError from trouble
 
     async def _check(self, shard: Shard) -> None:
         await asyncio.gather(

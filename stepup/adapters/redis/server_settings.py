@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from stepup.adapters.redis.client import RedisClient
+from stepup.adapters.redis.line import stop_all
 from stepup.adapters.redis.replies import ServerError
 from stepup.adapters.redis.shard import Shard
 from stepup.domain.errors import DependencyUnavailableError
@@ -18,6 +19,9 @@ _NAMES = (
     "cluster-enabled",
     "cluster-require-full-coverage",
 )
+# How much longer than the first answer the others are waited for, in seconds: less than a
+# readiness check may take.
+_PATIENCE = 0.1
 _CONNECTED = re.compile(rb"^connected_slaves:(\d+)", re.MULTILINE)
 
 
@@ -51,18 +55,21 @@ async def inspect(client: RedisClient) -> Inspection:
         DependencyUnavailableError: If none answers.
     """
     await client.known()
-    heard = await asyncio.gather(
-        *(_ask(client, shard) for shard in client.shards()), return_exceptions=True
-    )
-    held = [each for each in heard if isinstance(each, Held)]
-    troubles = [each for each in heard if isinstance(each, BaseException)]
-    if not held:
-        raise DependencyUnavailableError from (troubles[0] if troubles else None)
+    asked = [asyncio.ensure_future(_ask(client, shard)) for shard in client.shards()]
+    try:
+        await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        # One that is away is asked again with the next look; nobody waits for it.
+        await asyncio.wait(asked, timeout=_PATIENCE)
+        held = [each.result() for each in asked if each.done() and each.exception() is None]
+        if not held:
+            await asyncio.gather(*asked)
+    finally:
+        await stop_all(asked)
     return Inspection(
         contradictions=_once(contradictions, held),
         passing=_once(passing, held),
         advice=_once(advice, held),
-        is_complete=not troubles,
+        is_complete=len(held) == len(asked),
     )
 
 
