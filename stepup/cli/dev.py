@@ -107,7 +107,9 @@ def _run(options: _Options, stack: ExitStack) -> None:
         for url in (f"{demo.idp}/.well-known/openid-configuration", f"{demo.bank}/"):
             wait_until_answers(url, "the demo", bank)
     document = ready_document(settings, demo, clients)
-    # In the data folder too, where `stepup demo --headless` looks for a service that runs here.
+    # In the data folder too, where `stepup demo --headless` looks for a service that runs here;
+    # with both engines given nobody has made it.
+    options.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path in filter(None, (options.ready_file, options.data_dir / READY_NAME)):
         write_ready_file(path, document)
         stack.callback(path.unlink, missing_ok=True)
