@@ -61,6 +61,7 @@ class Protection(StrEnum):
     NO_VETO = "no_veto"
     NO_FENCE = "no_fence"
     NO_WAIT = "no_wait"
+    NO_FLOOR = "no_floor"  # and neither acknowledgement nor fence, which would hide it
     NOTHING = "nothing"  # neither acknowledgement nor fence
     OLD_DATA = "old_data"  # a server that died comes back as what it was
     LOOK_AND_WRITE = "look_and_write"  # two commands instead of one script
@@ -123,7 +124,8 @@ class Instance:
         resolver: Resolver = sentinels if pinned_to is None else _Pinned(pinned_to, sentinels)
         self.protection = protection
         self.fence = _Noted(_fence(sentinels, protection))
-        replicas = int(protection not in {Protection.NO_WAIT, Protection.NOTHING})
+        unheld = {Protection.NO_WAIT, Protection.NO_FLOOR, Protection.NOTHING}
+        replicas = int(protection not in unheld)
         shard = OneShard(resolver, name=name, replicas=replicas, fence=self.fence)
         self.client = RedisClient(shard)
         self.sealer = _SEALER
@@ -271,7 +273,7 @@ def _fence(sentinels: SentinelResolver, protection: Protection) -> Fence:
     match protection:
         case Protection.NO_VETO:
             return SentinelFence(sentinels.sentinels, judge=majority_alone)
-        case Protection.NO_FENCE | Protection.NOTHING:
+        case Protection.NO_FENCE | Protection.NO_FLOOR | Protection.NOTHING:
             return NoFence()
         case _:
             return SentinelFence(sentinels.sentinels)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from tests.fault import delays, faults, killed_instances, nemesis
+from tests.fault import delays, faults, generation, killed_instances, nemesis
 from tests.fault.instances import Protection
 from tests.fault.netns import partitions
 from tests.fault.trial import Fault
@@ -40,6 +40,7 @@ FAULTS: Mapping[str, Row] = {
     "F6": Row(faults.f6_bare_failover, 1, 30, control=Protection.NO_VETO),
     "F6-switchover": Row(faults.f6_switchover, 1, 30, nothing_lost=True),
     "F8": Row(faults.f8_sentinels_frozen, 1, 10),
+    "F9": Row(generation.f9_restarted_empty, 1, 20, control=Protection.NO_FLOOR),
     "F10": Row(faults.f10_replicas_frozen, 1, 10),
     "F11": Row(
         killed_instances.f11_instance_killed,
@@ -58,6 +59,7 @@ FAULTS: Mapping[str, Row] = {
         control=Protection.LOOK_AND_WRITE,
         sees=frozenset({"S1", "S4"}),
     ),
+    "F22": Row(generation.f22_one_code_twice, 1, 100, control=Protection.NO_FLOOR),
     "F3": Row(
         partitions.f3_host_lost,
         1,
