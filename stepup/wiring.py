@@ -11,6 +11,7 @@ from typing import Any
 
 from stepup import telemetry
 from stepup.adapters.observed import ObservedOutbox
+from stepup.adapters.observed_cache import ObservedCredentialCache
 from stepup.adapters.observed_keys import ObservedKeys
 from stepup.adapters.postgres.database import PostgresDatabase
 from stepup.adapters.redis.seals import find_seals
@@ -33,6 +34,7 @@ from stepup.ports import Ports
 from stepup.ports.seals import SealedUntil
 from stepup.usecases import revocation_feed
 from stepup.usecases.drain import drain
+from stepup.usecases.fill_cache import fill_cache
 from stepup.usecases.losses import follow_losses
 from stepup.usecases.refresh import follow, refresh
 from stepup.usecases.revocation_feed import LiveRevocations
@@ -59,6 +61,7 @@ class Application:
         self._parts = _Parts(settings, [account_client(_site(settings))])
         ports, snapshot, sealer = self._parts.ports, self._parts.snapshot, self._parts.sealer
         revocations = self._parts.revocations
+        filling = {"credential_cache": lambda: fill_cache(ports)}
         self._background = Background(
             {
                 "configuration": lambda: follow(ports, snapshot, sealer),
@@ -67,6 +70,7 @@ class Application:
                 "rotation": lambda: keep_keys(ports, sealer, key_rules(settings), ObservedKeys()),
                 "revocation_feed": lambda: revocation_feed.follow(ports, revocations),
                 "losses": lambda: follow_losses(ports),
+                **(filling if settings.credential_cache == "all" else {}),
             }
         )
         checks = {
@@ -198,7 +202,8 @@ class _Parts:
             snapshot=self.snapshot,
             revocations=self.revocations,
             state=self.state.stores._replace(
-                outbox=ObservedOutbox(self.state.stores.outbox, clock)
+                outbox=ObservedOutbox(self.state.stores.outbox, clock),
+                credentials=ObservedCredentialCache(self.state.stores.credentials),
             ),
             database=self.database,
             upstreams=self.upstreams,

@@ -56,6 +56,7 @@ from stepup.ports.snapshots import (
     Configuration,
     Confirmation,
     CredentialCache,
+    FillPlace,
     SnapshotStore,
 )
 from stepup.ports.spent import (
@@ -90,6 +91,7 @@ __all__ = [
     "Entropy",
     "FeedPage",
     "FeedPlace",
+    "FillPlace",
     "GenerationRecord",
     "Generations",
     "KeyStore",

@@ -69,6 +69,15 @@ class AuthenticatorStore(Protocol):
         """Return one authenticator, if it is this subject's."""
         ...
 
+    async def page(
+        self, *, after: str, count: int
+    ) -> Sequence[tuple[Subject, Sequence[Authenticator]]]:
+        """Return the next subjects by identifier, each with all of its authenticators.
+
+        A subject with one that cannot be opened here comes without any.
+        """
+        ...
+
     async def add(self, authenticator: Authenticator) -> None:
         """Keep a new authenticator.
 
@@ -186,6 +195,7 @@ class Lease(IntEnum):
 
     DRAIN = 1
     KEYS = 2
+    CREDENTIALS = 3
 
 
 class LeaseStore(Protocol):

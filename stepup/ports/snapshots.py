@@ -1,7 +1,7 @@
 """Copies of what lies in PostgreSQL, kept where an instance finds them while it is away."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -66,6 +66,17 @@ class SnapshotStore(Protocol):
         ...
 
 
+class FillPlace(msgspec.Struct, frozen=True):
+    """How far the cache was filled: after which subject, and when it goes on at the earliest."""
+
+    after: str
+    not_before: datetime
+
+
+BEGINNING = FillPlace("", datetime.fromtimestamp(0, UTC))
+"""Where filling begins."""
+
+
 class CredentialCache(Protocol):
     """A subject's authenticators as PostgreSQL had them, sealed, for a day.
 
@@ -84,4 +95,12 @@ class CredentialCache(Protocol):
 
     async def forget(self, subject: Subject) -> None:
         """Keep nothing of a subject."""
+        ...
+
+    async def place(self) -> FillPlace:
+        """Return how far the cache was filled; the very beginning when nobody knows."""
+        ...
+
+    async def keep_place(self, place: FillPlace) -> None:
+        """Note how far the cache was filled, for whoever goes on."""
         ...

@@ -42,6 +42,23 @@ async def find(database, authenticator):
 class AuthenticatorStoreContract:
     """Subclass it and provide `database`."""
 
+    async def test_pages_through_all_subjects_each_with_all_that_it_has(self, database):
+        subjects = sorted((a_subject() for _ in range(5)), key=lambda subject: subject.id)
+        held = {
+            s: [an_authenticator(subject=s, created_at=NOON + n * MINUTE) for n in range(2)]
+            for s in subjects
+        }
+        await add(database, *(a for own in held.values() for a in reversed(own)))
+
+        found, after = [], ""
+        async with database.transaction() as stores:
+            while page := await stores.authenticators.page(after=after, count=2):
+                assert len(page) <= 2
+                found += page
+                after = page[-1][0].id
+
+        assert [(subject, list(own)) for subject, own in found] == list(held.items())
+
     async def test_reads_a_subjects_authenticators_in_a_hurry(self, database):
         subject = a_subject()
         newest = an_authenticator(PASSKEY, subject=subject, created_at=NOON + MINUTE)

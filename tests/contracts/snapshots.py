@@ -8,7 +8,7 @@ import pytest
 from stepup.domain.client import Client
 from stepup.domain.ids import ClientId, KeyId
 from stepup.domain.keyring import KeyState, KeyUse, SealedKey
-from stepup.ports import Configuration, Confirmation, PolicyVersion, State
+from stepup.ports import Configuration, Confirmation, FillPlace, PolicyVersion, State
 from tests.support.builders import a_subject, an_authenticator
 from tests.support.determinism import NOON, StillClock
 
@@ -136,6 +136,12 @@ class CredentialCacheContract:
         await states[1].credentials.forget(subject)
 
         assert await states[0].credentials.find(subject) is None
+
+    async def test_another_instance_goes_on_where_one_stopped(self, states, clock: StillClock):
+        place = FillPlace("a subject", clock.now())
+        await states[0].credentials.keep_place(place)
+
+        assert await states[1].credentials.place() == place
 
     async def test_what_was_read_a_day_ago_is_unknown(self, states, held, clock: StillClock):
         subject = held[0].subject

@@ -196,6 +196,14 @@ class MemoryAuthenticatorStore(AuthenticatorStore):
         return sorted(own, key=lambda a: (a.created_at, a.id))
 
     @override
+    async def page(
+        self, *, after: str, count: int
+    ) -> Sequence[tuple[Subject, Sequence[Authenticator]]]:
+        subjects = {a.subject.id: a.subject for a in self._rows.values() if a.subject.id > after}
+        chosen = [subjects[subject_id] for subject_id in sorted(subjects)[:count]]
+        return [(subject, await self.of_subject(subject)) for subject in chosen]
+
+    @override
     async def find(
         self, subject: Subject, authenticator_id: AuthenticatorId
     ) -> Authenticator | None:

@@ -8,7 +8,15 @@ from typing_extensions import override
 
 from stepup.domain.authenticator import Authenticator
 from stepup.domain.ids import Subject
-from stepup.ports import Clock, Configuration, Confirmation, CredentialCache, SnapshotStore
+from stepup.ports import (
+    Clock,
+    Configuration,
+    Confirmation,
+    CredentialCache,
+    FillPlace,
+    SnapshotStore,
+)
+from stepup.ports.snapshots import BEGINNING
 
 _KEPT = timedelta(hours=24)
 
@@ -55,6 +63,7 @@ class MemoryCredentialCache(CredentialCache):
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._kept: dict[Subject, tuple[Sequence[Authenticator], datetime]] = {}
+        self._place = BEGINNING
 
     @override
     async def find(self, subject: Subject) -> Sequence[Authenticator] | None:
@@ -73,3 +82,13 @@ class MemoryCredentialCache(CredentialCache):
     async def forget(self, subject: Subject) -> None:
         await asyncio.sleep(0)
         self._kept.pop(subject, None)
+
+    @override
+    async def place(self) -> FillPlace:
+        await asyncio.sleep(0)
+        return self._place
+
+    @override
+    async def keep_place(self, place: FillPlace) -> None:
+        await asyncio.sleep(0)
+        self._place = place

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import msgspec
@@ -33,7 +34,7 @@ from stepup.domain.authenticator import (
     RecoveryCodes,
     WebAuthnCredential,
 )
-from stepup.domain.errors import AuthenticatorExistsError
+from stepup.domain.errors import AuthenticatorExistsError, NewerFormatError
 from stepup.domain.ids import AttemptId, AuthenticatorId, Subject, SubjectId
 from stepup.ports import AuthenticatorStore, AuthenticatorUsed
 
@@ -86,6 +87,32 @@ class PostgresAuthenticatorStore(AuthenticatorStore):
         statement = select(*_COLUMNS).where(_is(subject, authenticator_id))
         rows = await self._transaction.rows(statement)
         return self._authenticator(rows[0], subject) if rows else None
+
+    @override
+    async def page(
+        self, *, after: str, count: int
+    ) -> Sequence[tuple[Subject, Sequence[Authenticator]]]:
+        subjects = (
+            select(table.c.subject_id)
+            .where(table.c.subject_id > after)
+            .distinct()
+            .order_by(table.c.subject_id)
+            .limit(count)
+        )
+        statement = (
+            select(*_COLUMNS, table.c.issuer, table.c.sub)
+            .where(table.c.subject_id.in_(subjects))
+            .order_by(table.c.subject_id, table.c.created_at, table.c.id)
+        )
+        rows = await self._transaction.rows(statement)
+        whole = groupby(rows, lambda row: Subject(row.issuer, row.sub))
+        return [(subject, self._opened(subject, list(own))) for subject, own in whole]
+
+    def _opened(self, subject: Subject, rows: Sequence[Row[Any]]) -> Sequence[Authenticator]:
+        try:
+            return [self._authenticator(row, subject) for row in rows]
+        except (UnsealError, NewerFormatError):
+            return []
 
     @override
     async def add(self, authenticator: Authenticator) -> None:

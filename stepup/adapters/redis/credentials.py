@@ -13,7 +13,8 @@ from stepup.crypto.sealing import Sealer, UnsealError
 from stepup.domain.authenticator import Authenticator
 from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.ids import Subject
-from stepup.ports import Clock, CredentialCache
+from stepup.ports import Clock, CredentialCache, FillPlace
+from stepup.ports.snapshots import BEGINNING
 
 
 class _Read(msgspec.Struct, frozen=True):
@@ -25,6 +26,7 @@ class _Read(msgspec.Struct, frozen=True):
 
 _json = msgspec.json.Encoder()
 _read = msgspec.json.Decoder(_Read)
+_place = msgspec.json.Decoder(FillPlace)
 
 
 class RedisCredentialCache(CredentialCache):
@@ -65,3 +67,16 @@ class RedisCredentialCache(CredentialCache):
     @override
     async def forget(self, subject: Subject) -> None:
         await self._client.call("DEL", keys.credentials(subject.id))
+
+    @override
+    async def place(self) -> FillPlace:
+        found = await self._client.call("GET", keys.fill_place())
+        try:
+            return BEGINNING if found is None else _place.decode(found)
+        except msgspec.DecodeError:
+            return BEGINNING
+
+    @override
+    async def keep_place(self, place: FillPlace) -> None:
+        kept = span_ms(keys.CREDENTIALS_KEPT)
+        await self._client.call("SET", keys.fill_place(), _json.encode(place), "PX", kept)

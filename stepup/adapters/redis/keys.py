@@ -84,6 +84,11 @@ def recovery_code(
     return f"su:{{s.{subject_id}}}:rc:{authenticator_id}:{digest}"
 
 
+def fill_place() -> str:
+    """String: how far the cache of authenticators was filled. `CREDENTIALS_KEPT` after a page."""
+    return "su:{cred}:place"
+
+
 def attempts(subject_id: SubjectId, method: Method) -> str:
     """Hash: GCRA bucket of a subject's attempts with a method. Until it is full again."""
     return f"su:{{s.{subject_id}}}:fail:{method.value}"
