@@ -26,6 +26,7 @@ from tests.http.flow import (
 )
 from tests.support.application import CLIENT_SECRET
 from tests.support.authenticator import TRUTH, Lie
+from tests.support.memory_database import AwayDatabase
 from tests.support.world import BANK_CALLBACK, World
 
 
@@ -657,14 +658,9 @@ async def test_attack_a_host_header_decides_where_try_again_leads(
     assert again is None or f'href="{again}"' in page.text
 
 
-class AwayDatabase:
-    def transaction(self) -> object:
-        raise DependencyUnavailableError
-
-
 async def test_postgres_away_is_a_clear_503(flow: Flow):
     ticket = await flow.ticket()
-    async with app_over(flow.world.ports._replace(database=AwayDatabase())) as http:
+    async with app_over(flow.world.ports._replace(database=AwayDatabase(flow.world.clock))) as http:
         answer = await http.post("/oauth2/par", data=flow.push_form(ticket), auth=BANK)
     assert answer.status_code == 503
     assert answer.json()["error"] == "temporarily_unavailable"

@@ -129,20 +129,23 @@ class MemoryDatabase(Database):
         await asyncio.sleep(0)
 
 
+AWAY = "The database does not answer; try again shortly."
+
+
 class AwayDatabase(MemoryDatabase):
     """PostgreSQL that does not answer, to anything."""
 
     @override
     def transaction(self) -> AbstractAsyncContextManager[Stores]:
-        raise DependencyUnavailableError
+        raise DependencyUnavailableError(AWAY)
 
     @override
     async def configuration_version(self) -> int:
-        raise DependencyUnavailableError
+        raise DependencyUnavailableError(AWAY)
 
     @override
     async def check(self) -> None:
-        raise DependencyUnavailableError
+        raise DependencyUnavailableError(AWAY)
 
 
 class MemoryPolicyStore(PolicyStore):
