@@ -18,7 +18,7 @@ from stepup.config import Settings
 from stepup.crypto.sealing import Sealer
 from stepup.ports import Ports
 from stepup.ports.seals import SealedUntil
-from stepup.usecases.rewrap import Rewrapped, count_seals
+from stepup.usecases.rewrap import Rewrapped, count_seals, count_seals_in_copy
 from stepup.usecases.rewrap import rewrap as seal_everything_again
 
 
@@ -56,7 +56,8 @@ def rewrap(config_file: Path | None, sets: Sequence[str], check: bool, as_json: 
     """Seal everything again under the current key-encryption key, while the service runs.
 
     Says afterwards which keys may be dropped: those under which nothing lies any more. It can be
-    stopped and repeated; what lies in Redis is not touched, it is forgotten within a day.
+    stopped and repeated. Of what lies in Redis the copy of the configuration is sealed again; the
+    rest is forgotten within a day.
     """
     settings = load_settings(config_file, sets)
     found = asyncio.run(_rewrap(settings, only_look=check))
@@ -73,13 +74,17 @@ async def _rewrap(settings: Settings, *, only_look: bool) -> _Found:
     async def work(ports: Ports, sealer: Sealer) -> _Found:
         done = None if only_look else await seal_everything_again(ports, sealer)
         database = await count_seals(ports)
-        return _Found(done, _lying(sealer, database, await wiring.seals_in_redis(settings)))
+        redis, copy = await wiring.seals_in_redis(settings), await count_seals_in_copy(ports)
+        return _Found(done, _lying(sealer, database, redis, copy))
 
     return await operate(settings, work)
 
 
 def _lying(
-    sealer: Sealer, database: Mapping[int, int], redis: Mapping[int, SealedUntil]
+    sealer: Sealer,
+    database: Mapping[int, int],
+    redis: Mapping[int, SealedUntil],
+    copy: Mapping[int, int],
 ) -> Sequence[Lying]:
     nothing = SealedUntil(0, timedelta(0))
     return [
@@ -88,18 +93,20 @@ def _lying(
             seals=number == sealer.current,
             given=number in sealer.numbers,
             in_database=database.get(number, 0),
-            in_redis=redis.get(number, nothing).amount,
+            in_redis=redis.get(number, nothing).amount + copy.get(number, 0),
             redis_forgets_in=redis.get(number, nothing).forgotten_in,
         )
-        for number in sorted({*sealer.numbers, *database, *redis})
+        for number in sorted({*sealer.numbers, *database, *redis, *copy})
     ]
 
 
 def _as_text(found: _Found) -> list[str]:
     lines = []
     if found.rewrapped is not None:
-        keys, authenticators = found.rewrapped
+        keys, authenticators, copy = found.rewrapped
         lines.append(f"sealed again: {keys} keys, {authenticators} authenticators")
+        if not copy:
+            lines.append("the copy of the configuration in Redis is renewed by the next instance")
     for each in found.keys:
         says = "seals" if each.seals else "may be dropped" if each.may_be_dropped else "is needed"
         text = f"key {each.key} {says}: {each.in_database} in PostgreSQL, {each.in_redis} in Redis"

@@ -7,13 +7,15 @@ round, and whoever works on it seals it under his own current key.
 
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from typing import NamedTuple
 
 from stepup.crypto import keys as key_sealing
 from stepup.crypto.sealing import Sealer, UnsealError, number_of
+from stepup.domain.errors import NewerFormatError
 from stepup.domain.ids import AuthenticatorId
 from stepup.domain.keyring import SealedKey
-from stepup.ports import Ports
+from stepup.ports import Configuration, Ports
 
 PAGE = 200
 _ROUNDS = 3
@@ -23,10 +25,11 @@ Seals = Mapping[int, int]
 
 
 class Rewrapped(NamedTuple):
-    """How many secrets were sealed again."""
+    """How many secrets were sealed again, and whether the copy of the configuration was."""
 
     keys: int
     authenticators: int
+    copy: bool = False
 
 
 async def count_seals(ports: Ports) -> Seals:
@@ -37,8 +40,18 @@ async def count_seals(ports: Ports) -> Seals:
     return found
 
 
+async def count_seals_in_copy(ports: Ports) -> Seals:
+    """Count the keys inside the copy of the configuration that Redis keeps."""
+    kept = await _copy(ports)
+    return Counter(number_of(key.sealed_private_key) for key in (kept[0].keys if kept else ()))
+
+
 async def rewrap(ports: Ports, sealer: Sealer) -> Rewrapped:
-    """Seal everything in the database again that lies under another key than the current one."""
+    """Seal everything again that is kept for good and lies under another key than the current one.
+
+    Raises:
+        DependencyUnavailableError: If a store is away; what was done until then is done.
+    """
     done = Rewrapped(0, 0)
     for _ in range(_ROUNDS):
         keys, authenticators = await _rewrap_keys(ports, sealer), 0
@@ -48,9 +61,24 @@ async def rewrap(ports: Ports, sealer: Sealer) -> Rewrapped:
         if not keys and not authenticators:
             break
     if done.keys:
-        # Every instance reads the keys again, and replaces the copy that it keeps of them.
+        # Every instance reads the keys again, and replaces the copy that Redis keeps of them.
         await ports.state.changes.announce()
-    return done
+    return done._replace(copy=await _rewrap_copy(ports))
+
+
+async def _rewrap_copy(ports: Ports) -> bool:
+    kept = await _copy(ports)
+    # An older copy holds keys as they were sealed before: the instances replace it.
+    if kept is None or kept[0].version != await ports.database.configuration_version():
+        return False
+    return await ports.state.snapshots.put(*kept)
+
+
+async def _copy(ports: Ports) -> tuple[Configuration, datetime] | None:
+    try:
+        return await ports.state.snapshots.find(ports.site.issuer)
+    except (UnsealError, NewerFormatError):  # instances replace what they cannot open
+        return None
 
 
 async def _rewrap_keys(ports: Ports, sealer: Sealer) -> int:

@@ -33,7 +33,7 @@ def test_a_key_is_changed_in_steps_and_dropped_when_nothing_lies_under_it(operat
     done = rewrap("--json", keys=BOTH)
     assert done.exit_code == 0, done.output
     report = json.loads(done.output)
-    assert report["rewrapped"] == {"keys": 2, "authenticators": 0}
+    assert report["rewrapped"] == {"keys": 2, "authenticators": 0, "copy": False}
     in_database = {key["key"]: key["in_database"] for key in report["keys"]}
     assert (in_database[71], in_database[72]) == (0, 2)
 
