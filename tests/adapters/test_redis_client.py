@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-import random
+import re
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -16,6 +16,7 @@ from stepup.adapters.redis import client as client_module
 from stepup.adapters.redis import scripts
 from stepup.adapters.redis.client import RedisClient
 from stepup.adapters.redis.endpoint import OF_A_SERVER, Endpoint, OneNode, connect
+from stepup.adapters.redis.retry_budget import RetryBudget
 from stepup.adapters.redis.shard import OneShard
 from stepup.domain.errors import (
     DependencyUnavailableError,
@@ -135,43 +136,6 @@ class TestTogether:
 
 
 class TestCancellation:
-    async def test_no_answer_goes_to_the_wrong_request(self, client):
-        """The fuzz of the 2023 incident at OpenAI: cancelled requests, swapped answers."""
-        wrong, errors, cancelled, done = [], [], 0, 0
-        chance = random.Random(7)  # noqa: S311  a fuzz that can be repeated
-
-        async def echo(i: int) -> None:
-            if i % 2:
-                reply = await client.call("ECHO", f"{i}")
-            else:
-                # A spend whose reply says which request it belongs to.
-                command = ("EVAL", "return {'ok', ARGV[1]}", 0, f"{i}")
-                reply = (await client.shards()[0].spending.send(command, 1e9)).reply[1]
-            if reply != b"%d" % i:
-                wrong.append((i, reply))
-
-        loop, begun = asyncio.get_running_loop(), time.monotonic()
-        for batch in range(50):
-            tasks = [asyncio.create_task(echo(batch * 100 + i)) for i in range(100)]
-            await asyncio.sleep(0)
-            for task in tasks:
-                # Some leave while they are queued, some while they are in flight, some too late.
-                fate = chance.random()
-                if fate < 0.2:
-                    task.cancel()
-                elif fate < 0.5:
-                    loop.call_later(chance.random() / 500, task.cancel)
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-            cancelled += sum(isinstance(r, asyncio.CancelledError) for r in results)
-            done += sum(r is None for r in results)
-            errors += [r for r in results if isinstance(r, Exception)]
-
-        assert not wrong
-        assert not errors
-        assert cancelled + done == 5000
-        assert min(cancelled, done) > 500
-        assert time.monotonic() - begun < 5
-
     async def test_a_cancelled_caller_leaves_the_connection_in_step(self, proxy, proxied):
         proxy.hold_replies()
         left = asyncio.create_task(proxied.call("ECHO", "left"))
@@ -385,6 +349,55 @@ class TestRefusals:
             await remember(own, "1")
         with pytest.raises(DependencyUnavailableError):
             await own.call("HGET", "su:test:1", "v")
+
+
+class TestBudget:
+    """At most a tenth of the requests are repeats, or we would keep a sick server down."""
+
+    async def test_repeats_end_with_the_budget(self, own, server):
+        client = RedisClient(own._topology, RetryBudget("test", capacity=2))
+        await own.call("CONFIG", "SET", "maxmemory", "1")
+        sent = await calls_of(own)
+
+        results = await asyncio.gather(
+            *(remember(client, f"{i}") for i in range(10)), return_exceptions=True
+        )
+
+        assert all(isinstance(r, DependencyUnavailableError) for r in results)
+        assert 10 <= await calls_of(own) - sent <= 10 + 2 + 1
+
+    async def test_a_whole_second_of_trouble_costs_a_tenth_more_requests(self, own):
+        client = RedisClient(own._topology, RetryBudget("test", capacity=1))
+        await own.call("CONFIG", "SET", "maxmemory", "1")
+        sent, requests = await calls_of(own), 500
+        for batch in range(10):
+            await asyncio.gather(
+                *(remember(client, f"{batch}.{i}") for i in range(requests // 10)),
+                return_exceptions=True,
+            )
+        assert requests <= await calls_of(own) - sent <= 1.1 * requests + 20
+
+    async def test_what_was_never_written_costs_nothing(self, own):
+        client = RedisClient(own._topology, RetryBudget("test", capacity=0))
+        await own.call("SCRIPT", "FLUSH")
+        assert await remember(client, "1") == "ok"
+
+    async def test_without_a_budget_a_lost_reply_is_unknown(self, proxy, proxied):
+        client = RedisClient(proxied._topology, RetryBudget("test", capacity=0))
+        proxy.hold_replies()
+        spend = asyncio.create_task(remember(client, an_attempt(), "attempt"))
+        await asyncio.sleep(0.05)
+        proxy.cut()
+        proxy.replies_flow.set()
+        with pytest.raises(OutcomeUnknownError):
+            await spend
+
+
+async def calls_of(client: RedisClient) -> int:
+    """Count the scripts that the server was asked to run, refused ones too."""
+    said = (await client.call("INFO", "commandstats")).decode()
+    found = re.search(r"cmdstat_evalsha:calls=(\d+).*rejected_calls=(\d+),failed", said)
+    return int(found[1]) + int(found[2]) if found else 0
 
 
 class TestReplicas:

@@ -224,7 +224,8 @@ class RedisClient:
         return sent_to or self._topology.route(request.key)
 
     def _may_repeat(self, trouble: CommandTrouble, request: _Request) -> bool:
-        if isinstance(trouble, NowhereError):
+        # Neither has given a server any work: one was sent to nobody, the other must be sent whole.
+        if isinstance(trouble, NowhereError | ScriptMissingError):
             return True
         # The budget is asked last: what may not be repeated anyway costs nothing.
         return may_repeat(trouble, same_attempt=request.same_attempt) and self._budget.repeat()
