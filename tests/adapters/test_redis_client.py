@@ -46,8 +46,9 @@ def server(directory: DataDirectory) -> Iterator[EmbeddedRedis]:
     server.stop()
 
 
-async def open_client(url: str, replicas: int = 0) -> RedisClient:
-    client = RedisClient(OneShard(OneNode(Endpoint.parse(url)), name="test", replicas=replicas))
+async def open_client(url: str, replicas: int = 0, all_replicas: int = 0) -> RedisClient:
+    node = OneNode(Endpoint.parse(url))
+    client = RedisClient(OneShard(node, name="test", replicas=replicas, all_replicas=all_replicas))
     client.start()
     await client.check()
     return client
@@ -442,6 +443,17 @@ class TestReplicas:
             assert granted == ["ok"] * 200
             assert proxy.commands(b"WAIT") == 1
             await client.close()
+
+    async def test_a_replica_that_is_away_costs_one_long_round(self, acknowledged, server):
+        client = await open_client(server.url, replicas=1, all_replicas=2)
+        loop, took = asyncio.get_running_loop(), []
+        for n in range(5):
+            begun = loop.time()
+            assert await remember(client, f"one-of-two-{n}") == "ok"
+            took.append(loop.time() - begun)
+        await client.close()
+        assert took[0] > 0.14
+        assert min(took[1:]) < 0.1
 
     async def test_without_an_acknowledgement_nobody_knows(self, acknowledged, replica):
         os.kill(replica.pid, signal.SIGSTOP)

@@ -16,7 +16,7 @@ QUEUE_LIMIT = 10_000
 class Call:
     """A command, who waits for its reply, and until when it may still be written.
 
-    `replicas` must hold what it did. With `asking` ASKING goes before it, so that a node of a
+    `replicas` must hold what it did, and `everyone` is how many could. With `asking` ASKING goes before it, so that a node of a
     Cluster answers for what it is only being given.
     """
 
@@ -24,6 +24,7 @@ class Call:
     reply: asyncio.Future[Any]
     deadline: float
     replicas: int = 0
+    everyone: int = 0
     asking: bool = False
 
 
@@ -40,14 +41,20 @@ class CallQueue:
         return len(self._calls)
 
     def add(
-        self, command: Command, deadline: float, *, replicas: int = 0, asking: bool = False
+        self,
+        command: Command,
+        deadline: float,
+        *,
+        replicas: int = 0,
+        everyone: int = 0,
+        asking: bool = False,
     ) -> asyncio.Future[Any]:
         """Queue a command and return the future of its reply."""
         reply = asyncio.get_running_loop().create_future()
         if self._closed is not None or len(self._calls) >= self._limit:
             reply.set_exception(self._closed or UnsentError("the queue is full"))
             return reply
-        self._calls.append(Call(command, reply, deadline, replicas, asking))
+        self._calls.append(Call(command, reply, deadline, replicas, everyone, asking))
         self._filled.set()
         return reply
 

@@ -81,6 +81,7 @@ class Shard:
             order.command,
             order.deadline,
             replicas=everyone if order.everywhere else least,
+            everyone=everyone,
             asking=order.asking,
         )
         fenced = order.fenced

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from stepup import telemetry
 from stepup.adapters.redis.calls import Call, CallQueue
 from stepup.adapters.redis.endpoint import Address, Resolver
+from stepup.adapters.redis.in_step import InStep
 from stepup.adapters.redis.line import Line, stop
 from stepup.adapters.redis.replies import LostReplyError, UnsentError
 from stepup.adapters.redis.scripts import Command
@@ -35,13 +36,14 @@ class Answer(NamedTuple):
 class SpendingConnection:
     """Scripts in rounds; each says how many replicas must hold it before anybody hears of it.
 
-    A round waits for the largest number in it, and the others are content with fewer: the stream
-    is linear, so one count serves them all.
+    A round waits for the largest number in it, or for everyone while everyone keeps up, and each
+    is content with what it needs: the stream is linear, so one count serves them all.
     """
 
     def __init__(self, resolver: Resolver, client_name: str) -> None:
         self.line = Line(resolver, client_name)
         self.queue = CallQueue()
+        self._in_step = InStep()
         self._pump: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -50,10 +52,18 @@ class SpendingConnection:
         self._pump = asyncio.create_task(self._run())
 
     def send(
-        self, command: Command, deadline: float, *, replicas: int = 0, asking: bool = False
+        self,
+        command: Command,
+        deadline: float,
+        *,
+        replicas: int = 0,
+        everyone: int = 0,
+        asking: bool = False,
     ) -> asyncio.Future[Answer]:
         """Queue a script that must be written before the deadline."""
-        return self.queue.add(command, deadline, replicas=replicas, asking=asking)
+        return self.queue.add(
+            command, deadline, replicas=replicas, everyone=everyone, asking=asking
+        )
 
     async def close(self) -> None:
         """Close; what is queued is refused."""
@@ -76,7 +86,8 @@ class SpendingConnection:
         sent = [replace(call, reply=create_future()) for call in calls]
         for call, copy in zip(calls, sent, strict=True):
             copy.reply.add_done_callback(partial(_hand_out, call, wire))
-        wanted = max(call.replicas for call in calls)
+        needed, everyone = (max(each) for each in zip(*map(_replicas, calls), strict=True))
+        wanted = self._in_step.wanted(needed, everyone, begun)
         if wanted:
             sent.append(Call(("WAIT", wanted, WAIT_MS), create_future(), math.inf))
         try:
@@ -90,7 +101,13 @@ class SpendingConnection:
         telemetry.redis_round_size.observe(len(calls))
         telemetry.redis_round_duration_seconds.observe(loop.time() - begun)
         if wanted:
-            _acknowledge(calls, sent, wire)
+            held_by = _acknowledge(calls, sent, wire)
+            if held_by >= 0:
+                self._in_step.learn(held_by, wanted, everyone, loop.time())
+
+
+def _replicas(call: Call) -> tuple[int, int]:
+    return call.replicas, call.everyone
 
 
 def _hand_out(call: Call, wire: Wire, reply: asyncio.Future[Any]) -> None:
@@ -107,7 +124,8 @@ def _hand_out(call: Call, wire: Wire, reply: asyncio.Future[Any]) -> None:
         waiting.set_result(_answer(reply, wire))
 
 
-def _acknowledge(calls: Sequence[Call], sent: Sequence[Call], wire: Wire) -> None:
+def _acknowledge(calls: Sequence[Call], sent: Sequence[Call], wire: Wire) -> int:
+    """Tell every caller; return how many replicas hold the round, less than none if unknown."""
     held_by, trouble = _held_by(sent[-1].reply)
     if trouble is None and held_by < max(call.replicas for call in calls):
         telemetry.redis_wait_timeouts_total.inc()
@@ -119,6 +137,7 @@ def _acknowledge(calls: Sequence[Call], sent: Sequence[Call], wire: Wire) -> Non
         else:
             too_few = LostReplyError(f"held by {held_by} of {call.replicas} replicas")
             call.reply.set_exception(trouble or too_few)
+    return held_by
 
 
 def _held_by(wait: asyncio.Future[Any]) -> tuple[int, LostReplyError | None]:
