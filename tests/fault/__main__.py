@@ -37,7 +37,7 @@ def main() -> int:
         with _cluster(row, options) as cluster:
             for arm in arms:
                 count = trials if arm is Protection.FULL else min(trials, options.control_trials)
-                reports.append(asyncio.run(run(cluster, name, arm, count, seed)))
+                reports.append(asyncio.run(run(cluster, name, arm, count, seed, options.keep)))
                 print(msgspec.json.encode(reports[-1]).decode(), flush=True)  # noqa: T201
     if options.json:
         document = {"engine": options.engine, "reports": reports}
@@ -67,6 +67,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--engine", choices=list(engines()), default="valkey")
     parser.add_argument("--down-after", type=int, default=ON_A_SITE_MS, metavar="MS")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--keep", type=Path, help="folder for logs and history of a violation")
     return parser.parse_args()
 
 

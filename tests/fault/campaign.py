@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+import shutil
 from collections import Counter
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -34,11 +36,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def run(
-    cluster: RedisCluster, name: str, protection: Protection, trials: int, seed: int
+    cluster: RedisCluster,
+    name: str,
+    protection: Protection,
+    trials: int,
+    seed: int,
+    keep: Path | None = None,
 ) -> Report:
     """Run a fault so often; the seed decides everything that chance decides."""
     _log.info("fault", name=name, protection=protection.value, trials=trials, seed=seed)
-    results = [await _run_one(cluster, name, protection, seed + n) for n in range(trials)]
+    results = [await _run_one(cluster, name, protection, seed + n, keep) for n in range(trials)]
     violations = Counter[str]()
     examples: dict[str, list[str]] = {}
     for result in results:
@@ -62,7 +69,7 @@ async def run(
 
 
 async def _run_one(
-    cluster: RedisCluster, name: str, protection: Protection, seed: int
+    cluster: RedisCluster, name: str, protection: Protection, seed: int, keep: Path | None
 ) -> TrialResult:
     row = FAULTS[name]
     trial = Trial(cluster, protection, random.Random(seed))  # noqa: S311  it must be repeatable
@@ -75,4 +82,9 @@ async def _run_one(
     finally:
         await cluster.mend()
         await cluster.restore()
-    return trial.result(nothing_lost=row.nothing_lost)
+    result = trial.result(nothing_lost=row.nothing_lost)
+    if keep is not None and result.violations:
+        folder = keep / f"{name}-{protection.value}-{seed}"
+        shutil.copytree(cluster.folder, folder, dirs_exist_ok=True)
+        (folder / "history.txt").write_text("\n".join(trial.history.lines()))
+    return result

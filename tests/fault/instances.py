@@ -126,7 +126,9 @@ class Instance:
         self.fence = _Noted(_fence(sentinels, protection))
         unheld = {Protection.NO_WAIT, Protection.NO_FLOOR, Protection.NOTHING}
         replicas = int(protection not in unheld)
-        shard = OneShard(resolver, name=name, replicas=replicas, fence=self.fence)
+        shard = OneShard(
+            resolver, name=name, replicas=replicas, all_replicas=2 * replicas, fence=self.fence
+        )
         self.client = RedisClient(shard)
         self.sealer = _SEALER
         self.challenges = RedisChallengeStore(self.client, _SEALER, _CLOCK)

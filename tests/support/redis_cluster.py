@@ -72,6 +72,11 @@ class RedisCluster(RedisSet):
 
     down_after_ms = DOWN_AFTER_MS
 
+    @property
+    def folder(self) -> Path:
+        """Where all of their files are."""
+        return self.nodes[0].folder.parent
+
     async def promoted(self, old: Node, seconds: float = 20.0) -> Node:
         """Wait until another node says that it is the primary, and return it."""
         others = [node for node in self.nodes if node is not old]

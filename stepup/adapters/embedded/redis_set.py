@@ -62,6 +62,11 @@ class Node:
         self.sentinel: ChildProcess | None = None
 
     @property
+    def folder(self) -> Path:
+        """Where its files and logs are."""
+        return self._folder
+
+    @property
     def endpoint(self) -> Endpoint:
         """The server, as an operator reaches it."""
         return self._endpoint(self.address)

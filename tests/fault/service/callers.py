@@ -90,7 +90,7 @@ class Caller:
             api.close()
 
     def _heard(self, one: Try, answer: httpx2.Response, *needs: str) -> dict | None:
-        body = answer.json() if answer.content else {}
+        body = (answer.json() if answer.content else None) or {}
         if answer.status_code == 200 and set(needs) <= set(body):
             one.outcome = Outcome.GRANTED
             return body
