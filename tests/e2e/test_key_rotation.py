@@ -3,14 +3,24 @@
 import base64
 import json
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import httpx2
+import jwt
 import pytest
+from click.testing import CliRunner
 
+from stepup.cli.dev_secrets import DevelopmentSecrets
+from stepup.cli.main import stepup
+from stepup.demo.authenticator import decode
+from stepup.sdk.keys import KeySet
+from tests.e2e.api import Api
+from tests.e2e.cluster import Cluster
 from tests.e2e.production import CREDENTIALS, QUESTION, Deployment, Serving
 from tests.support.engines import fresh_database
 
@@ -99,3 +109,92 @@ def wait_until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+class Verifier:
+    """A service that verifies by itself; it counts how often it had to ask for keys."""
+
+    def __init__(self, issuer: str) -> None:
+        self.asked = 0
+        self.keys = KeySet(f"{issuer}/.well-known/jwks.json", self._fetch)
+        self.keys.find("none of them")
+
+    def verifies(self, token: str) -> bool:
+        key = self.keys.find(jwt.get_unverified_header(token)["kid"])
+        message, _, signature = token.rpartition(".")
+        return key is not None and key.verify(message.encode(), decode(signature))
+
+    def _fetch(self, url: str) -> bytes:
+        self.asked += 1
+        return httpx2.get(url, trust_env=False).content
+
+
+def test_a_rotation_under_load_is_seen_by_nobody_and_what_a_leaked_key_signed_dies(
+    cluster: Cluster,
+):
+    cluster.wait_until_well()
+    operate = operator_of(cluster)
+    api, other = Api(cluster.one), Api(cluster.other)
+    wait_until(lambda: len(keys_of(operate)) >= 2)
+    verifiers = [Verifier(cluster.one.issuer)]
+    asked_at_first = verifiers[0].asked
+    [old] = [kid for kid, state in keys_of(operate).items() if state == "active"]
+
+    stop = threading.Event()
+    with ThreadPoolExecutor(2) as pool:
+        loads = [pool.submit(step_ups, each, stop) for each in (api, other)]
+        operate("keys", "rotate", "--emergency")
+        time.sleep(3)
+        stop.set()
+        tokens = [token for load in loads for token in load.result(60)]
+
+    kids_seen = {jwt.get_unverified_header(token)["kid"] for token in tokens}
+    assert kids_seen - {old}
+    # Younger caches, made while both keys are published.
+    verifiers += [Verifier(cluster.other.origin), Verifier(cluster.one.issuer)]
+    assert all(each.verifies(token) for each in verifiers for token in tokens)
+    assert verifiers[0].asked == asked_at_first
+
+    leaked = api.elevated()
+    assert other.introspect(leaked).json()["active"] is True
+    operate("keys", "revoke", jwt.get_unverified_header(leaked)["kid"], "--yes")
+    revoked_at = time.monotonic()
+    for each in (api, other):
+        wait_until(lambda each=each: each.introspect(leaked).json() == {"active": False}, 5)
+    assert time.monotonic() - revoked_at < 5
+    wait_until(lambda: other.introspect(api.elevated()).json()["active"], 10)
+    for each in (api, other):
+        each.close()
+
+
+def step_ups(api: Api, stop: threading.Event) -> list[str]:
+    """Step up until told to stop; each token is asked about at the service it came from."""
+    tokens = []
+    while not stop.is_set():
+        tokens.append(api.elevated())
+        assert api.introspect(tokens[-1]).json()["active"] is True
+    return tokens
+
+
+def operator_of(cluster: Cluster) -> Callable[..., str]:
+    """An operator at a terminal beside the cluster."""
+    kept = DevelopmentSecrets.shared_by(cluster.postgres.url)
+    environ = {
+        "STEPUP_ISSUER": cluster.one.issuer,
+        "STEPUP_POSTGRES_URL": cluster.postgres.url,
+        "STEPUP_REDIS_URL": cluster.redis.url,
+        "STEPUP_KEY_ENCRYPTION_KEYS": kept.key_encryption_keys,
+        "STEPUP_UPSTREAMS": '[{"issuer": "https://id.example", "audience": "stepup"}]',
+    }
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(stepup, arguments, env=environ, prog_name="stepup")
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    return run
+
+
+def keys_of(operate: Callable[..., str]) -> dict[str, str]:
+    rows = json.loads(operate("keys", "list", "--json"))
+    return {row["kid"]: row["state"] for row in rows if row["use"] == "token"}
