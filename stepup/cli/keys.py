@@ -88,9 +88,15 @@ def rotate(
 @settings_options
 @click.argument("kid")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@_dry_run_option
 @_as_json_option
 def revoke(
-    config_file: Path | None, sets: Sequence[str], kid: str, yes: bool, as_json: bool
+    config_file: Path | None,
+    sets: Sequence[str],
+    kid: str,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Take a signing key away at once and for good: KID leaked. What it signed dies everywhere.
 
@@ -98,6 +104,14 @@ def revoke(
     announced one first.
     """
     settings = load_settings(config_file, sets)
+    if dry_run:
+        found = _run(settings, lambda ports, _: rotation.would_sign_after(ports, KeyId(kid)))
+        signs = found.id if found else None
+        if as_json:
+            click.echo(json.dumps({"revoked": None, "active": signs}))
+        else:
+            click.echo(f"{signs or 'a new key'} would sign")
+        return
     if not yes:
         click.confirm(f"Every token that {kid} signed dies. Revoke it?", abort=True, err=True)
     rules = wiring.key_rules(settings)

@@ -11,6 +11,7 @@ from stepup.domain.keyring import (
     KeyRules,
     KeyState,
     KeyStep,
+    KeyUse,
     SealedKey,
     StepKind,
     next_steps,
@@ -33,6 +34,20 @@ async def successor(ports: Ports) -> SealedKey | None:
     """Return the key that is active next, None when there is none yet."""
     async with ports.database.transaction() as stores:
         return successor_of(await stores.keys.all())
+
+
+async def would_sign_after(ports: Ports, key_id: KeyId) -> SealedKey | None:
+    """Return the key that would sign if this one were revoked; None if it would have to be made.
+
+    Raises:
+        KeyNotFoundError: If there is no such key.
+    """
+    async with ports.database.transaction() as stores:
+        keys = [key for key in await stores.keys.all() if key.use is KeyUse.TOKEN]
+    if key_id not in {key.id for key in keys}:
+        raise KeyNotFoundError(f"there is no signing key {key_id}")
+    active = next((key for key in keys if key.state is KeyState.ACTIVE), None)
+    return successor_of(keys) if active is None or active.id == key_id else active
 
 
 async def rotate(ports: Ports, sealer: Sealer) -> SealedKey:

@@ -1,4 +1,5 @@
 import json
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -83,3 +84,27 @@ def test_a_key_that_does_not_exist_is_a_finding(operate, kids):
     result = operate("keys", "revoke", "nothing", "--yes")
     assert result.exit_code == 3
     assert "there is no signing key nothing" in result.output
+
+
+def test_what_revoking_would_do_is_said_without_doing_it(operate, kids):
+    [only] = kids()
+    assert "a new key would sign" in operate("keys", "revoke", only, "--dry-run").output
+    following = json.loads(operate("keys", "rotate", "--json").output)["kid"]
+    for kid, expected in ((only, following), (following, only)):
+        told = operate("keys", "revoke", kid, "--dry-run", "--json")
+        assert json.loads(told.output) == {"revoked": None, "active": expected}
+    assert operate("keys", "revoke", "nothing", "--dry-run").exit_code == 3
+    assert kids() == {only: "active", following: "announced"}
+
+
+def test_a_retired_key_stays_for_as_long_as_an_instance_may_be_unheard(operate, kids):
+    [old] = kids()
+    operate("keys", "rotate", "--emergency")
+
+    def published_for(**settings: str) -> timedelta:
+        rows = json.loads(operate("keys", "list", "--json", **settings).output)
+        row = next(row for row in rows if row["kid"] == old)
+        return datetime.fromisoformat(row["until"]) - datetime.fromisoformat(row["since"])
+
+    assert published_for() == timedelta(hours=24, minutes=20)
+    assert published_for(STEPUP_SNAPSHOT_USABLE_FOR="1h") == timedelta(hours=1, minutes=20)
