@@ -6,7 +6,7 @@ Each class has a stable code, which callers may depend on. `http/problems.py` gi
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from stepup.domain.ids import ActionName, AuthenticatorId
+from stepup.domain.ids import ActionName, AuthenticatorId, ChallengeId
 from stepup.domain.requirement import Requirement
 
 
@@ -303,6 +303,14 @@ class OutcomeUnknownError(StepUpError):
 
     code = "outcome_unknown"
     message = "The outcome is not known yet; repeat the same request."
+
+
+class RedemptionUnknownError(OutcomeUnknownError):
+    """Nobody knows whether the attempt has redeemed the code; nothing was granted for it."""
+
+    def __init__(self, challenge_id: ChallengeId) -> None:
+        super().__init__()
+        self.challenge_id = challenge_id
 
 
 class DependencyUnavailableError(StepUpError):

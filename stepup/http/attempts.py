@@ -17,6 +17,11 @@ FormAttempt = Annotated[AttemptId, msgspec.Meta(pattern=r"\A[\x20-\x7e]{1,128}\Z
 """The same in a form of ours, which carries an identifier that was made for it."""
 
 
+def names_its_attempt(request: Request[Any, Any, Any]) -> bool:
+    """Say whether the caller knows the name of its attempt, and so may come again with it."""
+    return "idempotency-key" in request.headers
+
+
 def attempt_of(request: Request[Any, Any, Any], ports: Ports, caller: Client) -> AttemptId:
     """Return the caller's `Idempotency-Key`, or a random one that nobody will repeat.
 

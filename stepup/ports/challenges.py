@@ -173,3 +173,13 @@ class ChallengeStore(Protocol):
                 code that was not redeemed stays as it was.
         """
         ...
+
+    async def release_code(
+        self, challenge_id: ChallengeId, attempt: AttemptId, until: datetime
+    ) -> None:
+        """Give a code back that this attempt has redeemed, if it has; another may redeem it then.
+
+        Only for an attempt that granted nothing and never comes again. Returns at once and is
+        tried until then; what is not given back stays spent.
+        """
+        ...

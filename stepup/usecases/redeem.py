@@ -7,6 +7,7 @@ import msgspec
 from stepup.crypto import digests, tokens
 from stepup.domain.assurance import Acr, Ladder
 from stepup.domain.audit import AuditEvent, AuditKind
+from stepup.domain.authorization import CODE_LIFETIME
 from stepup.domain.challenge import Challenge, amr_of
 from stepup.domain.client import Client, Role
 from stepup.domain.errors import (
@@ -14,6 +15,8 @@ from stepup.domain.errors import (
     CodeReplayedError,
     InvalidGrantError,
     InvalidRequestError,
+    OutcomeUnknownError,
+    RedemptionUnknownError,
 )
 from stepup.domain.ids import AttemptId, ChallengeId, Handle, TokenId
 from stepup.domain.keyring import Keyring
@@ -61,6 +64,7 @@ async def redeem(
         InvalidGrantError: If the code is unknown, expired, or bound to something else.
         CodeReplayedError: If another attempt has redeemed it, by Redis or by the ledger; what it
             gave is revoked by now.
+        RedemptionUnknownError: If nobody knows whether this attempt has it; no row says so yet.
     """
     if not caller.may(Role.RP):
         raise ClientNotAllowedError
@@ -69,7 +73,6 @@ async def redeem(
         raise InvalidGrantError
     if code_verifier is not None and not digests.is_code_verifier(code_verifier):
         raise InvalidRequestError("code_verifier is malformed.")
-    now = ports.clock.now()
     presented = PresentedCode(
         challenge_id=handle.challenge_id,
         digest=code_digest(ports.snapshot.keyring, handle.secret),
@@ -77,19 +80,35 @@ async def redeem(
         redirect_uri=redirect_uri,
         code_challenge=None if code_verifier is None else digests.code_challenge_of(code_verifier),
     )
-    redeem_code = partial(ports.state.challenges.redeem_code, presented, attempt, now)
     try:
-        redemption = await redeem_code()
-        settled = await settle(
-            ports, _row(ports, redemption, attempt), partial(redeem_code, everywhere=True)
-        )
+        redemption, entries = await _spend(ports, presented, attempt)
     except CodeTakenError as error:
         raise await _replayed(ports, caller, error.challenge_id) from error
     except SpentByAnotherError as error:
         raise CodeReplayedError from error
-    # The moment of the ledger, if it differs: the same attempt gets the same token.
-    redemption = msgspec.structs.replace(redemption, redeemed_at=settled.at)
-    return await _issue(ports, redemption, settled.entries)
+    return await _issue(ports, redemption, entries)
+
+
+async def redeem_unnamed(
+    ports: Ports, caller: Client, code: str, *, redirect_uri: str | None, code_verifier: str | None
+) -> Issued:
+    """Redeem for a caller that gives its attempt no name, and repeats it as a stranger.
+
+    When nobody knows what became of the code it is given back behind the answer, or the caller's
+    next try would find it taken. Never once a row of it may be in the ledger.
+
+    Raises:
+        OutcomeUnknownError: If nobody knows; the caller may try again.
+    """
+    attempt = AttemptId(ports.entropy.token(16))
+    try:
+        return await redeem(
+            ports, caller, code, attempt, redirect_uri=redirect_uri, code_verifier=code_verifier
+        )
+    except RedemptionUnknownError as error:
+        until = ports.clock.now() + CODE_LIFETIME
+        await ports.state.challenges.release_code(error.challenge_id, attempt, until)
+        raise
 
 
 def token_id(keyring: Keyring, challenge_id: ChallengeId) -> TokenId:
@@ -100,6 +119,21 @@ def token_id(keyring: Keyring, challenge_id: ChallengeId) -> TokenId:
     """
     key = digests.derive(keyring.root, "jti")
     return TokenId(f"{challenge_id}.{digests.encode(digests.keyed_digest(key, challenge_id)[:16])}")
+
+
+async def _spend(
+    ports: Ports, presented: PresentedCode, attempt: AttemptId
+) -> tuple[Redemption, tuple[OutboxEntry, ...]]:
+    now = ports.clock.now()
+    redeem_code = partial(ports.state.challenges.redeem_code, presented, attempt, now)
+    try:
+        redemption = await redeem_code()
+    except OutcomeUnknownError as error:
+        raise RedemptionUnknownError(presented.challenge_id) from error
+    row = _row(ports, redemption, attempt)
+    settled = await settle(ports, row, partial(redeem_code, everywhere=True))
+    # The moment of the ledger, if it differs: the same attempt gets the same token.
+    return msgspec.structs.replace(redemption, redeemed_at=settled.at), settled.entries
 
 
 def _row(ports: Ports, redemption: Redemption, attempt: AttemptId) -> CodeRedeemed:

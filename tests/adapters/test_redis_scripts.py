@@ -21,6 +21,7 @@ from stepup.domain.revocation import Revocation
 from stepup.ports import AuthenticatorUsed, Confirmation
 from tests.contracts.accounts import AN_ELEVATION
 from tests.contracts.challenges import answer, begin_touch
+from tests.contracts.codes import until_unspent
 from tests.contracts.generations import current
 from tests.contracts.snapshots import ISSUER, a_configuration
 from tests.support.builders import (
@@ -144,6 +145,7 @@ class TestWrites:
             (scripts.CANCEL_CHALLENGE, 1, []),
             (scripts.ISSUE_CODE, 2, [9, "digest", 9]),
             (scripts.REDEEM_CODE, 3, [0, "attempt", "digest", "client", "", ""]),
+            (scripts.RELEASE_CODE, 3, ["attempt"]),
             (scripts.ACCEPT_STEP, 1, [9, "attempt", 9]),
             (scripts.RETIRE_AUTHENTICATOR, 1, [9, 9]),
             (scripts.SPEND_ATTEMPT, 1, [9, 9, 9, 0]),
@@ -320,6 +322,9 @@ async def answer_and_redeem(
     await stores.attempts.spend(subject_id, Method.RECOVERY_CODE, now)
     for _ in range(repetitions):
         await stores.challenges.issue_code(challenge.id, b"code", now)
+    await stores.challenges.redeem_code(a_presented_code(challenge, b"code"), attempt, now)
+    await stores.challenges.release_code(challenge.id, attempt, now + timedelta(minutes=1))
+    await until_unspent(stores.challenges, challenge)
     for _ in range(repetitions):
         await stores.challenges.redeem_code(a_presented_code(challenge, b"code"), attempt, now)
         await stores.tokens.consume(challenge.id, token_id, attempt, now)

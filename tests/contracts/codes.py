@@ -12,10 +12,16 @@ from stepup.domain.errors import (
     DependencyUnavailableError,
     InvalidGrantError,
 )
-from stepup.domain.ids import ChallengeId, ClientId
-from stepup.ports import ChallengeStore, CodeTakenError, Redemption, State
+from stepup.domain.ids import ChallengeId, ClientId, TokenId
+from stepup.ports import ChallengeStore, CodeTakenError, Redemption, State, UnknownTokenError
 from tests.contracts.challenges import answer
-from tests.support.builders import a_challenge, a_presented_code, an_attempt, an_authorization
+from tests.support.builders import (
+    a_challenge,
+    a_presented_code,
+    a_requirement,
+    an_attempt,
+    an_authorization,
+)
 from tests.support.determinism import StillClock
 
 SECOND = timedelta(seconds=1)
@@ -84,6 +90,47 @@ class CodeContract:
         with pytest.raises(DependencyUnavailableError):
             await store.redeem_code(code, attempt, clock.now(), everywhere=True)
         assert not (await store.redeem_code(code, attempt, clock.now())).repeated
+
+    async def test_a_code_that_was_given_back_is_as_good_as_new(self, stores, clock, challenge):
+        code, attempt = a_presented_code(challenge, b"code"), an_attempt()
+        first = await stores[0].redeem_code(code, attempt, clock.now())
+        await stores[0].release_code(challenge.id, attempt, clock.now() + CODE_LIFETIME)
+        await until_unspent(stores[1], challenge)
+
+        again = await stores[1].redeem_code(code, an_attempt(), clock.now() + SECOND)
+        assert not again.repeated
+        assert again.redeemed_at == clock.now() + SECOND
+        assert again.challenge == first.challenge
+        with pytest.raises(CodeTakenError):
+            await stores[0].redeem_code(code, attempt, clock.now())
+
+    async def test_nobody_gives_back_what_another_attempt_has(self, stores, clock, challenge):
+        code, attempt = a_presented_code(challenge, b"code"), an_attempt()
+        until = clock.now() + CODE_LIFETIME
+        await stores[0].redeem_code(code, attempt, clock.now())
+        await stores[1].release_code(challenge.id, an_attempt(), until)
+        await stores[1].release_code(ChallengeId("r1.nobody"), attempt, until)
+        await asyncio.sleep(0.05)
+        with pytest.raises(CodeTakenError):
+            await stores[1].redeem_code(code, an_attempt(), clock.now())
+        assert (await stores[1].redeem_code(code, attempt, clock.now())).repeated
+
+    async def test_what_is_given_back_gives_no_leave_to_use_a_token(self, states, clock):
+        once = an_authorization(requirement=a_requirement(once=True))
+        challenge, attempt = a_challenge(now=clock.now(), authorization=once), an_attempt()
+        store = states[0].challenges
+        await store.open(challenge, None)
+        await answer(store, challenge, clock)
+        await store.issue_code(challenge.id, b"code", clock.now())
+        code, token_id = a_presented_code(challenge, b"code"), TokenId("r1.x.jti")
+        await store.redeem_code(code, attempt, clock.now())
+        await store.release_code(challenge.id, attempt, clock.now() + CODE_LIFETIME)
+        await until_unspent(store, challenge)
+        with pytest.raises(UnknownTokenError):
+            await states[1].tokens.consume(challenge.id, token_id, an_attempt(), clock.now())
+
+        await store.redeem_code(code, an_attempt(), clock.now())
+        assert await states[1].tokens.consume(challenge.id, token_id, an_attempt(), clock.now())
 
     async def test_a_replay_is_told_long_after_the_code_expired(self, store, clock, challenge):
         code = a_presented_code(challenge, b"code")
@@ -173,3 +220,13 @@ class CodeContract:
         await store.redeem_code(a_presented_code(challenge, b"code"), an_attempt(), clock.now())
         with pytest.raises(ChallengeNotPendingError):
             await store.issue_code(challenge.id, b"code", clock.now())
+
+
+async def until_unspent(store: ChallengeStore, challenge: Challenge) -> None:
+    """Wait for what goes on behind the call."""
+    for _ in range(400):
+        found = await store.find(challenge.id)
+        if found is None or found.state is not ChallengeState.USED:
+            return
+        await asyncio.sleep(0.005)
+    pytest.fail("it is still spent")

@@ -1,6 +1,8 @@
 """The main job over HTTP: decide, push, authorize, answer, redeem, introspect, consume, revoke."""
 
+from tests.http.conftest import app_over
 from tests.http.flow import BANK, ID_TOKEN, Flow, a_transfer, code_in
+from tests.support.memory_challenges import Unheard
 from tests.support.world import BANK_CALLBACK, PKCE_CHALLENGE, World
 
 
@@ -70,3 +72,27 @@ async def test_what_was_approved_satisfies_the_decision_until_it_is_used_up(flow
 async def test_a_small_transfer_needs_nothing(flow: Flow):
     answer = await flow.http.post("/access/v1/evaluation", json=a_transfer("99.00"), auth=BANK)
     assert answer.json() == {"decision": True}
+
+
+async def test_after_a_503_a_client_without_idempotency_keys_redeems_its_code(world: World):
+    unheard = Unheard(world.clock)
+    world.ports = world.ports._replace(state=world.ports.state._replace(challenges=unheard))
+    await world.enroll_app()
+    async with app_over(world.ports) as http:
+        flow = Flow(http, world)
+        code = await flow.code()
+        answers = [await flow.redeem(code) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [503, 200, 400]
+        assert answers[0].headers["retry-after"]
+
+
+async def test_after_a_503_a_code_belongs_to_the_key_that_it_was_redeemed_with(world: World):
+    unheard = Unheard(world.clock)
+    world.ports = world.ports._replace(state=world.ports.state._replace(challenges=unheard))
+    await world.enroll_app()
+    async with app_over(world.ports) as http:
+        flow = Flow(http, world)
+        code, named = await flow.code(), {"idempotency-key": "1"}
+        assert (await flow.redeem(code, named)).status_code == 503
+        assert (await flow.redeem(code)).json()["error"] == "invalid_grant"
+        assert (await flow.redeem(code, named)).status_code == 200

@@ -21,6 +21,7 @@ from stepup.domain.errors import (
     ChallengeNotPendingError,
     DependencyUnavailableError,
     InvalidGrantError,
+    OutcomeUnknownError,
     VerificationFailedError,
     WrongBrowserError,
 )
@@ -240,11 +241,40 @@ class MemoryChallengeStore(ChallengeStore):
         self._permit_once(record.challenge, redeemed_at)
         return Redemption(challenge=record.challenge, redeemed_at=redeemed_at, repeated=repeated)
 
+    @override
+    async def release_code(
+        self, challenge_id: ChallengeId, attempt: AttemptId, until: datetime
+    ) -> None:
+        await asyncio.sleep(0)
+        record, once = self._find(challenge_id), self.once.get(challenge_id)
+        if record is None or record.code is None or record.code.by != attempt:
+            return
+        if once is None or once.by is None:
+            record.code.by = record.code.redeemed_at = None
+            record.change(state=ChallengeState.VERIFIED)
+            self.once.pop(challenge_id, None)
+
     def _permit_once(self, challenge: Challenge, redeemed_at: datetime) -> None:
         requirement = challenge.authorization.requirement
         if requirement.once and challenge.id not in self.once:
             kept_until = redeemed_at + requirement.token_lifetime + TOMBSTONE
             self.once[challenge.id] = OnceRecord(kept_until=kept_until)
+
+
+class Unheard(MemoryChallengeStore):
+    """A store that redeems, once, and cannot say so."""
+
+    unheard = True
+
+    @override
+    async def redeem_code(
+        self, code: PresentedCode, attempt: AttemptId, now: datetime, *, everywhere: bool = False
+    ) -> Redemption:
+        redemption = await super().redeem_code(code, attempt, now, everywhere=everywhere)
+        if self.unheard:
+            self.unheard = False
+            raise OutcomeUnknownError
+        return redemption
 
 
 def _fits(code: PresentedCode, record: _Record) -> bool:

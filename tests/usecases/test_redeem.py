@@ -13,13 +13,16 @@ from stepup.domain.client import Role
 from stepup.domain.errors import (
     ClientNotAllowedError,
     CodeReplayedError,
+    DependencyUnavailableError,
     InvalidGrantError,
     InvalidRequestError,
+    OutcomeUnknownError,
     StepUpError,
 )
 from stepup.domain.ids import AttemptId
 from stepup.usecases import introspect, redeem
 from tests.support.builders import an_attempt
+from tests.support.memory_challenges import Unheard
 from tests.support.world import BANK_CALLBACK, PKCE_VERIFIER, World
 from tests.usecases.steps import audited, code, issued, kinds, last_audited, redeemed
 
@@ -193,3 +196,63 @@ async def test_an_identifier_names_the_challenge_and_is_computed(world: World):
 
     assert got.token.id.startswith(got.token.challenge_id)
     assert got.token.id == redeem.token_id(world.keyring, got.token.challenge_id)
+
+
+# --- outcomes that nobody knows ---------------------------------------------------------------
+
+
+@pytest.fixture
+async def unheard() -> World:
+    world = World()
+    state = world.ports.state._replace(challenges=Unheard(world.clock))
+    world.ports = world.ports._replace(state=state)
+    await world.enroll_app()
+    return world
+
+
+async def redeemed_unnamed(world: World, text: str) -> redeem.Issued:
+    return await redeem.redeem_unnamed(
+        world.ports, world.bank, text, redirect_uri=BANK_CALLBACK, code_verifier=PKCE_VERIFIER
+    )
+
+
+async def test_a_client_without_attempts_finds_its_code_again_when_the_outcome_was_unknown(
+    unheard: World,
+):
+    text = await code(unheard)
+    with pytest.raises(OutcomeUnknownError):
+        await redeemed_unnamed(unheard, text)
+
+    got = await redeemed_unnamed(unheard, text)
+    assert await introspect.introspect(unheard.ports, unheard.bank, got.text)
+    assert AuditKind.CODE_REPLAYED not in await kinds(unheard.ports)
+
+
+async def test_a_code_under_a_name_that_the_caller_knows_is_never_given_back(unheard: World):
+    text, attempt = await code(unheard), an_attempt()
+    with pytest.raises(OutcomeUnknownError):
+        await redeemed(unheard, text, attempt=attempt)
+
+    with pytest.raises(CodeReplayedError):
+        await redeemed_unnamed(unheard, text)
+    assert await redeemed(unheard, text, attempt=attempt)
+
+
+async def test_a_code_that_may_have_a_row_is_never_given_back(world: World):
+    required = msgspec.structs.replace(world.ports.site, ledger_required=True)
+    world.ports = world.ports._replace(site=required)
+    text = await code(world)
+    world.ports.database.ledger.away = True
+    with pytest.raises(DependencyUnavailableError):
+        await redeemed_unnamed(world, text)
+
+    world.ports.database.ledger.away = False
+    with pytest.raises(CodeReplayedError):
+        await redeemed_unnamed(world, text)
+
+
+async def test_a_code_that_was_redeemed_unnamed_is_not_redeemed_again(world: World):
+    text = await code(world)
+    assert await redeemed_unnamed(world, text)
+    with pytest.raises(CodeReplayedError):
+        await redeemed_unnamed(world, text)

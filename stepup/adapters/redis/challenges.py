@@ -17,6 +17,7 @@ from stepup.adapters.redis.challenge_record import (
     seal_authenticators,
 )
 from stepup.adapters.redis.client import RedisClient, Reply
+from stepup.adapters.redis.releases import Releases
 from stepup.adapters.redis.times import epoch_ms, from_epoch_ms, span_ms
 from stepup.crypto.sealing import Sealer
 from stepup.domain.assurance import CeremonyFacts, Method
@@ -54,6 +55,7 @@ class RedisChallengeStore(ChallengeStore):
         self._client = client
         self._sealer = sealer
         self._clock = clock
+        self._releases = Releases(client, clock)
 
     @override
     async def open(self, challenge: Challenge, request_uri_digest: bytes | None) -> None:
@@ -202,6 +204,16 @@ class RedisChallengeStore(ChallengeStore):
             redeemed_at=from_epoch_ms(redeemed_at),
             repeated=count > 1,
         )
+
+    @override
+    async def release_code(
+        self, challenge_id: ChallengeId, attempt: AttemptId, until: datetime
+    ) -> None:
+        self._releases.begin(challenge_id, attempt, until)
+
+    async def close(self) -> None:
+        """End what goes on behind requests."""
+        await self._releases.close()
 
     def _challenge(self, challenge_id: ChallengeId, values: Sequence[bytes]) -> Challenge:
         try:

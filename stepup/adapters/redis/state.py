@@ -66,8 +66,9 @@ class RedisState:
         self._inspection: Inspection | None = None
         self._warned: set[str] = set()
         self._generations = generations = RedisGenerations(self.client, clock, SystemEntropy())
+        self._challenges = RedisChallengeStore(self.client, sealer, clock)
         self.stores = State(
-            challenges=RedisChallengeStore(self.client, sealer, clock),
+            challenges=self._challenges,
             steps=RedisStepStore(self.client, generations),
             recovery_codes=RedisRecoveryCodeStore(self.client),
             attempts=RedisAttemptStore(self.client, generations),
@@ -133,6 +134,7 @@ class RedisState:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
+        await self._challenges.close()
         await self._generations.close()
         await self.client.close()
 

@@ -10,7 +10,7 @@ from stepup.domain import errors
 from stepup.domain.client import Client
 from stepup.domain.errors import StepUpError, UnsupportedGrantTypeError
 from stepup.domain.token import ElevatedToken
-from stepup.http.attempts import attempt_of
+from stepup.http.attempts import attempt_of, names_its_attempt
 from stepup.http.form import Form
 from stepup.http.oauth.unsupported import check_no_proof
 from stepup.http.openapi import CLIENT_SECURITY, oauth_responses, reads_form
@@ -58,14 +58,7 @@ async def token(
     if form.need("grant_type") != "authorization_code":
         raise UnsupportedGrantTypeError
     try:
-        issued = await redeem.redeem(
-            ports,
-            form_caller,
-            form.need("code"),
-            attempt_of(request, ports, form_caller),
-            redirect_uri=form.get("redirect_uri"),
-            code_verifier=form.get("code_verifier"),
-        )
+        issued = await _redeemed(request, form, form_caller, ports)
     except StepUpError as error:
         redemptions_total.labels(outcome=_outcome(error)).inc()
         raise
@@ -80,6 +73,21 @@ async def token(
         token_type="Bearer",  # noqa: S106  the name of a scheme
         scope=issued.token.scope,
         authorization_details=_details(issued.token),
+    )
+
+
+async def _redeemed(
+    request: Request[Any, Any, Any], form: Form, caller: Client, ports: Ports
+) -> redeem.Issued:
+    code, redirect_uri = form.need("code"), form.get("redirect_uri")
+    verifier = form.get("code_verifier")
+    if not names_its_attempt(request):
+        return await redeem.redeem_unnamed(
+            ports, caller, code, redirect_uri=redirect_uri, code_verifier=verifier
+        )
+    attempt = attempt_of(request, ports, caller)
+    return await redeem.redeem(
+        ports, caller, code, attempt, redirect_uri=redirect_uri, code_verifier=verifier
     )
 
 
