@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from stepup.adapters.embedded.postgres import EmbeddedPostgres
-from stepup.adapters.postgres import migrate
+from stepup.adapters.postgres import group_commit, migrate
 from stepup.adapters.postgres.database import PostgresDatabase
 from stepup.adapters.postgres.group_commit import PATIENCE
 from stepup.adapters.postgres.ledger import PostgresLedgerStore
@@ -50,7 +50,9 @@ class TestMemoryLedger(LedgerContract):
 @pytest.mark.postgres
 class TestPostgresLedger(LedgerContract):
     @pytest.fixture
-    async def ledgers(self, postgres, schema_url, sealer):
+    async def ledgers(self, postgres, schema_url, sealer, monkeypatch):
+        # What is promised to callers who can wait; how long they do is tested below.
+        monkeypatch.setattr(group_commit, "PATIENCE", 10.0)
         other = PostgresDatabase(schema_url, sealer)
         yield postgres.ledger, other.ledger
         await other.close()
