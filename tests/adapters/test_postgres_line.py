@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import func, make_url, select, text
 
 from stepup.adapters.embedded.postgres import EmbeddedPostgres
 from stepup.adapters.postgres import migrate
@@ -249,6 +249,21 @@ class TestDemotedServer:
 
         # Not one of the two others is tried: a pool of them would fail as often as it is large.
         assert await write() not in demoted
+
+    async def test_it_is_noticed_by_whoever_only_asks(self, line):
+        backend = select(func.pg_backend_pid().label("pid"))
+        async with line.transaction() as transaction:
+            await transaction.change(text("SET default_transaction_read_only = on"))
+        demoted = (await line_rows(line, "SELECT pg_backend_pid()"))[0][0]
+
+        with pytest.raises(DependencyUnavailableError):
+            await line.probe(backend)
+        assert (await line.probe(backend))[0].pid != demoted
+
+
+async def line_rows(line: Line, statement: str):
+    async with line.transaction(autocommit=True) as transaction:
+        return await transaction.rows(text(statement))
 
 
 @pytest.mark.postgres

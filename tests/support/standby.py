@@ -41,11 +41,12 @@ class Pair:
     def wait_until_in_step(self) -> None:
         """Return when the standby has replayed what the primary has written so far."""
         with connected(self.primary) as connection:
-            [written] = connection.execute("SELECT pg_current_wal_lsn()").fetchone() or (None,)
+            # Not what was written out: with asynchronous commits that is behind what was done.
+            position = connection.execute("SELECT pg_current_wal_insert_lsn()").fetchone()
         replayed = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
         deadline = time.monotonic() + _IN_STEP_WITHIN
         with connected(self.standby) as connection:
-            while connection.execute(replayed, (written,)).fetchone() != (True,):
+            while connection.execute(replayed, position).fetchone() != (True,):
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import Executable, Row
+from sqlalchemy import Executable, Row, Select, func
 from sqlalchemy.exc import (
     DBAPIError,
     InterfaceError,
@@ -36,6 +36,7 @@ HURRY = 0.15
 _CONNECT_GRACE = 6.0
 # Without it an INSERT does not say that it found its row there already.
 _COUNTED = {"preserve_rowcount": True}
+_READ_ONLY = func.current_setting("transaction_read_only").label("read_only")
 _LOST = (InterfaceError, OperationalError, PendingRollbackError, PoolTimeoutError, OSError)
 
 
@@ -159,11 +160,20 @@ class Line:
         self._hurry.answered()
         return result
 
-    async def probe(self, statement: Executable) -> Sequence[Row[Any]]:
-        """Ask something small, without hurry; an answer in time is one for those in a hurry too."""
+    async def probe(self, statement: Select[Any]) -> Sequence[Row[Any]]:
+        """Ask something small, without hurry; an answer in time is one for those in a hurry too.
+
+        Raises:
+            DependencyUnavailableError: If the server is away, or is not the primary any more.
+        """
         began = asyncio.get_running_loop().time()
         async with self.transaction(autocommit=True) as transaction:
-            rows = await transaction.rows(statement)
+            rows = await transaction.rows(statement.add_columns(_READ_ONLY))
+        if rows and rows[0].read_only == "on":
+            # A primary that was deposed and lives goes on answering with what it had. Whoever
+            # writes hears of it by 25006; an instance that only asks would never.
+            self._start_anew()
+            raise DependencyUnavailableError(AWAY)
         if asyncio.get_running_loop().time() - began < HURRY:
             self._hurry.answered()
         return rows
@@ -202,8 +212,11 @@ class Line:
         if self._breaker.timed_out() and engine is self._engine:
             # Calls left behind hold their places in the pool, on a frozen host for a long time:
             # the probes start with an empty one. They leave fewer behind than it has places.
-            self._engine = self._make_engine()
-            self._calls.spawn(engine.dispose())
+            self._start_anew()
+
+    def _start_anew(self) -> None:
+        left, self._engine = self._engine, self._make_engine()
+        self._calls.spawn(left.dispose())
 
     async def _release(self, transaction: Transaction) -> None:
         # The driver must not lose its socket under a call that still waits on it.
