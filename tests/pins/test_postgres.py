@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from stepup.adapters.postgres.bounded import BoundedCalls
 from stepup.adapters.postgres.engine import driver_url, make_engine
-from tests.support.engines import FAST_POSTGRES
 from tests.support.standby import Pair, connected, running_pair
 
 pytestmark = [pytest.mark.postgres, pytest.mark.pin]
@@ -22,7 +21,7 @@ POOL = 5
 
 @pytest.fixture
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    with running_pair(tmp_path_factory.mktemp("pair"), FAST_POSTGRES) as running:
+    with running_pair(tmp_path_factory.mktemp("pair")) as running:
         with connected(running.primary) as connection:
             connection.execute("CREATE TABLE written (at timestamptz DEFAULT now())")
         running.wait_until_in_step()
