@@ -16,7 +16,7 @@ from stepup.cli.settings import load_settings, settings_options
 from stepup.config import Settings
 from stepup.crypto.sealing import Sealer, UnsealError
 from stepup.domain.errors import StepUpError
-from stepup.domain.ids import ChallengeId, TokenId
+from stepup.domain.ids import ChallengeId
 from stepup.ports import Ports
 from stepup.usecases import keys as keyrings
 
@@ -84,7 +84,7 @@ async def _postgres(ports: Ports) -> str:
 
 
 async def _redis(ports: Ports) -> str:
-    await ports.state.tokens.is_spent(ChallengeId("doctor.0"), TokenId("doctor"))
+    await ports.state.tokens.is_used(ChallengeId("doctor.0"))
     return "answers"
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
+from stepup.domain.ids import KeyId
 from stepup.domain.revocation import Revocation
 from stepup.domain.token import ElevatedToken
 
@@ -22,7 +23,8 @@ class FeedPlace(NamedTuple):
 class FeedPage(NamedTuple):
     """What came after a place. `newest` is the number of the last revocation at that moment.
 
-    `last_at` is when the last entry was added, by the clock of whoever added it.
+    `last_at` is when the last entry was added, by the clock of whoever added it. `is_continued` is
+    False when the entry at the place is not there any more: this is another feed.
     """
 
     numbered: Sequence[tuple[int, Revocation | None]]
@@ -30,6 +32,7 @@ class FeedPage(NamedTuple):
     newest: int
     last_at: datetime | None
     is_last: bool
+    is_continued: bool = True
 
 
 class RevocationFeed(Protocol):
@@ -40,6 +43,10 @@ class RevocationFeed(Protocol):
 
         Marks are kept until nothing that the revocation ends can be alive.
         """
+        ...
+
+    async def is_revoked(self, token: ElevatedToken, key_id: KeyId) -> bool:
+        """Say whether a token that was signed with this key has a mark, or its subject or key."""
         ...
 
     async def read(self, after: FeedPlace) -> FeedPage:

@@ -126,8 +126,8 @@ class TokenStore(Protocol):
         """Say whether the token was revoked."""
         ...
 
-    async def is_spent(self, challenge_id: ChallengeId, token_id: TokenId) -> bool:
-        """Say whether the token was revoked, or used up if it is once-only."""
+    async def is_used(self, challenge_id: ChallengeId) -> bool:
+        """Say whether the once-only token of this challenge was used up."""
         ...
 
 

@@ -70,7 +70,7 @@ async def consume(
         raise TokenNotConsumableError
     token = read.token
     require_known(ports, token)
-    if await ports.state.tokens.is_revoked(token.id):
+    if await ports.state.revocations.is_revoked(*read):
         raise TokenNotConsumableError
     if expected_action not in {None, token.action}:
         raise TokenNotConsumableError("The token was approved for another action.")

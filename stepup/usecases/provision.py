@@ -16,8 +16,10 @@ from stepup.domain.errors import (
     NotSupportedYetError,
 )
 from stepup.domain.ids import AuthenticatorId, Subject
+from stepup.domain.revocation import Revocation
 from stepup.ports import Ports, Stores
 from stepup.usecases import credentials
+from stepup.usecases.revoke import end_with
 
 _DEFAULT_NAMES = {"totp": "Authenticator app", "webauthn": "Passkey"}
 
@@ -90,6 +92,8 @@ async def withdraw(
 ) -> None:
     """Remove an authenticator inside a transaction, from open challenges too.
 
+    What the subject has proved up to now ends with it: nobody knows any more who proved it.
+
     Raises:
         AuthenticatorNotFoundError: If the subject has no such authenticator.
     """
@@ -104,6 +108,7 @@ async def withdraw(
         )
     else:
         await ports.state.steps.retire(subject.id, authenticator_id)
+        await end_with(ports, stores, Revocation.of_subject(subject.id, ports.clock.now()))
 
 
 def _credential(described: Mapping[str, object]) -> TotpSecret | WebAuthnCredential:

@@ -123,8 +123,8 @@ async def look(ports: Ports, live: LiveRevocations, place: FeedPlace | None) -> 
         for _, revocation in page.numbered:
             if revocation is not None:
                 live.learn(revocation, published=True)
-        if _is_gap(place, page):
-            return await _recover(ports, live, was_reset=page.newest < place.number)
+        if not page.is_continued or _is_gap(place, page):
+            return await _recover(ports, live)
         place = page.place
         if page.is_last:
             break
@@ -155,16 +155,17 @@ async def _reload(ports: Ports, live: LiveRevocations) -> FeedPlace:
     with contextlib.suppress(StepUpError):
         for row in await _rows(ports, None):
             live.learn(row.revocation, published=True)
+    # A place at an entry shows later whether this is still the same feed.
+    await ports.state.revocations.beat()
     found, place = await ports.state.revocations.read_all()
     for revocation in found:
         live.learn(revocation, published=True)
     return place
 
 
-async def _recover(ports: Ports, live: LiveRevocations, *, was_reset: bool) -> FeedPlace:
-    """Read everything again after a gap; a feed that counts from the beginning has lost it all."""
-    if was_reset:
-        await reseed(ports)
+async def _recover(ports: Ports, live: LiveRevocations) -> FeedPlace:
+    """Read everything again after a gap, and give Redis back what it may have lost."""
+    await reseed(ports)
     return await look(ports, live, None)
 
 

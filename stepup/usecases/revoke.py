@@ -13,7 +13,7 @@ from stepup.domain.client import Client
 from stepup.domain.errors import DependencyUnavailableError, OutcomeUnknownError
 from stepup.domain.ids import KeyId, SubjectId, TokenId
 from stepup.domain.revocation import Revocation, RevocationMap
-from stepup.ports import AuditRecorded, Ports, RevocationRecorded
+from stepup.ports import AuditRecorded, Ports, RevocationRecorded, Stores
 from stepup.usecases.token_state import readable
 
 _AWAY = (DependencyUnavailableError, OutcomeUnknownError)
@@ -66,6 +66,14 @@ async def revoke_key(ports: Ports, key_id: KeyId, min_iat: datetime) -> None:
         DependencyUnavailableError: If neither store took it; the caller must come again.
     """
     await _end(ports, Revocation.of_key(key_id, min_iat, ports.clock.now()))
+
+
+async def end_with(ports: Ports, stores: Stores, revocation: Revocation) -> None:
+    """Revoke inside a transaction whose change must not be made without it."""
+    await stores.revocations.add([revocation])
+    # Before the commit: a Redis that does not answer rolls the change back, and it is repeated.
+    await ports.state.revocations.publish(revocation)
+    ports.revocations.learn(revocation, published=True)
 
 
 async def reseed(ports: Ports) -> int:

@@ -4,6 +4,7 @@ The mark in Redis says at once what was revoked; what this process knows says it
 is never believed for longer than its age allows (RELIABILITY section 8).
 """
 
+import asyncio
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -52,17 +53,25 @@ async def find_state(ports: Ports, read: ReadToken) -> TokenState:
         return TokenState(is_over=True)
     try:
         has_mark = True
-        is_spent = await ports.state.tokens.is_spent(token.challenge_id, token.id)
+        is_over = await _is_over(ports, read)
     except DependencyUnavailableError:
         # Redis alone knows which once-only tokens were used up.
         if token.once:
             raise
-        has_mark = is_spent = False
-    if is_spent:
+        has_mark = is_over = False
+    if is_over:
         return TokenState(is_over=True)
     age, standing = require_known(ports, token)
     is_certain = has_mark and standing is Standing.FRESH
     return TokenState(is_over=False, age=None if is_certain else age)
+
+
+async def _is_over(ports: Ports, read: ReadToken) -> bool:
+    revoked = ports.state.revocations.is_revoked(*read)
+    if not read.token.once:
+        return await revoked
+    # Both leave in one write.
+    return any(await asyncio.gather(revoked, ports.state.tokens.is_used(read.token.challenge_id)))
 
 
 def require_known(ports: Ports, token: ElevatedToken) -> tuple[timedelta | None, Standing]:

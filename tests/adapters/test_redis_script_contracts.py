@@ -37,6 +37,7 @@ CONTRACTS = {
     "read_confirmation": snapshots.SnapshotStoreContract,
     "read_hash": challenges.ChallengeStoreContract,
     "read_live_revocations": revocations.RevocationFeedContract,
+    "read_marks": revocations.RevocationFeedContract,
     "read_revocations": revocations.RevocationFeedContract,
     "redeem_code": codes.CodeContract,
     "release_code": codes.CodeContract,

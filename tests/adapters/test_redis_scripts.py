@@ -48,6 +48,7 @@ NEVER_SPENT = {
     "read_confirmation",
     "plan_move",
     "read_hash",
+    "read_marks",
     "read_live_revocations",
     "read_revocations",
 }
@@ -138,6 +139,7 @@ class TestWrites:
         ("script", "count", "args"),
         [
             (scripts.READ_HASH, 1, []),
+            (scripts.READ_MARKS, 3, []),
             (scripts.CLAIM_BROWSER, 1, [0, "uri", "browser"]),
             (scripts.BEGIN_CEREMONY, 2, [0, "c", "bytes", 9, 3]),
             (scripts.BEGIN_ANSWER, 3, [0, "totp", "attempt", 5, ""]),

@@ -2,13 +2,15 @@
 
 import asyncio
 from contextlib import aclosing
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
 
-from stepup.domain.ids import KeyId, SubjectId, TokenId
+from stepup.domain.assurance import Acr
+from stepup.domain.ids import ChallengeId, ClientId, KeyId, Subject, SubjectId, TokenId
 from stepup.domain.revocation import Revocation
+from stepup.domain.token import ElevatedToken
 from stepup.ports import Database, FeedPlace, RevocationFeed, State
 from tests.support.builders import a_subject, an_attempt
 from tests.support.determinism import NOON, StillClock
@@ -30,6 +32,22 @@ def of_each_kind() -> list[Revocation]:
         Revocation.of_subject(a_subject(an_attempt()).id, NOON),
         Revocation.of_key(KeyId(an_attempt()), NOON, NOON),
     ]
+
+
+def a_token(name: str, subject: Subject, at: datetime = NOON) -> ElevatedToken:
+    """Return a token that was proved and issued at a moment."""
+    return ElevatedToken(
+        id=TokenId(name),
+        challenge_id=ChallengeId(f"r1.{name}"),
+        client_id=ClientId("bank"),
+        subject=subject,
+        audience="bank-api",
+        acr=Acr("phr"),
+        amr=(),
+        auth_time=at,
+        issued_at=at,
+        expires_at=at + 2 * MINUTE,
+    )
 
 
 class RevocationFeedContract:
@@ -58,6 +76,14 @@ class RevocationFeedContract:
         await states[1].revocations.publish(new)
         assert (await states[0].revocations.read(page.place)).numbered[0][1] == new
 
+    async def test_a_place_in_another_feed_is_not_continued(self, states):
+        await states[0].revocations.publish(of_a_token())
+        _, place = await states[0].revocations.read_all()
+        assert (await states[0].revocations.read(place)).is_continued
+        assert (await states[0].revocations.read(FeedPlace("0-0", 0))).is_continued
+        elsewhere = FeedPlace("99999999999999-0", place.number)
+        assert not (await states[0].revocations.read(elsewhere)).is_continued
+
     async def test_publishing_again_tells_nobody_twice(self, states, place):
         revocation = of_a_token()
         for state in (*states, *states):
@@ -82,6 +108,28 @@ class RevocationFeedContract:
         assert {each.value for _, each in page.numbered} == {each.value for each in published}
         numbers = [number for number, _ in page.numbered]
         assert numbers == list(range(place.number + 1, place.number + 65))
+
+    async def test_a_mark_says_at_once_what_has_ended(self, states):
+        kid, alice, bob = KeyId(an_attempt()), a_subject(), a_subject()
+        ended = Revocation.of_token(TokenId(an_attempt()), NOON + MINUTE, NOON)
+        tokens = {
+            "its own": a_token(ended.value, bob),
+            "the subject's": a_token(an_attempt(), alice),
+            "the subject's later one": a_token(an_attempt(), alice, NOON + MINUTE),
+            "the key's": a_token(an_attempt(), bob),
+            "the key's later one": a_token(an_attempt(), bob, NOON + MINUTE),
+        }
+        for revocation in (
+            ended,
+            Revocation.of_subject(alice.id, NOON),
+            Revocation.of_key(kid, NOON + MINUTE, NOON),
+        ):
+            await states[0].revocations.publish(revocation)
+        over = [
+            await states[1].revocations.is_revoked(token, kid if "key" in name else KeyId("other"))
+            for name, token in tokens.items()
+        ]
+        assert over == [True, True, False, True, False]
 
     async def test_everything_alive_can_be_read_at_once(self, states):
         published = of_each_kind()

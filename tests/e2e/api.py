@@ -78,6 +78,14 @@ class Api:
     def revoke(self, token: str) -> httpx2.Response:
         return self._http.post("/oauth2/revoke", data={"token": token})
 
+    def remove_authenticators(self, sub: str) -> None:
+        """Do what an administrator does when somebody lost a phone."""
+        path = f"/v1/admin/subjects/{sub}/authenticators"
+        found = self._http.get(path, headers=self._admin, auth=None).json()
+        for each in found["authenticators"]:
+            removed = self._http.delete(f"{path}/{each['id']}", headers=self._admin, auth=None)
+            assert removed.status_code == 204, removed.text
+
     def opened(self) -> "Pending":
         """Go as far as an open challenge."""
         subject = self.enroll()

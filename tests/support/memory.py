@@ -225,10 +225,10 @@ class MemoryTokenStore(TokenStore):
         return self._is_revoked(token_id)
 
     @override
-    async def is_spent(self, challenge_id: ChallengeId, token_id: TokenId) -> bool:
+    async def is_used(self, challenge_id: ChallengeId) -> bool:
         await asyncio.sleep(0)
         record = self._once.get(challenge_id)
-        return self._is_revoked(token_id) or (record is not None and record.by is not None)
+        return record is not None and record.by is not None
 
     def _is_revoked(self, token_id: TokenId) -> bool:
         return self._revocations.is_marked(Revoked.TOKEN, token_id)

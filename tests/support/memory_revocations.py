@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 
 from typing_extensions import override
 
+from stepup.domain.ids import KeyId
 from stepup.domain.revocation import Revocation, RevocationMap, Revoked
+from stepup.domain.token import ElevatedToken
 from stepup.ports import Clock, FeedPage, FeedPlace, RevocationFeed
 from stepup.usecases.revocation_feed import LiveRevocations
 
@@ -25,12 +27,17 @@ class MemoryRevocationFeed(RevocationFeed):
         self._clock = clock
         self._marks = RevocationMap()
         self._entries: list[tuple[int, Revocation | None, datetime]] = []
+        self._deleted: set[str] = set()
         self._listeners: set[asyncio.Queue[Revocation | None]] = set()
 
     def is_marked(self, what: Revoked, value: str) -> bool:
         """Say whether there is a mark that introspection would read."""
         self._marks.forget(self._clock.now())
         return (what, value) in {(each.what, each.value) for each in self._marks.entries()}
+
+    def delete(self, value: str) -> None:
+        """Take an entry out of the feed, as somebody could by hand; its mark and number stay."""
+        self._deleted.add(value)
 
     @override
     async def publish(self, revocation: Revocation) -> None:
@@ -39,10 +46,20 @@ class MemoryRevocationFeed(RevocationFeed):
             self._add(self._newest + 1, revocation)
 
     @override
+    async def is_revoked(self, token: ElevatedToken, key_id: KeyId) -> bool:
+        await asyncio.sleep(0)
+        self._marks.forget(self._clock.now())
+        return self._marks.covers(token, key_id)
+
+    @override
     async def read(self, after: FeedPlace) -> FeedPage:
         await asyncio.sleep(0)
         read = int(after.entry_id.partition("-")[0])
-        new = [(number, each) for number, each, _ in self._entries[read:] if each is not None]
+        new = [
+            (number, each)
+            for number, each, _ in self._entries[read:]
+            if each is not None and each.value not in self._deleted
+        ]
         number = new[-1][0] if new else after.number
         return FeedPage(
             numbered=new,
@@ -50,6 +67,7 @@ class MemoryRevocationFeed(RevocationFeed):
             newest=self._newest,
             last_at=self._entries[-1][2] if self._entries else None,
             is_last=True,
+            is_continued=read <= len(self._entries),
         )
 
     @override

@@ -13,10 +13,11 @@ from stepup.domain.errors import (
     NotSupportedYetError,
 )
 from stepup.domain.ids import AuthenticatorId
-from stepup.usecases import provision
+from stepup.domain.revocation import Revoked
+from stepup.usecases import introspect, provision
 from tests.support.authenticator import SoftwareAuthenticator
 from tests.support.world import TOTP_SECRET, World
-from tests.usecases.steps import last_audited, methods_of, opened, touch, type_code
+from tests.usecases.steps import issued, last_audited, methods_of, opened, touch, type_code
 
 SECRET = b32encode(TOTP_SECRET).decode()
 
@@ -95,6 +96,16 @@ async def test_a_removed_authenticator_is_gone_and_audited(world: World):
     assert await provision.list_authenticators(world.ports, world.subject()) == []
     event = await last_audited(world.ports, AuditKind.AUTHENTICATOR_REVOKED)
     assert event.details == {"authenticator": app.id, "by": "administrator"}
+
+
+async def test_what_a_removed_authenticator_gave_has_ended(world: World):
+    app = await world.enroll_app()
+    token = (await issued(world)).text
+    await provision.remove(world.ports, world.subject(), app.id)
+
+    assert await introspect.introspect(world.ports, world.bank, token) is None
+    [row] = world.ports.database.tables.revocations
+    assert (row.what, row.value) == (Revoked.SUBJECT, world.subject().id)
 
 
 async def test_somebody_else_s_authenticator_is_not_removed(world: World):

@@ -13,12 +13,16 @@ from stepup.adapters.redis.client import RedisClient
 from stepup.adapters.redis.listener import StreamListener
 from stepup.adapters.redis.times import epoch_ms, from_epoch_ms, span_ms
 from stepup.domain.errors import StepUpError
-from stepup.domain.revocation import Revocation
+from stepup.domain.ids import KeyId
+from stepup.domain.revocation import Revocation, Revoked
+from stepup.domain.token import ElevatedToken
 from stepup.ports import Clock, FeedPage, FeedPlace, RevocationFeed
 
 HEARTBEAT = timedelta(seconds=1)
 # Far more than ever comes between two looks; whoever was away for long reads several pages.
 PAGE = 500
+# Before any entry.
+_NOTHING = "0-0"
 # After any entry that a server will ever make.
 _BEYOND = "18446744073709551614-0"
 
@@ -58,6 +62,23 @@ class RedisRevocationFeed(RevocationFeed):
         )
 
     @override
+    async def is_revoked(self, token: ElevatedToken, key_id: KeyId) -> bool:
+        reply = await self._client.run(
+            scripts.READ_MARKS,
+            [
+                keys.revoked(Revoked.TOKEN, token.id),
+                keys.revoked(Revoked.SUBJECT, token.subject.id),
+                keys.revoked(Revoked.KEY, key_id),
+            ],
+        )
+        of_token, of_subject, of_key = reply.values
+        return (
+            of_token is not None
+            or (of_subject is not None and token.auth_time < from_epoch_ms(of_subject))
+            or (of_key is not None and token.issued_at < from_epoch_ms(of_key))
+        )
+
+    @override
     async def read(self, after: FeedPlace) -> FeedPage:
         reply = await self._client.spend(
             scripts.READ_REVOCATIONS,
@@ -65,7 +86,7 @@ class RedisRevocationFeed(RevocationFeed):
             [after.entry_id, PAGE],
             same_attempt=True,
         )
-        newest, last, *rows = reply.values
+        known, newest, last, *rows = reply.values
         entries = [(row_id, _fields(values)) for row_id, values in rows]
         numbered = [
             (int(fields.get(b"seq", 0)), _read(fields))
@@ -81,6 +102,7 @@ class RedisRevocationFeed(RevocationFeed):
             newest=int(newest),
             last_at=None if last_at is None else from_epoch_ms(last_at),
             is_last=len(entries) < PAGE,
+            is_continued=after.entry_id == _NOTHING or known == 1,
         )
 
     @override
@@ -123,8 +145,8 @@ class RedisRevocationFeed(RevocationFeed):
             [_BEYOND, 1],
             same_attempt=True,
         )
-        newest, last, *_ = reply.values
-        return FeedPlace(last[0].decode() if last else "0-0", int(newest))
+        _, newest, last, *_ = reply.values
+        return FeedPlace(last[0].decode() if last else _NOTHING, int(newest))
 
 
 def _fields(values: Sequence[bytes]) -> dict[bytes, bytes]:

@@ -1,6 +1,5 @@
 """What ends an elevated token before its time."""
 
-import asyncio
 from datetime import datetime
 
 from typing_extensions import override
@@ -52,10 +51,6 @@ class RedisTokenStore(TokenStore):
         return reply.status == "ok"
 
     @override
-    async def is_spent(self, challenge_id: ChallengeId, token_id: TokenId) -> bool:
-        # Both leave in one write.
-        once, mark = await asyncio.gather(
-            self._client.run(scripts.READ_HASH, [keys.once(challenge_id)]),
-            self._client.run(scripts.READ_HASH, [keys.revoked(Revoked.TOKEN, token_id)]),
-        )
-        return mark.status == "ok" or b"by" in once.values[::2]
+    async def is_used(self, challenge_id: ChallengeId) -> bool:
+        once = await self._client.run(scripts.READ_HASH, [keys.once(challenge_id)])
+        return b"by" in once.values[::2]
