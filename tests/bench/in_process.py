@@ -18,9 +18,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from stepup.adapters.redis.client import RedisClient
 from stepup.adapters.redis.endpoint import Endpoint, OneNode
+from stepup.adapters.redis.generations import RedisGenerations
 from stepup.adapters.redis.replays import RedisReplayStore
 from stepup.adapters.redis.shard import OneShard
-from stepup.adapters.system import SystemClock
+from stepup.adapters.system import SystemClock, SystemEntropy
 from stepup.domain.assurance import Acr, Approval, AuthnContext
 from stepup.domain.ids import ActionName, AttemptId
 from stepup.domain.policy import DecisionRequest, decide
@@ -155,9 +156,20 @@ async def measure_redis(effort: Effort, url: str, service: Service) -> list[Comp
     """Measure one spend, its script included, beside a PING on the same kind of connection."""
     client = RedisClient(OneShard(OneNode(Endpoint.parse(url)), name="bench", replicas=0))
     client.start()
-    await client.check()
+    try:
+        await client.check()
+        return await _measure_spends(effort, client, service)
+    finally:
+        await client.close()
+
+
+async def _measure_spends(
+    effort: Effort, client: RedisClient, service: Service
+) -> list[Comparison]:
     clock = SystemClock()
-    store = RedisReplayStore(client, clock)
+    # Nobody asks it here: what is remembered without a moment needs no floor.
+    generations = RedisGenerations(client, clock, SystemEntropy())
+    store = RedisReplayStore(client, clock, generations)
     numbers = count()
     until = clock.now() + timedelta(seconds=1)
 
@@ -189,7 +201,6 @@ async def measure_redis(effort: Effort, url: str, service: Service) -> list[Comp
     lines.append(
         Comparison(f"Redis spend, server, {IN_FLIGHT} in flight", costs[0], "PING", costs[1])
     )
-    await client.close()
     return lines
 
 
