@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 
@@ -34,7 +35,9 @@ class WorkerError(Exception):
 class _Worker:
     """One worker process: it waits for its order, and says through a pipe that it serves."""
 
-    def __init__(self, sockets: Sequence[socket.socket], environment: dict[str, str]) -> None:
+    def __init__(
+        self, sockets: Sequence[socket.socket], environment: dict[str, str], log: Path | None
+    ) -> None:
         self._ready, ready = os.pipe()
         order, self._order = os.pipe()
         fds = tuple(each.fileno() for each in sockets)
@@ -45,6 +48,7 @@ class _Worker:
             death_signal=signal.SIGTERM,
             inherit=(*fds, ready, order),
             environment=environment,
+            log=log,
         )
         os.close(ready)
         os.close(order)
@@ -84,10 +88,14 @@ class _Worker:
 class Workers:
     """N workers on shared sockets; a dead one is replaced.
 
-    They begin to import as soon as they are made, and serve once they are told what.
+    They begin to import as soon as they are made, and serve once they are told what. Their lines
+    go to our standard error, or to `log`.
     """
 
-    def __init__(self, sockets: Sequence[socket.socket], count: int) -> None:
+    def __init__(
+        self, sockets: Sequence[socket.socket], count: int, log: Path | None = None
+    ) -> None:
+        self._log = log
         self._settings: Settings | None = None
         self._sockets = tuple(sockets)
         self._environment = dict(os.environ)
@@ -103,6 +111,11 @@ class Workers:
         self._settings = settings
         for worker in self._workers:
             worker.send_order(settings)
+
+    @property
+    def processes(self) -> list[Child]:
+        """The workers' processes."""
+        return [worker.process for worker in self._workers]
 
     @property
     def ready(self) -> bool:
@@ -147,7 +160,7 @@ class Workers:
             self._figures.cleanup()
 
     def _start(self) -> _Worker:
-        worker = _Worker(self._sockets, self._environment)
+        worker = _Worker(self._sockets, self._environment, self._log)
         if self._settings is not None:
             worker.send_order(self._settings)
         return worker

@@ -13,11 +13,19 @@ def default_data_dir() -> Path:
     return (Path(given) if given else Path.home() / ".local" / "share") / "stepup"
 
 
+def default_cluster_dir() -> Path:
+    """Return this user's folder of `stepup cluster`."""
+    return default_data_dir().with_name("stepup-cluster")
+
+
 def find_ready_file(issuer: str) -> Path | None:
-    """Return the ready file of a service that runs from this user's data folder."""
-    path = default_data_dir() / READY_NAME
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return path if document.get("issuer") == issuer.rstrip("/") else None
+    """Return the ready file of a service that runs from one of this user's data folders."""
+    for folder in (default_data_dir(), default_cluster_dir()):
+        path = folder / READY_NAME
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if document.get("issuer") == issuer.rstrip("/"):
+            return path
+    return None

@@ -1,7 +1,5 @@
 """`stepup dev`: the whole service on this machine, in one command."""
 
-import asyncio
-import signal
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -11,13 +9,13 @@ from typing import Any, NamedTuple
 import rich_click as click
 
 from stepup import telemetry
-from stepup.cli.children import Child, WorkerError, Workers, start_demo
-from stepup.cli.client_file import ClientEntry, read_clients, with_secrets
+from stepup.cli.children import WorkerError, Workers
+from stepup.cli.client_file import with_secrets
 from stepup.cli.data_folder import READY_NAME, default_data_dir
 from stepup.cli.dev_plan import (
     Demo,
     Engine,
-    demo_client,
+    plan_clients,
     plan_listening,
     plan_settings,
 )
@@ -28,15 +26,14 @@ from stepup.cli.dev_ready import (
     write_ready_file,
 )
 from stepup.cli.dev_secrets import DevelopmentSecrets
+from stepup.cli.dev_start import prepare, start_demo_beside
 from stepup.cli.engines import Engines
-from stepup.cli.files import EXISTING_FILE, read_text
-from stepup.cli.findings import explain_findings
+from stepup.cli.files import EXISTING_FILE
 from stepup.cli.listening import listen_or_explain, port_of
 from stepup.cli.settings import parse_sets
 from stepup.cli.stopping import stoppable
 from stepup.config import Settings
 from stepup.config_values import is_loopback
-from stepup.domain.errors import PolicyInvalidError
 
 
 class _Options(NamedTuple):
@@ -99,17 +96,15 @@ def _run(options: _Options, stack: ExitStack) -> None:
     _refuse_guessable(secrets, listening.host)
     settings = plan_settings(engine, secrets, demo, listening, sets)
     telemetry.configure_logging(settings.log_level, settings.log_format)
-    clients = with_secrets(_clients(options, demo, port), secrets.client_secret)
-    bank = _start_demo(settings, demo, clients, stack) if demo else None
-    _prepare(settings, options.policy, clients)
+    clients = with_secrets(plan_clients(options.clients, demo, port), secrets.client_secret)
+    bank = start_demo_beside(settings, demo, clients, stack) if demo else None
+    prepare(settings, options.policy, clients)
     _serve(running, settings)
     if demo is not None:
         for url in (f"{demo.idp}/.well-known/openid-configuration", f"{demo.bank}/"):
             wait_until_answers(url, "the demo", bank)
     document = ready_document(settings, demo, clients)
-    # In the data folder too, where `stepup demo --headless` looks for a service that runs here;
-    # with both engines given nobody has made it.
-    options.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # In the data folder too, where `stepup demo --headless` looks for a service that runs here.
     for path in filter(None, (options.ready_file, options.data_dir / READY_NAME)):
         write_ready_file(path, document)
         stack.callback(path.unlink, missing_ok=True)
@@ -140,28 +135,6 @@ def _refuse_guessable(secrets: DevelopmentSecrets, host: str) -> None:
         )
 
 
-def _clients(options: _Options, demo: Demo | None, port: int) -> list[ClientEntry]:
-    entries = list(read_clients(options.clients)) if options.clients else []
-    # Without the demo and without a file there is still somebody to call as.
-    if demo is not None or options.clients is None:
-        bank = demo_client((demo or Demo.beside(port)).bank)
-        entries += [] if any(entry.client_id == bank.client_id for entry in entries) else [bank]
-    return entries
-
-
-def _prepare(settings: Settings, policy: Path | None, clients: Sequence[ClientEntry]) -> None:
-    # Imported while the workers and the demo import what they need.
-    from stepup.cli.db import apply_migrations  # noqa: PLC0415
-    from stepup.cli.dev_content import load_policy_and_clients  # noqa: PLC0415
-
-    apply_migrations(settings.postgres_url.reveal())
-    text = read_text(policy) if policy else None
-    try:
-        asyncio.run(load_policy_and_clients(settings, text, clients))
-    except PolicyInvalidError as error:
-        raise click.ClickException(f"{policy}: {explain_findings(error)}") from error
-
-
 def _serve(running: Workers, settings: Settings) -> None:
     running.serve(settings)
     try:
@@ -169,15 +142,3 @@ def _serve(running: Workers, settings: Settings) -> None:
     except WorkerError as error:
         raise click.ClickException(str(error)) from error
     wait_until_answers(f"http://127.0.0.1:{settings.port}/readyz", "the service")
-
-
-def _start_demo(
-    settings: Settings, demo: Demo, clients: Sequence[ClientEntry], stack: ExitStack
-) -> Child:
-    bank = next(entry for entry in clients if entry.client_id == "bank")
-    arguments = ["--idp-port", str(demo.idp_port), "--bank-port", str(demo.bank_port)]
-    arguments += ["--issuer", settings.issuer, "--client-id", bank.client_id]
-    arguments += ["--audience", *bank.audiences[:1]]
-    process = start_demo(arguments, bank.client_secret)
-    stack.callback(process.stop, signal.SIGTERM)
-    return process

@@ -3,12 +3,13 @@
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 import rich_click as click
 
-from stepup.cli.client_file import ClientEntry
+from stepup.cli.client_file import ClientEntry, read_clients
 from stepup.cli.demo import DEFAULT_AUDIENCE
 from stepup.cli.dev_secrets import DevelopmentSecrets
 from stepup.cli.listening import free_port
@@ -69,6 +70,16 @@ def demo_client(bank: str) -> ClientEntry:
         asserts_subject=True,
         asserts_authentication=True,
     )
+
+
+def plan_clients(file: Path | None, demo: Demo | None, port: int) -> list[ClientEntry]:
+    """Return the clients of a file, and the demo bank."""
+    entries = list(read_clients(file)) if file else []
+    # Without the demo and without a file there is still somebody to call as.
+    if demo is not None or file is None:
+        bank = demo_client((demo or Demo.beside(port)).bank)
+        entries += [] if any(entry.client_id == bank.client_id for entry in entries) else [bank]
+    return entries
 
 
 class Listening(NamedTuple):

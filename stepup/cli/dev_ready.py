@@ -83,7 +83,7 @@ def write_ready_file(path: Path, document: dict[str, Any]) -> None:
     unfinished.replace(path)
 
 
-def print_table(document: dict[str, Any]) -> None:
+def print_table(document: dict[str, Any], *, ending: str = "Ctrl-C stops everything.") -> None:
     """Say where everything is, in a few lines."""
     rows = [("service", document["issuer"])]
     if "demo" in document:
@@ -100,7 +100,7 @@ def print_table(document: dict[str, Any]) -> None:
     rows.append(("PostgreSQL", document["engines"]["postgres"]))
     rows.append(("Redis", document["engines"]["redis"]))
     width = max(len(name) for name, _ in rows)
-    click.echo("\nstepup is ready. Ctrl-C stops everything.\n")
+    click.echo(f"\nstepup is ready. {ending}\n")
     for name, value in rows:
         click.echo(f"  {name:<{width}}  {value}")
     click.echo("")

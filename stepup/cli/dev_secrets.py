@@ -55,6 +55,11 @@ class DevelopmentSecrets:
         """The bearer token for the admin API."""
         return self._text("admin-token")
 
+    @property
+    def engine_password(self) -> str:
+        """The password of servers that listen on this machine's network."""
+        return self._text("engine-password")
+
     def client_secret(self, client_id: str) -> str:
         """Return a client's secret."""
         return self._text(f"client-secret:{client_id}")

@@ -21,6 +21,7 @@ _COMMANDS = {
     "keys": "stepup.cli.keys:keys",
     "audit": "stepup.cli.audit:audit",
     "redis": "stepup.cli.redis:redis",
+    "cluster": "stepup.cli.cluster.commands:cluster",
 }
 
 

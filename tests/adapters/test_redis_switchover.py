@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from redis.exceptions import RedisError
 
-from stepup.adapters.redis import switchover
+from stepup.adapters.redis import keys, switchover
 from stepup.adapters.redis.operator import NotInTimeError
 from stepup.adapters.redis.sentinel_url import SentinelUrl
 from stepup.adapters.redis.switchover import (
@@ -187,3 +187,18 @@ async def test_replicas_that_do_not_catch_up_end_it_and_writes_go_on(
     with pytest.raises(NotHealthyError, match="replicas in step"):
         await switch_over(url, report=steps.append)
     assert await tell(old.address, "SET", "su:test:late", 1, "PX", 100) == b"OK"
+
+
+async def test_a_move_that_was_announced_raises_no_floor_and_one_that_failed_is_taken_back(
+    cluster: RedisCluster, url: SentinelUrl
+):
+    old = await cluster.primary()
+    await tell(old.address, "HSET", keys.generation(), "v", 1)
+    moved = await switch_over(url, report=Steps().append)
+    assert int(await tell(moved.new, "HGET", keys.generation(), "leaving_until")) > 0
+
+    await give_priority(cluster, url, 0)
+    with pytest.raises(KeptError):
+        await switch_over(url, attempts=1, report=Steps().append)
+    assert await tell(moved.new, "HGET", keys.generation(), "leaving_until") == b"0"
+    await give_priority(cluster, url, 100)

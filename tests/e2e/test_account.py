@@ -86,7 +86,6 @@ def make_recovery_codes(person: Person, page: Page, code: str) -> list[str]:
     if page.locator("#code").count():
         person.type_code(code)
     page.get_by_role("button", name="Show my codes").click()
-    page.locator("[data-su-codes] code").first.wait_for()
     codes = page.locator("[data-su-codes] code").all_inner_texts()
     page.locator("#code").fill(codes[0])
     page.get_by_role("button", name="I have saved them").click()

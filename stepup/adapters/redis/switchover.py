@@ -63,7 +63,7 @@ class NotHealthyError(Exception):
 
 
 class KeptError(Exception):
-    """Sentinel gave up each time and kept the old primary. That is safe."""
+    """The old primary was kept, by Sentinel or since a server refused. That is safe."""
 
 
 class UnsettledError(Exception):
@@ -79,14 +79,17 @@ async def switch_over(
 
     Raises:
         NotHealthyError: If the set is not healthy, or no such replica is in step.
-        KeptError: If Sentinel kept the old primary each time.
+        KeptError: If the old primary was kept each time, or a server refused a step.
         UnsettledError: If it did not end in time.
     """
     survey = await fit_to_move(url, to)
     async with preferred(url, survey, to, report):
         for attempt in range(1, attempts + 1):
             move = _Move(url, survey, attempt, report)
-            new = await move.try_once()
+            try:
+                new = await move.try_once()
+            except (RedisError, OSError) as error:
+                raise KeptError(f"undone, since {spell(move.old)} said: {error}") from error
             if new is not None:
                 remarks = await _remarks(url)
                 return Switched(

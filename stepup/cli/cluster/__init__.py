@@ -1,0 +1,1 @@
+"""`stepup cluster`: the whole service as on several hosts, on one machine, to break and to mend."""

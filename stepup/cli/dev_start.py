@@ -1,0 +1,44 @@
+"""What `stepup dev` and `stepup cluster` start and fill before anybody is served."""
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import rich_click as click
+
+from stepup.cli.children import Child, start_demo
+from stepup.cli.client_file import ClientEntry
+from stepup.cli.dev_plan import Demo
+from stepup.cli.files import read_text
+from stepup.cli.findings import explain_findings
+from stepup.config import Settings
+from stepup.domain.errors import PolicyInvalidError
+
+
+def prepare(settings: Settings, policy: Path | None, clients: Sequence[ClientEntry]) -> None:
+    """Bring the schema up to date, load policy and clients, or end the command with one line."""
+    # Imported while the workers and the demo import what they need.
+    from stepup.cli.db import apply_migrations  # noqa: PLC0415
+    from stepup.cli.dev_content import load_policy_and_clients  # noqa: PLC0415
+
+    apply_migrations(settings.postgres_url.reveal())
+    text = read_text(policy) if policy else None
+    try:
+        asyncio.run(load_policy_and_clients(settings, text, clients))
+    except PolicyInvalidError as error:
+        raise click.ClickException(f"{policy}: {explain_findings(error)}") from error
+
+
+def start_demo_beside(
+    settings: Settings, demo: Demo, clients: Sequence[ClientEntry], stack: ExitStack
+) -> Child:
+    """Start the demo identity provider and the demo bank of a service; the stack stops them."""
+    bank = next(entry for entry in clients if entry.client_id == "bank")
+    arguments = ["--idp-port", str(demo.idp_port), "--bank-port", str(demo.bank_port)]
+    arguments += ["--issuer", settings.issuer, "--client-id", bank.client_id]
+    arguments += ["--audience", *bank.audiences[:1]]
+    process = start_demo(arguments, bank.client_secret)
+    stack.callback(process.stop, signal.SIGTERM)
+    return process
