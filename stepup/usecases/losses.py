@@ -8,6 +8,7 @@ from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.errors import StepUpError
 from stepup.domain.generation import Generation
 from stepup.ports import AuditRecorded, Ports
+from stepup.usecases.revoke import reseed
 
 AGAIN = timedelta(seconds=1)
 
@@ -34,3 +35,4 @@ async def make_good(ports: Ports, begun: Generation) -> None:
             )
         )
     )
+    await reseed(ports)
