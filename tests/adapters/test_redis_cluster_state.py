@@ -1,5 +1,7 @@
 """The state in a Cluster keeps every promise of the ports, seen through two clients."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from stepup.adapters.redis import keys
 from stepup.adapters.redis.state import RedisState
 from stepup.crypto.sealing import Sealer
+from stepup.domain.errors import DependencyUnavailableError
 from stepup.ports import State
 from tests.contracts.accounts import AccountStoreContract
 from tests.contracts.challenges import ChallengeStoreContract
@@ -40,6 +43,8 @@ async def opened(
         RedisState(cluster.url, sealer, clock) as one,
         RedisState(cluster.url, sealer, clock) as other,
     ):
+        await one.client.check()
+        await other.client.check()
         yield one, other
         await empty(one)
 
@@ -101,3 +106,20 @@ async def test_the_streams_lie_in_different_shards(opened):
     streams = (keys.outbox(), keys.changes(), keys.revocations())
     found = {(await client.resolver(key).primary()).address for key in streams}
     assert len(found) > 1
+
+
+async def test_the_first_start_loses_nothing(cluster, clock):
+    """Every shard has a history of its own; none of them is news to the first instance."""
+    sealer = Sealer({1: bytes(32)}, CountingEntropy().bytes)
+    for _ in range(3):
+        async with RedisState(cluster.url, sealer, clock) as state:
+            async with asyncio.timeout(5):
+                while True:
+                    with contextlib.suppress(DependencyUnavailableError):
+                        generation = await state.stores.generations.current()
+                        break
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(1.1)
+            assert (await state.stores.generations.current()).floor_at is None
+            assert len(generation.histories) == 3
+            await empty(state)

@@ -200,12 +200,12 @@ async def form(cluster: ValkeyCluster) -> None:
 
     await until(answering, READY_WITHIN, "nodes that answer")
     for number, node in enumerate(cluster.nodes):
-        await tell(node.address, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        await _order(node, "SET-CONFIG-EPOCH", number + 1)
         if number < SHARDS:
             bounds = (number * SLOTS // SHARDS, (number + 1) * SLOTS // SHARDS - 1)
-            await tell(node.address, "CLUSTER", "ADDSLOTSRANGE", *bounds)
+            await _order(node, "ADDSLOTSRANGE", *bounds)
         if node is not first:
-            await tell(node.address, "CLUSTER", "MEET", *first.address, first.bus_port)
+            await _order(node, "MEET", *first.address, first.bus_port)
 
     async def acquainted() -> bool:
         texts = [await tell(node.address, "CLUSTER", "NODES") for node in cluster.nodes]
@@ -216,8 +216,13 @@ async def form(cluster: ValkeyCluster) -> None:
     await until(acquainted, READY_WITHIN, "nodes that know each other")
     for number in range(SHARDS):
         primary = (await tell(cluster.nodes[number].address, "CLUSTER", "MYID")).decode()
-        await tell(cluster.nodes[number + SHARDS].address, "CLUSTER", "REPLICATE", primary)
+        await _order(cluster.nodes[number + SHARDS], "REPLICATE", primary)
     await cluster.healthy()
+
+
+async def _order(node: ClusterNode, *command: str | int) -> None:
+    # Not to be repeated, so it gets time on a busy machine.
+    await tell(node.address, "CLUSTER", *command, seconds=10)
 
 
 @contextmanager

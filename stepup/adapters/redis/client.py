@@ -176,7 +176,12 @@ class RedisClient:
         )
 
     async def histories(self) -> frozenset[str]:
-        """Return the histories of all shards that can be reached."""
+        """Return the histories of all shards that can be reached.
+
+        Raises:
+            DependencyUnavailableError: If it is not known yet which shards there are.
+        """
+        await self.known()
         shards = self._topology.shards()
         found = await asyncio.gather(
             *(self._deliver(Shard.spend, _ping(shard)) for shard in shards), return_exceptions=True

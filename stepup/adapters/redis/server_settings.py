@@ -34,6 +34,8 @@ class Inspection(NamedTuple):
     passing: list[str]
     # They are kept, at a price that nobody may have meant to pay.
     advice: list[str]
+    # Some primary has the replicas that it needs.
+    spends_somewhere: bool
     is_complete: bool
 
 
@@ -69,6 +71,7 @@ async def inspect(client: RedisClient) -> Inspection:
         contradictions=_once(contradictions, held),
         passing=_once(passing, held),
         advice=_once(advice, held),
+        spends_somewhere=not all(any(passing(each)) for each in held),
         is_complete=len(held) == len(asked),
     )
 

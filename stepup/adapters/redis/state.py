@@ -108,7 +108,8 @@ class RedisState:
         if seen is None or seen.passing or not seen.is_complete:
             seen = self._inspection = await self.inspect()
             self._warn(seen)
-        found = [*seen.contradictions, *seen.passing]
+        # A shard without its replicas must not keep the instance from the others.
+        found = seen.contradictions + ([] if seen.spends_somewhere else seen.passing)
         if found and self._refuse_unsafe:
             raise DependencyUnavailableError("; ".join(found))
 
