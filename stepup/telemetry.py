@@ -323,6 +323,26 @@ def configure_logging(level: str = "info", log_format: str = "json") -> None:
     logging.root.setLevel(max(numeric, logging.WARNING))
 
 
+def log_for_operator() -> None:
+    """Send the lines of a command to standard error: its standard output is for what it says.
+
+    A service that has configured its own log keeps it.
+    """
+    if structlog.is_configured():
+        return
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            structlog.processors.format_exc_info,
+            redact,
+            _console(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
+
+
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """Hide what no log may show: under its own name, or recognizable by its form."""
     return {key: _redacted(key, value) for key, value in event.items()}

@@ -126,8 +126,7 @@ def create_application(settings: Settings) -> Application:
 @asynccontextmanager
 async def open_ports(settings: Settings) -> AsyncIterator[tuple[Ports, Sealer]]:
     """Open the ports for one task of an operator; the snapshot in them is empty."""
-    parts = _Parts(settings)
-    async with parts.opened():
+    async with _opened(settings) as parts:
         yield parts.ports, parts.sealer
 
 
@@ -146,8 +145,7 @@ async def inspect_redis(settings: Settings) -> Inspection:
     Raises:
         DependencyUnavailableError: If none of them answers.
     """
-    parts = _Parts(settings)
-    async with parts.opened():
+    async with _opened(settings) as parts:
         return await parts.state.inspect()
 
 
@@ -157,9 +155,16 @@ async def seals_in_redis(settings: Settings) -> Mapping[int, SealedUntil]:
     Raises:
         DependencyUnavailableError: If it does not answer.
     """
+    async with _opened(settings) as parts:
+        return await find_seals(parts.state.client)
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> "AsyncIterator[_Parts]":
+    telemetry.log_for_operator()
     parts = _Parts(settings)
     async with parts.opened():
-        return await find_seals(parts.state.client)
+        yield parts
 
 
 class _Parts:

@@ -89,3 +89,16 @@ class configured:  # noqa: N801  reads as a verb in a with statement
         structlog.reset_defaults()
         logging.root.handlers = self.handlers
         logging.root.setLevel(self.root_level)
+
+
+def test_what_a_command_logs_does_not_mix_with_what_it_prints(capsys):
+    structlog.reset_defaults()
+    try:
+        telemetry.log_for_operator()
+        structlog.get_logger().error("lost", url="redis://u:pw@host/0")
+    finally:
+        structlog.reset_defaults()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "lost" in printed.err
+    assert "pw" not in printed.err

@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.postgres, pytest.mark.redis]
 
 
 def findings(result) -> dict[str, dict]:
-    return {finding["name"]: finding for finding in json.loads(result.output)}
+    return {finding["name"]: finding for finding in json.loads(result.stdout)}
 
 
 def test_a_new_deployment_lacks_keys_and_a_policy(operate):
@@ -48,3 +48,4 @@ def test_says_what_to_run_when_the_schema_is_missing(environ):
     result = CliRunner().invoke(stepup, ["doctor", "--json"], env=environ)
     assert result.exit_code == 3
     assert "stepup db upgrade" in findings(result)["schema"]["text"]
+    assert "Traceback" not in result.stderr

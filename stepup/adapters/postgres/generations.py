@@ -1,11 +1,16 @@
 """Which generations of the state there were, by region: outside of what may forget itself."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import ProgrammingError
 from typing_extensions import override
 
-from stepup.adapters.postgres.line import Line
+from stepup.adapters.postgres.line import Line, Transaction
 from stepup.adapters.postgres.tables import generation as table
+from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.generation import Generation
 from stepup.domain.ids import GenerationId
 from stepup.ports import GenerationRecord
@@ -26,7 +31,7 @@ class PostgresGenerationRecord(GenerationRecord):
             .order_by(table.c.begun_at.desc(), table.c.id)
             .limit(1)
         )
-        async with self._line.transaction(autocommit=True) as transaction:
+        async with self._transaction() as transaction:
             rows = await transaction.rows(statement)
         return GenerationId(rows[0].id) if rows else None
 
@@ -35,5 +40,14 @@ class PostgresGenerationRecord(GenerationRecord):
         statement = insert(table).values(
             region=self._region, id=generation.id, begun_at=generation.begun_at
         )
-        async with self._line.transaction(autocommit=True) as transaction:
+        async with self._transaction() as transaction:
             await transaction.change(statement.on_conflict_do_nothing())
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Transaction]:
+        try:
+            async with self._line.transaction(autocommit=True) as transaction:
+                yield transaction
+        except ProgrammingError as error:
+            # A schema older than the table: nobody can say what there was.
+            raise DependencyUnavailableError from error
