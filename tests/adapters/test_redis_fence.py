@@ -72,6 +72,16 @@ class TestJudgement:
     def test_a_majority_of_the_configured_sentinels_is_needed(self, sightings):
         assert judge(sightings, HERE) is Verdict.NO_MAJORITY
 
+    @pytest.mark.parametrize("epoch", [1, 2, None])
+    def test_it_is_the_primary_of_the_configuration_in_which_it_was_found(self, epoch):
+        assert judge((OK, OK, OK), HERE, epoch) is Verdict.OK
+
+    def test_a_primary_that_was_deposed_and_is_the_primary_again_does_not_pass(self):
+        """Two failovers while a caller was paused: what it said before may be forgotten."""
+        again = sighting(config_epoch=3)
+        assert judge((again, again, again), HERE, 1) is Verdict.VETO
+        assert judge((OK, OK, again), HERE, 1) is Verdict.VETO
+
     def test_the_new_primary_passes_once_a_majority_names_it(self):
         assert judge((NEWER, NEWER, OK), THERE) is Verdict.OK
 

@@ -281,7 +281,9 @@ def _fence(sentinels: SentinelResolver, protection: Protection) -> Fence:
             return SentinelFence(sentinels.sentinels)
 
 
-def majority_alone(sightings: Sequence[Sighting | None], address: Address) -> Verdict:
+def majority_alone(
+    sightings: Sequence[Sighting | None], address: Address, _epoch: int | None = None
+) -> Verdict:
     """The rule without the veto, which a planned failover deceives."""
     agreeing = [s for s in sightings if s and s.address == address and not s.is_down]
     return Verdict.OK if 2 * len(agreeing) > len(sightings) else Verdict.NO_MAJORITY

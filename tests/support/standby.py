@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 
 from stepup.adapters.embedded.directory import DataDirectory
-from stepup.adapters.embedded.postgres import EmbeddedPostgres, _server_user, find_binaries
+from stepup.adapters.embedded.postgres import EmbeddedPostgres, find_binaries, server_user
 from stepup.adapters.embedded.processes import ChildProcess
 from tests.support.service import children_of
 
@@ -91,7 +91,7 @@ def connected(server: EmbeddedPostgres) -> Iterator[psycopg.Connection]:
 
 
 def _copy(primary: EmbeddedPostgres, into: DataDirectory) -> None:
-    data, user = into.path / "postgres", _server_user()
+    data, user = into.path / "postgres", server_user()
     data.mkdir(mode=0o700)
     if user is not None:
         os.chown(data, user, user)

@@ -37,10 +37,15 @@ _SCHEMES = ("redis", "rediss", "unix", "redis+unix")
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """One server, by its URL; a witness is asked who the primary is, and holds no scripts."""
+    """One server, by its URL; a witness is asked who the primary is, and holds no scripts.
+
+    `epoch` is that of the configuration in which Sentinels named it, None when nobody counts them.
+    Named again in a later one it is another primary, whose history may be another.
+    """
 
     url: str
     is_witness: bool = False
+    epoch: int | None = None
 
     @classmethod
     def parse(cls, url: str) -> "Endpoint":

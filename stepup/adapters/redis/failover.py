@@ -90,7 +90,7 @@ class SentinelResolver(Resolver):
         if newest is None or self._is_outdated(newest, heard):
             return
         self._epoch = newest.config_epoch
-        endpoint = self._url.server(newest.address)
+        endpoint = self._url.server(newest.address, newest.config_epoch)
         if endpoint == self._current:
             return
         is_first = self._current is None

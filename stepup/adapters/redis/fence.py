@@ -40,8 +40,11 @@ class Witness(Protocol):
 class Fence(Protocol):
     """Decides whether what a server said may leave the house."""
 
-    async def check(self, address: Address) -> None:
+    async def check(self, address: Address, epoch: int | None = None) -> None:
         """Return when the server at the address is the primary, by a question asked after now.
+
+        And has been since the configuration of that epoch: one that was deposed and is the primary
+        again may have forgotten what it said before.
 
         Raises:
             FenceError: If it is not, or nobody can say.
@@ -57,7 +60,7 @@ class NoFence(Fence):
     """One node is always the primary."""
 
     @override
-    async def check(self, address: Address) -> None:
+    async def check(self, address: Address, epoch: int | None = None) -> None:
         """Nobody could have taken its place."""
 
     @override
@@ -65,11 +68,18 @@ class NoFence(Fence):
         """Nobody waits."""
 
 
-def judge(sightings: Sequence[Sighting | None], address: Address) -> Verdict:
-    """Weigh what every configured Sentinel said; None stands for one that did not answer."""
+def judge(
+    sightings: Sequence[Sighting | None], address: Address, epoch: int | None = None
+) -> Verdict:
+    """Weigh what every configured Sentinel said; None stands for one that did not answer.
+
+    `epoch` is that of the configuration in which the server was found, None when nobody knows it.
+    """
     heard = [sighting for sighting in sightings if sighting is not None]
     agreeing = [seen for seen in heard if seen.address == address and not seen.is_down]
     if any(sighting.is_failing_over for sighting in heard):
+        return Verdict.VETO
+    if epoch is not None and any(sighting.config_epoch > epoch for sighting in heard):
         return Verdict.VETO
     # Whom a vote was for is one of the Sentinels. When all of them were heard and none stands, that
     # candidate has given up, and would need a new election; otherwise it may be about to win.
@@ -82,23 +92,26 @@ def judge(sightings: Sequence[Sighting | None], address: Address) -> Verdict:
     return Verdict.VETO if any(newer) else Verdict.OK
 
 
+Judge = Callable[[Sequence[Sighting | None], Address, int | None], Verdict]
+
+
 class SentinelFence(Fence):
     """One round of questions is under way at a time, and serves all who came before it began."""
 
     def __init__(
         self,
         sentinels: Sequence[Witness],
-        judge: Callable[[Sequence[Sighting | None], Address], Verdict] = judge,
+        judge: Judge = judge,
     ) -> None:
         self._sentinels = sentinels
         self._judge = judge
-        self._waiting: dict[Address, asyncio.Future[Verdict]] = {}
+        self._waiting: dict[tuple[Address, int | None], asyncio.Future[Verdict]] = {}
         self._rounds: asyncio.Task[None] | None = None
 
     @override
-    async def check(self, address: Address) -> None:
+    async def check(self, address: Address, epoch: int | None = None) -> None:
         # One caller who leaves must not take the answer from the others.
-        verdict = await asyncio.shield(self._next_round(address))
+        verdict = await asyncio.shield(self._next_round(address, epoch))
         if verdict is not Verdict.OK:
             raise FenceError(f"the Sentinels say {verdict.value}")
 
@@ -108,11 +121,11 @@ class SentinelFence(Fence):
             self._rounds.cancel()
             await asyncio.wait([self._rounds])
 
-    def _next_round(self, address: Address) -> asyncio.Future[Verdict]:
+    def _next_round(self, address: Address, epoch: int | None) -> asyncio.Future[Verdict]:
         loop = asyncio.get_running_loop()
         if self._rounds is None or self._rounds.done():
             self._rounds = loop.create_task(self._run())
-        return self._waiting.setdefault(address, loop.create_future())
+        return self._waiting.setdefault((address, epoch), loop.create_future())
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -120,8 +133,8 @@ class SentinelFence(Fence):
             waiting, self._waiting = self._waiting, {}
             begun = loop.time()
             try:
-                for address, verdict in waiting.items():
-                    verdict.set_result(await self._ask(address))
+                for (address, epoch), verdict in waiting.items():
+                    verdict.set_result(await self._ask(address, epoch))
             finally:
                 # Whatever went wrong, nobody is left waiting and nobody gets through.
                 for verdict in waiting.values():
@@ -130,8 +143,8 @@ class SentinelFence(Fence):
             telemetry.redis_fence_duration_seconds.observe(loop.time() - begun)
             await asyncio.sleep(begun + ROUND_SPACING - loop.time())
 
-    async def _ask(self, address: Address) -> Verdict:
+    async def _ask(self, address: Address, epoch: int | None) -> Verdict:
         sightings = await asyncio.gather(*(each.ask(address) for each in self._sentinels))
-        verdict = self._judge(sightings, address)
+        verdict = self._judge(sightings, address, epoch)
         telemetry.redis_fence_checks_total.labels(result=verdict.value).inc()
         return verdict

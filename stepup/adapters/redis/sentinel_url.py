@@ -55,12 +55,11 @@ class SentinelUrl(msgspec.Struct, frozen=True):
             endpoint.new_connection("stepup")
         return found
 
-    def server(self, address: Address) -> Endpoint:
-        """Return the server at an address that a Sentinel named."""
+    def server(self, address: Address, epoch: int | None = None) -> Endpoint:
+        """Return the server at an address that a Sentinel named, in a configuration of its own."""
         host, port = address
-        return Endpoint(
-            self._server.format(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-        )
+        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return Endpoint(self._server.format(shown), epoch=epoch)
 
     def __repr__(self) -> str:
         return f"SentinelUrl({self.name} at {', '.join(map(str, self.sentinels))})"

@@ -86,7 +86,7 @@ class Shard:
         )
         fenced = order.fenced
         if fenced is Fenced.ALL or (fenced is Fenced.REFUSALS and answer.reply[0] != b"ok"):
-            await self._fence.check(answer.address)
+            await self._fence.check(answer.address, answer.epoch)
         return answer
 
     def drop(self, why: str) -> None:

@@ -30,6 +30,7 @@ class Answer(NamedTuple):
 
     reply: Any
     address: Address
+    epoch: int | None
     history: str
 
 
@@ -151,7 +152,8 @@ def _held_by(wait: asyncio.Future[Any]) -> tuple[int, LostReplyError | None]:
 
 
 def _answer(reply: asyncio.Future[Any], wire: Wire) -> Answer:
-    return Answer(reply.result(), wire.endpoint.address, wire.history)
+    endpoint = wire.endpoint
+    return Answer(reply.result(), endpoint.address, endpoint.epoch, wire.history)
 
 
 def _says_ok(reply: Any) -> bool:
