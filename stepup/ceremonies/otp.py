@@ -76,6 +76,12 @@ def possible_since(secret: TotpSecret, step: int, *, window: int = WINDOW) -> da
     return first - _CLOCK_SKEW
 
 
+def counts_from(secret: TotpSecret, floor_at: datetime, *, window: int = WINDOW) -> datetime:
+    """Return when an app shows the first code that could not match at the floor, anywhere."""
+    at_the_floor = int((floor_at + _CLOCK_SKEW).timestamp()) // secret.period
+    return datetime.fromtimestamp((at_the_floor + window + 1) * secret.period, UTC)
+
+
 def normalize_code(text: str) -> str:
     """Drop the separators that people type; digits of other scripts stay, and match nothing."""
     return _SEPARATORS.sub("", text)

@@ -162,6 +162,17 @@ class WrongClockError(VerificationFailedError):
     """The code was right, but for another time: the app's clock is wrong."""
 
 
+class CodeTooEarlyError(VerificationFailedError):
+    """The code is right, but may have been used before the service lost data; a later one counts."""
+
+    code = "code_too_early"
+    message = "Codes of this moment do not count; wait for a later one."
+
+    def __init__(self, retry_after: timedelta, tries_left: int | None = None) -> None:
+        super().__init__(tries_left=tries_left)
+        self.retry_after = retry_after
+
+
 class SignCountRegressedError(VerificationFailedError):
     """The signature holds but the counter went back: somebody may have cloned the key."""
 

@@ -19,6 +19,7 @@ from stepup.domain.challenge import METHOD_PAUSE, Challenge, ChallengeState
 from stepup.domain.errors import (
     CeremonyExpiredError,
     ChallengeNotPendingError,
+    CodeTooEarlyError,
     MethodNotUsableError,
     OutcomeUnknownError,
     TooManyAttemptsError,
@@ -260,6 +261,9 @@ def _explain(
             return visited.show(page, _UNAVAILABLE)
         case VerificationFailedError(tries_left=0):
             return _show_unusable(visited, method, used_up=True)
+        case CodeTooEarlyError():
+            page = replace(_code_page(visited, "too_early"), counts_in=error.retry_after)
+            return visited.show(page, UNPROCESSABLE)
         case VerificationFailedError():
             page = _typing_page(visited, method, error="wrong")
             return visited.show(replace(page, tries_left=error.tries_left), UNPROCESSABLE)

@@ -41,6 +41,7 @@ _ANSWER_ERRORS: tuple[type[StepUpError], ...] = (
     errors.ChallengeNotPendingError,
     errors.MethodNotUsableError,
     errors.VerificationFailedError,
+    errors.CodeTooEarlyError,
     errors.TooManyAttemptsError,
     errors.OutcomeUnknownError,
 )

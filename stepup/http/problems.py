@@ -38,6 +38,7 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     errors.StepUpRequiredError: HTTPStatus.FORBIDDEN,
     # Not 401: that needs a WWW-Authenticate (RFC 9110 section 15.5.2), and no scheme is ours here.
     errors.VerificationFailedError: HTTPStatus.FORBIDDEN,
+    errors.CodeTooEarlyError: HTTPStatus.FORBIDDEN,
     errors.SessionNotFoundError: HTTPStatus.FORBIDDEN,
     errors.ChallengeNotFoundError: HTTPStatus.NOT_FOUND,
     errors.AuthenticatorNotFoundError: HTTPStatus.NOT_FOUND,
@@ -169,6 +170,8 @@ def _headers_of(error: StepUpError, status: int) -> dict[str, str]:
 
 def _extensions_of(error: StepUpError) -> dict[str, object]:
     match error:
+        case errors.CodeTooEarlyError():
+            return {"tries_left": error.tries_left, "retry_after": _whole_seconds(error)}
         case errors.VerificationFailedError() if error.tries_left is not None:
             return {"tries_left": error.tries_left}
         case errors.TooManyAttemptsError():
@@ -181,7 +184,7 @@ def _extensions_of(error: StepUpError) -> dict[str, object]:
             return {}
 
 
-def _whole_seconds(error: errors.TooManyAttemptsError) -> int:
+def _whole_seconds(error: errors.TooManyAttemptsError | errors.CodeTooEarlyError) -> int:
     # Rounded up: a caller that waits exactly this long must not be too early.
     return max(1, math.ceil(error.retry_after.total_seconds()))
 

@@ -14,7 +14,7 @@ from stepup.pages.display import DisplayItem
 # Values of the domain's `Method`: this floor imports nothing of ours.
 MethodKind = Literal["webauthn", "totp", "hotp", "email", "sms", "recovery_code"]
 
-CodeError = Literal["missing", "wrong", "unavailable"]
+CodeError = Literal["missing", "wrong", "too_early", "unavailable"]
 # What the server finds; the script tells by itself what the browser reports.
 PasskeyError = Literal["expired", "unknown", "refused"]
 
@@ -60,7 +60,10 @@ class ChallengeView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodePage:
-    """Asks for a code of an authenticator app, or for one that was sent to `target`."""
+    """Asks for a code of an authenticator app, or for one that was sent to `target`.
+
+    `counts_in` is given when a code came too early: the app shows one that counts after it.
+    """
 
     template: ClassVar[str] = "challenge/code.html"
 
@@ -71,6 +74,7 @@ class CodePage:
     digits: int = 6
     tries_left: int | None = None
     error: CodeError | None = None
+    counts_in: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

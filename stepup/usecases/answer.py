@@ -5,6 +5,7 @@ last the ceremony's facts decide whether the level is reached.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 import msgspec
 
@@ -16,10 +17,12 @@ from stepup.domain.authenticator import TotpSecret
 from stepup.domain.challenge import Challenge, ChallengeState
 from stepup.domain.errors import (
     CeremonyExpiredError,
+    CodeTooEarlyError,
     MethodNotUsableError,
     SignCountRegressedError,
     VerificationFailedError,
 )
+from stepup.domain.generation import is_below
 from stepup.domain.ids import AttemptId, AuthenticatorId, CeremonyId, ChallengeId
 from stepup.ports import AuthenticatorUsed, Permit, Ports
 from stepup.usecases import recovery
@@ -46,6 +49,7 @@ async def answer_with_code(
         MethodNotUsableError: If no authenticator app can answer this challenge.
         TooManyAttemptsError: If the subject must wait before trying again.
         VerificationFailedError: If the code is wrong, or was used before.
+        CodeTooEarlyError: If it may have been used before the state lost data.
         ChallengeNotPendingError: If another answer was first.
     """
     attempt = _of_this_answer(ports, challenge_id, attempt, code)
@@ -245,7 +249,19 @@ async def _accepted_step(ports: Ports, permit: Permit, code: str) -> Authenticat
             possible_since=otp.possible_since(secret, step),
         ):
             return AuthenticatorUsed(authenticator_id=authenticator.id, at=now, step=step)
+        await _require_above_floor(ports, permit, secret, step)
     return None
+
+
+async def _require_above_floor(ports: Ports, permit: Permit, secret: TotpSecret, step: int) -> None:
+    """Tell a subject whose code is right to wait; that a dead code was right helps no guesser."""
+    floor_at = (await ports.state.generations.current()).floor_at
+    if floor_at is None or not is_below(floor_at, otp.possible_since(secret, step)):
+        return
+    failed = await _failure(ports, permit, "below_floor")
+    wait = otp.counts_from(secret, floor_at) - ports.clock.now()
+    # The app may show one that counts already, and this was the one before it.
+    raise CodeTooEarlyError(max(wait, timedelta(seconds=1)), failed.tries_left)
 
 
 def _needs_verification(ports: Ports, challenge: Challenge) -> bool:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stepup.ceremonies import otp
 from stepup.domain.authenticator import TotpSecret
 from stepup.domain.errors import InvalidRequestError
+from stepup.domain.generation import is_below
 from tests.support import vectors
 
 HOTP = vectors.load("rfc4226-hotp")
@@ -226,3 +227,16 @@ def test_refuses_a_parameter_that_is_malformed_or_not_supported(change):
 def test_refuses_a_description_without_a_secret():
     with pytest.raises(InvalidRequestError, match="secret"):
         otp.parse_totp_parameters({"type": "totp"})
+
+
+@given(
+    floor=st.integers(0, 4_000_000_000_000).map(lambda ms: at(0) + timedelta(milliseconds=ms)),
+    period=st.sampled_from([30, 60]),
+)
+def test_the_code_that_counts_after_a_floor_is_the_first_that_does(floor: datetime, period: int):
+    secret = TotpSecret(secret=SECRET.secret, period=period)
+    shown_at = otp.counts_from(secret, floor)
+    step = int(shown_at.timestamp()) // period
+
+    assert not is_below(floor, otp.possible_since(secret, step))
+    assert is_below(floor, otp.possible_since(secret, step - 1))

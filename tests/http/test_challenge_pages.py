@@ -65,6 +65,17 @@ async def test_the_strongest_way_is_shown_first(flow: Flow):
     assert "Try another way" in page.text
 
 
+async def test_whose_code_came_too_early_is_told_to_wait_and_not_that_it_is_wrong(flow: Flow):
+    world, where = flow.world, await flow.opened()
+    await world.ports.state.generations.raise_floor(world.clock.now())
+    page = await post(flow, where, f"{where}/code", code=world.code())
+
+    assert page.status_code == 422
+    assert "That code came too early." in page.text
+    assert re.search(r"Wait \d+ (seconds|minutes), then type", page.text)
+    assert "That code isn" not in page.text
+
+
 async def test_one_way_alone_offers_no_other(flow: Flow):
     page = await read(flow, await flow.opened())
 

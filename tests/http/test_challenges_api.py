@@ -342,6 +342,17 @@ async def test_wrong_codes_are_counted_and_then_paused(screens: Screens):
     assert int(elsewhere.headers["retry-after"]) == elsewhere.json()["retry_after"]
 
 
+async def test_a_right_code_that_came_too_early_names_the_wait(screens: Screens):
+    world, where = screens.flow.world, await screens.opened()
+    await world.ports.state.generations.raise_floor(world.clock.now())
+    answer = await screens.otp(where, world.code())
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "code_too_early")
+    assert answer.json()["tries_left"] == 4
+    world.clock.advance(timedelta(seconds=answer.json()["retry_after"]))
+    assert (await screens.otp(where, world.code())).status_code == 200
+
+
 async def test_the_same_attempt_gets_the_same_answer(screens: Screens):
     where, code = await screens.opened(), screens.flow.world.code()
     key = {"idempotency-key": "attempt-1"}

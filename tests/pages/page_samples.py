@@ -165,6 +165,7 @@ PAGES: dict[str, Page] = {
     "code-missing": _code(error="missing"),
     "code-wrong": _code(error="wrong", tries_left=3),
     "code-wrong-last": _code(error="wrong", tries_left=1),
+    "code-too-early": _code(error="too_early", counts_in=timedelta(seconds=62)),
     "code-unavailable": _code(error="unavailable"),
     "code-level-only": _code(challenge=LEVEL_ONLY),
     "code-counter": _code(kind="hotp"),

@@ -50,7 +50,8 @@ TOLD: Mapping[AuditKind, Told] = {
         {
             "method": _METHOD,
             "reason": (
-                "wrong_code (also an old or a used one), retired (the authenticator was removed), "
+                "wrong_code (also an old or a used one), below_floor (right, but perhaps used before "
+                "data was lost), retired (the authenticator was removed), "
                 "sign_count_regressed, or what was wrong with a passkey's answer"
             ),
         },

@@ -7,7 +7,7 @@ import pytest
 
 from stepup.domain.audit import AuditKind
 from stepup.domain.challenge import ChallengeState
-from stepup.domain.errors import InvalidTicketError, VerificationFailedError
+from stepup.domain.errors import CodeTooEarlyError, InvalidTicketError, VerificationFailedError
 from stepup.usecases import answer, own_screens
 from stepup.usecases.losses import follow_losses, make_good
 from tests.support.builders import an_attempt
@@ -71,6 +71,38 @@ async def test_the_wait_after_a_loss_ends_within_two_steps_and_the_skew(world: W
             await answer_again(world, world.code())
         world.clock.advance(STEP)
     assert await answer_again(world, world.code()) is ChallengeState.VERIFIED
+
+
+@pytest.mark.parametrize("seconds", [1, 29, 31, 59])
+async def test_whoever_brings_a_right_code_too_early_is_told_how_long_to_wait(
+    world: World, seconds: int
+):
+    await world.enroll_app()
+    await lose_all(world)
+    world.clock.advance(timedelta(seconds=seconds))
+    with pytest.raises(CodeTooEarlyError) as caught:
+        await answer_again(world, world.code())
+    assert timedelta() < caught.value.retry_after <= 2 * STEP + timedelta(seconds=2)
+    world.clock.advance(caught.value.retry_after)
+    assert await answer_again(world, world.code()) is ChallengeState.VERIFIED
+
+
+async def test_the_code_before_the_one_that_counts_has_a_wait_too(world: World):
+    await world.enroll_app()
+    await lose_all(world)
+    world.clock.advance(2 * STEP + timedelta(seconds=5))
+    with pytest.raises(CodeTooEarlyError) as caught:
+        await answer_again(world, world.code(-STEP))
+    assert caught.value.retry_after == timedelta(seconds=1)
+
+
+async def test_a_wrong_code_is_wrong_after_a_loss_too(world: World):
+    await world.enroll_app()
+    await lose_all(world)
+    world.clock.advance(timedelta(seconds=1))
+    with pytest.raises(VerificationFailedError) as caught:
+        await answer_again(world, world.wrong_code())
+    assert not isinstance(caught.value, CodeTooEarlyError)
 
 
 async def test_a_ticket_from_before_the_loss_is_refused(world: World):
