@@ -91,10 +91,10 @@ class _Noted(Fence):
         self._inner = inner
 
     @override
-    async def check(self, address: Address) -> None:
+    async def check(self, address: Address, epoch: int | None = None) -> None:
         verdict = "vetoed"
         try:
-            await self._inner.check(address)
+            await self._inner.check(address, epoch)
             verdict = "passed"
         finally:
             note(f"{address[0]} {verdict}")
