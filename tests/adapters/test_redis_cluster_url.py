@@ -20,6 +20,11 @@ def test_user_password_and_options_are_those_of_every_node():
     assert "hush" not in f"{url!r} {server!r} {server}"
 
 
+def test_a_password_with_braces_is_a_password():
+    url = ClusterUrl.parse("redis+cluster://stepup:hu{s}h{}@one:7000")
+    assert url.server(("two", 7001)).url == "redis://stepup:hu{s}h{}@two:7001"
+
+
 @pytest.mark.parametrize(
     "url",
     ["redis+cluster://", "redis+cluster://:7000", "redis+cluster://one,", "redis+cluster://one/1"],

@@ -31,6 +31,11 @@ def test_servers_and_sentinels_have_their_own_credentials():
     assert "p%40ss" not in f"{url!r} {server!r}"
 
 
+def test_a_password_with_braces_is_a_password():
+    url = SentinelUrl.parse("redis+sentinel://app:hu{s}h{}@a/stepup/3")
+    assert url.server(("10.0.0.9", 6379)).url == "redis://app:hu{s}h{}@10.0.0.9:6379/3"
+
+
 def test_a_sentinel_has_less_time_than_a_server():
     url = SentinelUrl.parse("redis+sentinel://a/stepup")
     assert url.sentinels[0].patience.command == 0.25

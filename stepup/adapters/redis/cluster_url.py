@@ -17,7 +17,8 @@ class ClusterUrl(msgspec.Struct, frozen=True):
     """
 
     nodes: tuple[Address, ...]
-    _server: str
+    _before: str
+    _behind: str
 
     @classmethod
     def is_meant_by(cls, url: str) -> bool:
@@ -40,7 +41,8 @@ class ClusterUrl(msgspec.Struct, frozen=True):
         scheme = _SCHEMES[parts.scheme]
         found = cls(
             nodes=tuple(map(_address, hosts.split(","))),
-            _server=f"{scheme}://{login}{{}}?{parts.query}".rstrip("?"),
+            _before=f"{scheme}://{login}",
+            _behind=f"?{parts.query}".rstrip("?"),
         )
         # A wrong option in the URL must stop the start, not every connection later.
         found.server(("localhost", 1)).new_connection("stepup")
@@ -49,13 +51,13 @@ class ClusterUrl(msgspec.Struct, frozen=True):
     @property
     def is_encrypted(self) -> bool:
         """Say whether nodes are reached by TLS, so that names matter."""
-        return self._server.startswith("rediss:")
+        return self._before.startswith("rediss:")
 
     def server(self, address: Address, *, is_witness: bool = False) -> Endpoint:
         """Return the node at an address."""
         host, port = address
         shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        return Endpoint(self._server.format(shown), is_witness=is_witness)
+        return Endpoint(f"{self._before}{shown}{self._behind}", is_witness=is_witness)
 
     def __repr__(self) -> str:
         return f"ClusterUrl({', '.join(f'{host}:{port}' for host, port in self.nodes)})"

@@ -20,7 +20,8 @@ class SentinelUrl(msgspec.Struct, frozen=True):
 
     sentinels: tuple[Endpoint, ...]
     name: str
-    _server: str
+    _before: str
+    _behind: str
 
     @classmethod
     def is_meant_by(cls, url: str) -> bool:
@@ -48,7 +49,8 @@ class SentinelUrl(msgspec.Struct, frozen=True):
         found = cls(
             sentinels=tuple(_sentinel(scheme, host, query) for host in hosts.split(",")),
             name=unquote(name),
-            _server=f"{scheme}://{login}{{}}/{database}?{urlencode(options)}".rstrip("?"),
+            _before=f"{scheme}://{login}",
+            _behind=f"/{database}?{urlencode(options)}".rstrip("?"),
         )
         # A wrong option in the URL must stop the start, not every connection later.
         for endpoint in (*found.sentinels, found.server(("localhost", 1))):
@@ -59,7 +61,7 @@ class SentinelUrl(msgspec.Struct, frozen=True):
         """Return the server at an address that a Sentinel named, in a configuration of its own."""
         host, port = address
         shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        return Endpoint(self._server.format(shown), epoch=epoch)
+        return Endpoint(f"{self._before}{shown}{self._behind}", epoch=epoch)
 
     def __repr__(self) -> str:
         return f"SentinelUrl({self.name} at {', '.join(map(str, self.sentinels))})"
