@@ -19,9 +19,11 @@ from stepup.config import Settings
 from stepup.domain.errors import DependencyUnavailableError
 
 _logger: structlog.stdlib.BoundLogger = structlog.get_logger("stepup.serve")
-_AWAY = (
-    "the database does not answer; this begins with the copy of policy, clients and keys in Redis, "
-    "and is not ready if there is none"
+_AWAY = "the database does not answer"
+_WITH_COPY = "this begins with the copy of policy, clients and keys in Redis"
+_WITHOUT_COPY = (
+    "Redis has no copy of policy, clients and keys that STEPUP_KEY_ENCRYPTION_KEYS open for this "
+    "issuer, or does not answer either; this is not ready before one of them does"
 )
 # An operator who sees to the database need not wait, and a dead address costs seconds each time.
 _ASK_AGAIN = 2.0
@@ -49,7 +51,8 @@ def serve(workers: int | None, config_file: Path | None, sets: Sequence[str]) ->
         stack.callback(running.stop)
         prepared = _prepare(settings)
         if not prepared:
-            _logger.warning("postgres_away", detail=_AWAY)
+            found = _WITH_COPY if _has_copy(settings) else _WITHOUT_COPY
+            _logger.warning("postgres_away", detail=f"{_AWAY}; {found}")
         running.serve(settings)
         try:
             running.wait_until_ready()
@@ -81,6 +84,19 @@ def _prepare(settings: Settings) -> bool:
     if has_policy is False:
         _logger.warning("no_policy", detail=_NO_POLICY)
     return has_policy is not None
+
+
+def _has_copy(settings: Settings) -> bool:
+    from stepup.usecases.sealed_copy import can_start  # noqa: PLC0415  see _prepare
+
+    async def look() -> bool:
+        async with wiring.open_ports(settings) as (ports, sealer):
+            return await can_start(ports, sealer)
+
+    try:
+        return asyncio.run(look())
+    except DependencyUnavailableError:
+        return False
 
 
 def _require_safe_redis(settings: Settings) -> None:

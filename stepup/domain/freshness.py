@@ -20,6 +20,11 @@ def age_of(confirmed_at: datetime, now: datetime) -> timedelta:
     return max(now - confirmed_at, timedelta(0))
 
 
+def is_ahead(at: datetime, now: datetime) -> bool:
+    """Say whether a moment lies so far ahead that the clock which wrote it was wrong."""
+    return at - now > FRESH_FOR
+
+
 def freshness_of(confirmed_at: datetime, now: datetime, usable_for: timedelta) -> Freshness:
     """Judge a copy that PostgreSQL confirmed last at `confirmed_at`.
 

@@ -37,6 +37,10 @@ class Confirmation(NamedTuple):
     at: datetime
 
 
+ILLEGIBLE = -1
+"""In place of a version: whatever stands there and cannot be opened here."""
+
+
 class SnapshotStore(Protocol):
     """The configuration, sealed: an instance can start with it while PostgreSQL is away.
 
@@ -57,7 +61,9 @@ class SnapshotStore(Protocol):
     ) -> bool:
         """Keep a configuration; False when another that is newer stands there.
 
-        A newer one gives way only when it is the version `in_place_of`: PostgreSQL was restored.
+        A newer one gives way only when it is the version `in_place_of`: PostgreSQL was restored. One
+        that calls itself newer and cannot be opened gives way to `ILLEGIBLE` alone: another key may
+        open it, so PostgreSQL is asked before.
         """
         ...
 

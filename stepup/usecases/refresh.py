@@ -14,6 +14,7 @@ from stepup.domain.errors import (
     PolicyNotFoundError,
     StepUpError,
 )
+from stepup.domain.freshness import is_ahead
 from stepup.ports import Configuration, Ports
 from stepup.usecases.snapshot import LiveSnapshot, open_configuration
 
@@ -62,7 +63,8 @@ async def refresh_from_copy(ports: Ports, snapshot: LiveSnapshot, sealer: Sealer
     kept = await ports.state.snapshots.confirmation(ports.site.issuer)
     loaded = snapshot.loaded
     if kept is not None and loaded is not None and kept.version <= loaded.version:
-        if kept.version == loaded.version:
+        # A moment that is still to come would confirm it again and again, until it has come.
+        if kept.version == loaded.version and not is_ahead(kept.at, ports.clock.now()):
             snapshot.confirm(_no_later_than_now(ports, kept.at))
         # Whoever can write to Redis could put an older one back, and a Redis that was restored
         # has one: what is in memory is never given up for it.

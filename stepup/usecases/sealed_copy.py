@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 
 from stepup.crypto.sealing import Sealer, UnsealError
 from stepup.domain.errors import DependencyUnavailableError, StepUpError
+from stepup.domain.freshness import is_ahead
 from stepup.ports import Configuration, Confirmation, Ports
+from stepup.ports.snapshots import ILLEGIBLE
 from stepup.usecases.refresh import refresh_from_copy
 from stepup.usecases.snapshot import LiveSnapshot
 
@@ -42,7 +44,8 @@ async def keep_copy(ports: Ports, snapshot: LiveSnapshot) -> None:
         return
     kept = await ports.state.snapshots.confirmation(ports.site.issuer)
     if kept is not None and kept.version == loaded.version:
-        if confirmed_at - kept.at >= CONFIRM_INTERVAL:
+        is_wrong = is_ahead(kept.at, ports.clock.now())
+        if is_wrong or confirmed_at - kept.at >= CONFIRM_INTERVAL:
             confirmation = Confirmation(ports.site.issuer, loaded.version, confirmed_at)
             await ports.state.snapshots.confirm(confirmation)
     elif not await ports.state.snapshots.put(loaded.configuration, confirmed_at):
@@ -77,9 +80,12 @@ async def _put_after_restore(
 ) -> None:
     """Replace a newer copy if PostgreSQL still has the older version: it was restored.
 
-    Asked once more, because somebody may just have made the newer one.
+    Asked once more, because somebody may just have made the newer one, perhaps under a key that is
+    not here.
     """
     kept = await ports.state.snapshots.confirmation(ports.site.issuer)
-    if kept is None or await ports.database.configuration_version() != configuration.version:
+    if await ports.database.configuration_version() != configuration.version:
         return
-    await ports.state.snapshots.put(configuration, confirmed_at, in_place_of=kept.version)
+    await ports.state.snapshots.put(
+        configuration, confirmed_at, in_place_of=kept.version if kept else ILLEGIBLE
+    )

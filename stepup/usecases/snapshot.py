@@ -14,7 +14,7 @@ from stepup.crypto import keys
 from stepup.crypto.sealing import Sealer
 from stepup.domain.client import Client
 from stepup.domain.errors import DependencyUnavailableError, PolicyInvalidError
-from stepup.domain.freshness import Freshness, age_of, freshness_of
+from stepup.domain.freshness import Freshness, age_of, freshness_of, is_ahead
 from stepup.domain.ids import ClientId
 from stepup.domain.keyring import Keyring
 from stepup.domain.policy import Policy
@@ -97,7 +97,11 @@ class LiveSnapshot(Snapshot):
 
     def confirm(self, at: datetime) -> None:
         """Note that PostgreSQL had nothing newer at that moment."""
-        self._confirmed_at = max(at, self._confirmed_at or at)
+        before = self._confirmed_at
+        # What our clock said while it was ahead makes nothing last longer once it was put right.
+        if before is not None and not is_ahead(before, self._clock.now()):
+            at = max(at, before)
+        self._confirmed_at = at
         self.tell_age()
 
     def tell_age(self) -> None:

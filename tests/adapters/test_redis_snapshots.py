@@ -13,6 +13,7 @@ from stepup.adapters.redis.state import RedisState
 from stepup.crypto.sealing import Sealer
 from stepup.domain.errors import DependencyUnavailableError, NewerFormatError
 from stepup.ports import Confirmation
+from stepup.ports.snapshots import ILLEGIBLE
 from tests.contracts.snapshots import ISSUER, a_configuration
 from tests.support.builders import a_subject, an_authenticator
 from tests.support.determinism import NOON, StillClock
@@ -70,6 +71,28 @@ async def test_an_old_configuration_cannot_be_given_a_newer_number(
 
     assert await store.find(ISSUER) is None
     assert await store.confirmation(ISSUER) is None
+
+
+@pytest.mark.parametrize("number", ["9" * 15, "9" * 5000, "inf", "nan", "x", "", "-1", "9.5"])
+async def test_a_made_up_number_does_not_keep_the_real_copy_out(
+    state: RedisState, store: RedisSnapshotStore, number: str
+):
+    """Who writes to Redis once must not keep instances from starting for a week."""
+    await store.put(a_configuration(7), NOON)
+    await state.client.call("HSET", KEY, "version", number)
+    assert await store.find(ISSUER) is None
+    assert await store.confirmation(ISSUER) is None
+
+    assert await store.put(a_configuration(8), NOON, in_place_of=ILLEGIBLE)
+    assert await store.confirmation(ISSUER) == Confirmation(ISSUER, 8, NOON)
+
+
+@pytest.mark.parametrize("part", ["version", "sealed", "confirmed"])
+async def test_half_a_copy_is_none(state: RedisState, store: RedisSnapshotStore, part: str):
+    await store.put(a_configuration(7), NOON)
+    await state.client.call("HDEL", KEY, part)
+
+    assert await store.find(ISSUER) is None
 
 
 async def test_the_copy_of_another_deployment_does_not_open(store: RedisSnapshotStore):

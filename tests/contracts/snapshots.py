@@ -3,12 +3,14 @@
 import asyncio
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from stepup.domain.client import Client
 from stepup.domain.ids import ClientId, KeyId
 from stepup.domain.keyring import KeyState, KeyUse, SealedKey
 from stepup.ports import Configuration, Confirmation, FillPlace, PolicyVersion, State
+from stepup.ports.snapshots import ILLEGIBLE
 from tests.support.builders import a_subject, an_authenticator
 from tests.support.determinism import NOON, StillClock
 
@@ -71,6 +73,19 @@ class SnapshotStoreContract:
 
         assert await states[1].snapshots.put(a_configuration(9), LATER, in_place_of=10)
         assert await states[0].snapshots.confirmation(ISSUER) == Confirmation(ISSUER, 9, LATER)
+
+    async def test_who_asked_replaces_what_does_not_open_whatever_number_it_has(self, states):
+        theirs = msgspec.structs.replace(a_configuration(10), issuer="https://other.example")
+        await states[0].snapshots.put(theirs, NOON)
+
+        assert not await states[1].snapshots.put(a_configuration(7), LATER)
+        assert await states[1].snapshots.put(a_configuration(7), LATER, in_place_of=ILLEGIBLE)
+        assert await states[0].snapshots.confirmation(ISSUER) == Confirmation(ISSUER, 7, LATER)
+
+    async def test_what_opens_is_not_taken_for_illegible(self, states):
+        await states[0].snapshots.put(a_configuration(10), NOON)
+
+        assert not await states[1].snapshots.put(a_configuration(9), LATER, in_place_of=ILLEGIBLE)
 
     async def test_the_same_version_may_be_put_again(self, states):
         await states[0].snapshots.put(a_configuration(7), NOON)

@@ -215,6 +215,24 @@ def test_a_wrong_schema_that_is_seen_when_postgres_is_back_ends_the_service(away
         assert "run `stepup db upgrade`" in " ".join(started.log.read_text().split())
 
 
+def test_with_the_wrong_keys_and_without_postgres_it_says_what_is_missing(away: Away):
+    with away.deployment.serving("before") as before:
+        wait_until(lambda: before.status() == 200)
+        away.wait_for_copy()
+    away.postgres.kill()
+
+    right = away.deployment.environ["STEPUP_KEY_ENCRYPTION_KEYS"]
+    away.deployment.environ["STEPUP_KEY_ENCRYPTION_KEYS"] = "2:" + "A" * 43 + "="
+    with away.deployment.serving("wrong") as wrong:
+        wait_until(lambda: wrong.status("/livez") == 200)
+        assert wrong.status() == 503
+        assert "STEPUP_KEY_ENCRYPTION_KEYS" in wrong.log.read_text()
+    away.deployment.environ["STEPUP_KEY_ENCRYPTION_KEYS"] = right
+    with away.deployment.serving("right") as started:
+        wait_until(lambda: started.status() == 200)
+        assert "STEPUP_KEY_ENCRYPTION_KEYS" not in started.log.read_text()
+
+
 @pytest.mark.parametrize("fault", ["frozen", "killed", "demoted"])
 def test_challenges_open_and_are_answered_while_postgres_is(away: Away, fault: str):
     with away.deployment.serving("one") as one:

@@ -16,7 +16,7 @@ from stepup.ports import (
     FillPlace,
     SnapshotStore,
 )
-from stepup.ports.snapshots import BEGINNING
+from stepup.ports.snapshots import BEGINNING, ILLEGIBLE
 
 _KEPT = timedelta(hours=24)
 
@@ -43,7 +43,10 @@ class MemorySnapshotStore(SnapshotStore):
     ) -> bool:
         await asyncio.sleep(0)
         stands = 0 if self.kept is None else self.kept[0].version
-        if stands > configuration.version and stands != in_place_of:
+        gives_way = {in_place_of}
+        if in_place_of == ILLEGIBLE and self.kept and self.kept[0].issuer != configuration.issuer:
+            gives_way.add(stands)
+        if stands > configuration.version and stands not in gives_way:
             return False
         self.kept = (configuration, confirmed_at)
         return True

@@ -99,6 +99,36 @@ async def test_a_confirmation_of_a_clock_ahead_lends_no_time(world: World, live,
     assert started.freshness is Freshness.UNUSABLE
 
 
+async def test_a_confirmation_yet_to_come_does_not_confirm_again_and_again(
+    world: World, live, started
+):
+    await refresh(world.ports, started, SEALER)
+    configuration, at = world.ports.state.snapshots.kept
+    world.ports.state.snapshots.kept = (configuration, at + 2 * DAY)
+    world.clock.advance(FRESH_FOR + SECOND)
+
+    await refresh(without_postgres(world), started, SEALER)
+    assert started.freshness is Freshness.STALE
+
+
+async def test_a_confirmation_of_a_clock_ahead_is_put_right(world: World, live):
+    configuration, at = world.ports.state.snapshots.kept
+    world.ports.state.snapshots.kept = (configuration, at + 2 * DAY)
+
+    await keep_copy(world.ports, live)
+    assert world.ports.state.snapshots.kept == (configuration, at)
+
+
+async def test_a_clock_that_was_ahead_and_was_put_right_leaves_no_time(world: World, live):
+    world.clock.advance(2 * DAY)
+    await refresh(world.ports, live, SEALER)
+    world.clock.advance(-2 * DAY)
+    await refresh(world.ports, live, SEALER)
+
+    world.clock.advance(FRESH_FOR + SECOND)
+    assert live.freshness is Freshness.STALE
+
+
 # --- age ------------------------------------------------------------------------------------
 
 
@@ -208,6 +238,18 @@ async def test_a_database_that_was_restored_is_followed_and_so_is_the_copy(
     await refresh(world.ports, live, SEALER)
     await keep_copy(world.ports, live)
     assert live.policy.version == 1
+    assert world.ports.state.snapshots.kept[0] == live.loaded.configuration
+
+
+async def test_a_newer_copy_of_another_deployment_is_replaced(world: World, live: LiveSnapshot):
+    """The database was made anew, the Redis was not."""
+    theirs = msgspec.structs.replace(live.loaded.configuration, issuer="https://old", version=99)
+    world.ports.state.snapshots.kept = (theirs, world.clock.now())
+
+    with suppress(DependencyUnavailableError):
+        await keep_copy(without_postgres(world), live)
+    assert world.ports.state.snapshots.kept[0] == theirs  # another key may open it
+    await keep_copy(world.ports, live)
     assert world.ports.state.snapshots.kept[0] == live.loaded.configuration
 
 

@@ -11,10 +11,16 @@ from stepup.adapters.redis.times import epoch_ms, from_epoch_ms, span_ms
 from stepup.crypto.sealing import Sealer, UnsealError
 from stepup.domain.errors import NewerFormatError
 from stepup.ports import Configuration, Confirmation, SnapshotStore
+from stepup.ports.snapshots import ILLEGIBLE
 
 _json = msgspec.json.Encoder()
 _configuration = msgspec.json.Decoder(Configuration)
 _KEPT = span_ms(keys.SNAPSHOT_KEPT)
+# More than any version has.
+_DIGITS = 19
+
+_Written = tuple[bytes | None, bytes | None]
+"""Version and sealed confirmation, as they are written there."""
 
 
 class RedisSnapshotStore(SnapshotStore):
@@ -34,8 +40,9 @@ class RedisSnapshotStore(SnapshotStore):
         if reply.status != "ok":
             return None
         held = dict(zip(reply.values[::2], reply.values[1::2], strict=True))
-        seal = _Seal(self._sealer, issuer, int(held[b"version"]))
-        content, at = seal.open_content(held[b"sealed"]), seal.open_moment(held[b"confirmed"])
+        seal = _Seal(self._sealer, issuer, _number(held.get(b"version")))
+        content = seal.open_content(held.get(b"sealed"))
+        at = seal.open_moment(held.get(b"confirmed"))
         if content is None or at is None:
             return None
         try:
@@ -45,24 +52,23 @@ class RedisSnapshotStore(SnapshotStore):
 
     @override
     async def confirmation(self, issuer: str) -> Confirmation | None:
-        reply = await self._client.run(scripts.READ_CONFIRMATION, [keys.snapshot()])
-        if reply.status != "ok":
-            return None
-        version = int(reply.values[0])
-        at = _Seal(self._sealer, issuer, version).open_moment(reply.values[1])
-        return None if at is None else Confirmation(issuer, version, at)
+        return self._legible(issuer, await self._written())
 
     @override
     async def put(
         self, configuration: Configuration, confirmed_at: datetime, *, in_place_of: int = 0
     ) -> bool:
-        version = configuration.version
+        version, gives_way = configuration.version, str(in_place_of).encode()
+        if in_place_of == ILLEGIBLE:
+            written = await self._written()
+            if self._legible(configuration.issuer, written) is None:
+                gives_way = written[0] or b""
         seal = _Seal(self._sealer, configuration.issuer, version)
         sealed = seal.content(_json.encode(configuration))
         reply = await self._client.run(
             scripts.KEEP_SNAPSHOT,
             [keys.snapshot()],
-            [version, sealed, seal.moment(confirmed_at), in_place_of, _KEPT],
+            [version, sealed, seal.moment(confirmed_at), gives_way, _KEPT],
         )
         return reply.status == "ok"
 
@@ -76,6 +82,15 @@ class RedisSnapshotStore(SnapshotStore):
         )
         return reply.status == "ok"
 
+    async def _written(self) -> _Written:
+        reply = await self._client.run(scripts.READ_CONFIRMATION, [keys.snapshot()])
+        return (reply.values[0], reply.values[1]) if reply.status == "ok" else (None, None)
+
+    def _legible(self, issuer: str, written: _Written) -> Confirmation | None:
+        version = _number(written[0])
+        at = _Seal(self._sealer, issuer, version).open_moment(written[1])
+        return None if at is None else Confirmation(issuer, version, at)
+
 
 class _Seal:
     """The seals of one version in one deployment."""
@@ -87,18 +102,23 @@ class _Seal:
     def content(self, text: bytes) -> bytes:
         return self._sealer.seal(text, context=f"{self._place}: content")
 
-    def open_content(self, sealed: bytes) -> bytes | None:
+    def open_content(self, sealed: bytes | None) -> bytes | None:
         return self._open(sealed, "content")
 
     def moment(self, at: datetime) -> bytes:
         return self._sealer.seal(b"%d" % epoch_ms(at), context=f"{self._place}: confirmed")
 
-    def open_moment(self, sealed: bytes) -> datetime | None:
+    def open_moment(self, sealed: bytes | None) -> datetime | None:
         text = self._open(sealed, "confirmed")
         return None if text is None else from_epoch_ms(text)
 
-    def _open(self, sealed: bytes, part: str) -> bytes | None:
+    def _open(self, sealed: bytes | None, part: str) -> bytes | None:
         try:
-            return self._sealer.unseal(sealed, context=f"{self._place}: {part}")
+            return self._sealer.unseal(sealed or b"", context=f"{self._place}: {part}")
         except UnsealError:
             return None
+
+
+def _number(text: bytes | None) -> int:
+    """Return the version that is written there; what is none is 0, and no seal is of that."""
+    return int(text) if text and text.isdigit() and len(text) <= _DIGITS else 0
