@@ -10,7 +10,7 @@ import pytest
 from stepup.adapters.embedded.family import send_to_family
 from stepup.adapters.embedded.postgres_pair import PostgresPair, PostgresServer
 from stepup.adapters.embedded.processes import EngineError
-from stepup.adapters.embedded.redis_set import HOSTS, free_ports
+from stepup.adapters.embedded.redis_hosts import HOSTS, free_ports
 from tests.support.engines import temporary_directory
 
 pytestmark = [pytest.mark.postgres, pytest.mark.fault]

@@ -17,7 +17,7 @@ from stepup.adapters.redis.shard import Replicas
 from stepup.domain.errors import DependencyUnavailableError
 from tests.support.builders import an_attempt
 from tests.support.redis_cluster import tell, until
-from tests.support.valkey_cluster import ClusterNode, ValkeyCluster, running_valkey_cluster
+from tests.support.valkey_cluster import ShardNode, ValkeyCluster, running_valkey_cluster
 
 pytestmark = pytest.mark.redis
 
@@ -91,7 +91,7 @@ class Moving:
         self.cluster = cluster
         self.slot = slot
 
-    async def begin(self, source: ClusterNode, target: ClusterNode) -> None:
+    async def begin(self, source: ShardNode, target: ShardNode) -> None:
         self.source, self.target = source, target
         ids = [(await tell(n.address, "CLUSTER", "MYID")).decode() for n in (source, target)]
         await tell(target.address, "CLUSTER", "SETSLOT", self.slot, "IMPORTING", ids[0])
@@ -109,8 +109,7 @@ async def name() -> str:
 @pytest.fixture
 async def moving(cluster: ValkeyCluster, opened: Opened, name: str) -> AsyncIterator[Moving]:
     source = await cluster.serving(name)
-    addresses = [member.address for member in (await cluster.shape()).primaries]
-    target = next(cluster.at(each) for each in addresses if each != source.address)
+    target = await cluster.another(source)
     moving = Moving(cluster, key_slot(name.encode()))
     await moving.begin(source, target)
     yield moving
@@ -131,9 +130,8 @@ class TestMoving:
         on = [f"su:{{test.{tag}}}:{i}" for i in range(2)]
         source = await cluster.serving(on[0])
         await opened.client.call("HSET", on[0], "v", 1, "state", "pending", "expires_at", 10**15)
-        addresses = [member.address for member in (await cluster.shape()).primaries]
         moving = Moving(cluster, key_slot(on[0].encode()))
-        await moving.begin(source, next(cluster.at(a) for a in addresses if a != source.address))
+        await moving.begin(source, await cluster.another(source))
         args = [0, "ceremony", "bytes", 10**15, 3]
 
         with pytest.raises(DependencyUnavailableError):
@@ -147,8 +145,7 @@ class TestMoving:
     async def test_who_has_an_old_map_is_sent_on_and_learns(self, opened, cluster, name):
         assert await opened.remember(name) == "ok"
         source = await cluster.serving(name)
-        addresses = [member.address for member in (await cluster.shape()).primaries]
-        target = next(cluster.at(each) for each in addresses if each != source.address)
+        target = await cluster.another(source)
         await cluster.migrate(key_slot(name.encode()), source, target)
 
         assert await opened.remember(name, "another") == "seen"
@@ -170,7 +167,7 @@ class TestTakingOver:
         heard = asyncio.create_task(first_of(listener))
         await asyncio.sleep(0.1)
 
-        await tell((await cluster.replica_of(old)).address, "CLUSTER", "FAILOVER")
+        await tell(cluster.beside(old).address, "CLUSTER", "FAILOVER")
         await cluster.replaced(old)
 
         async def is_learnt() -> bool:
@@ -192,7 +189,7 @@ class TestTakingOver:
         before = resolver.generation
         resolver.on_change(lambda: told.append(resolver.generation))
         old = await cluster.serving(name)
-        await tell((await cluster.replica_of(old)).address, "CLUSTER", "FAILOVER")
+        await tell(cluster.beside(old).address, "CLUSTER", "FAILOVER")
 
         async def is_told() -> bool:
             return bool(told)
@@ -202,7 +199,7 @@ class TestTakingOver:
         assert (await resolver.primary()).address == (await cluster.serving(name)).address
 
 
-async def is_at(resolver, node: ClusterNode) -> bool:
+async def is_at(resolver, node: ShardNode) -> bool:
     return (await resolver.primary()).address == node.address
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from stepup.adapters.embedded.redis import EmbeddedRedis
-from stepup.adapters.embedded.redis_set import free_ports
+from stepup.adapters.embedded.redis_hosts import free_ports
 from stepup.adapters.redis.endpoint import Endpoint
 from stepup.adapters.redis.operator import tell, until
 from stepup.adapters.redis.server_settings import Held, advice, contradictions, passing

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from stepup.adapters.embedded.family import ProcessId
-from stepup.adapters.embedded.processes import ChildProcess
+from stepup.adapters.embedded.processes import ChildProcess, EngineError
 from stepup.cli.cluster import control
 from stepup.cli.cluster.balancer import Backend, Balancer
 from stepup.cli.cluster.members import Member, Members
@@ -23,12 +23,15 @@ from stepup.cli.main import stepup
 
 
 class NoRedis:
-    """A set of which nobody knows the primary."""
+    """One of which nobody knows the primary, and which moves it all the same."""
 
-    nodes = ()
-
-    async def primary(self) -> None:
+    async def roles(self) -> dict[str, str]:
         raise ConnectionError
+
+    async def switch_over(self, shard: str) -> dict[str, str]:
+        if not shard:
+            raise EngineError("somebody is away")
+        return {"redis-2": f"{shard}:primary"}
 
 
 class NoPostgres:
@@ -132,11 +135,21 @@ async def test_a_verb_that_is_not_known_is_refused(supervisor: Supervisor):
         await supervisor.handle("dance", "")
 
 
+async def test_a_shard_is_switched_over_or_it_is_said_why_not(supervisor: Supervisor):
+    answer = await supervisor.handle("switchover", "shard-2")
+    assert answer == {"changed": [{"name": "redis-2", "state": "shard-2:primary"}]}
+    with pytest.raises(control.ControlError, match=r"^somebody is away$"):
+        await supervisor.handle("switchover", "")
+
+
 def test_a_role_finds_who_has_it_now(members: Members):
     roles = {"redis-1": "replica", "redis-2": "primary"}
     assert members.find("redis:primary", roles).name == "redis-2"
     assert members.find("redis:replica", roles).name == "redis-1"
     assert members.find("demo:primary", roles) is None
+    sharded = {"redis-1": "shard-1:replica", "redis-2": "shard-1:primary"}
+    assert members.find("redis:shard-1:primary", sharded).name == "redis-2"
+    assert members.find("redis:shard-2:primary", sharded) is None
 
 
 async def test_a_command_gets_its_answer_and_its_refusal(tmp_path):
@@ -164,6 +177,40 @@ def test_where_no_cluster_runs_a_command_says_so(tmp_path, words):
     result = CliRunner().invoke(stepup, ["cluster", *words, "--data-dir", str(folder)])
     assert result.exit_code == 1
     assert "no cluster runs from" in result.output
+
+
+CHANGED = {"changed": [{"name": "redis-4", "state": "gone"}]}
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (["kill", "redis-4"], ("kill", "redis-4")),
+        (["freeze", "redis-4"], ("freeze", "redis-4")),
+        (["resume"], ("resume", "")),
+        (["start"], ("start", "")),
+        (["promote"], ("promote", "")),
+        (["switchover", "shard-1"], ("switchover", "shard-1")),
+    ],
+    ids=lambda words: words[0],
+)
+async def test_what_was_changed_is_said_to_people_and_to_programs(tmp_path, words, asked):
+    async def handle(verb: str, name: str) -> dict[str, object]:
+        assert (verb, name) == asked
+        return CHANGED
+
+    def run(*more: str) -> str:
+        given = ["cluster", *words, "--data-dir", str(tmp_path), *more]
+        result = CliRunner().invoke(stepup, given)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    path = tmp_path / "control.sock"
+    ready = {"pid": os.getpid(), "engines": {"redis": "redis+cluster://127.0.0.11:6379"}}
+    StateFile(tmp_path).write(ready, path, [])
+    async with control.listening(path, handle):
+        assert await asyncio.to_thread(run) == "redis-4 is gone\n"
+        assert json.loads(await asyncio.to_thread(run, "--json")) == CHANGED
 
 
 def test_the_state_of_a_cluster_that_was_killed_is_not_believed(tmp_path):

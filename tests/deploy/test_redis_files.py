@@ -11,7 +11,7 @@ import pytest
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from stepup.adapters.embedded.processes import ChildProcess
-from stepup.adapters.embedded.redis_set import free_ports
+from stepup.adapters.embedded.redis_hosts import free_ports
 from stepup.adapters.redis.endpoint import Address, Endpoint, connect
 from stepup.adapters.redis.state import RedisState
 from stepup.adapters.system import SystemClock

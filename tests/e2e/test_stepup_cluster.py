@@ -88,20 +88,36 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         shell.run("cluster", "down")
 
 
-def commands_of_the_page() -> list[str]:
+def sessions_of_the_page() -> list[list[list[str]]]:
+    """Return the page's commands without their first word, in runs that begin with an `up`."""
     text = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
-    return [line for block in BLOCK.findall(text) for line in block.splitlines() if line]
+    lines = [line for block in BLOCK.findall(text) for line in block.splitlines() if line]
+    sessions: list[list[list[str]]] = []
+    for words in map(shlex.split, lines):
+        assert words[0] == "stepup"
+        if words[1:3] == ["cluster", "up"]:
+            sessions.append([])
+        sessions[-1].append(words[1:])
+    return sessions
 
 
-def test_every_command_of_the_page_does_what_it_says_and_nothing_is_left(shell: Shell):
-    commands = commands_of_the_page()
-    assert commands[0] == "stepup cluster up --detach"
-    assert commands[-1] == "stepup cluster down"
-    shell.up()
+SESSIONS = sessions_of_the_page()
+
+
+def test_the_page_shows_both_shapes_and_ends_what_it_begins():
+    firsts = [" ".join(session[0]) for session in SESSIONS]
+    assert firsts == ["cluster up --detach", "cluster up --detach --cluster"]
+    assert {" ".join(session[-1]) for session in SESSIONS} == {"cluster down"}
+
+
+@pytest.mark.parametrize("session", SESSIONS, ids=["sentinels", "shards"])
+def test_every_command_of_the_page_does_what_it_says_and_nothing_is_left(
+    shell: Shell, session: list[list[str]]
+):
+    shell.up(*session[0][3:])
     pids = shell.pids()
     assert len(pids) == 1 + 12
-    for command in commands[1:]:
-        words = shlex.split(command)[1:]
+    for words in session[1:]:
         before = shell.members()
         if words[0] == "demo":
             assert words[1:] == ["--headless", "--issuer", ISSUER, "--method", "passkey"]
@@ -126,15 +142,27 @@ def check(words: list[str], before: dict[str, dict], shell: Shell) -> list[int]:
     if verb in {"kill", "freeze"} and role:
         state = {"kill": "gone", "freeze": "frozen"}[verb]
         assert after[meant[0]["name"]]["state"] == state
+    if verb == "kill" and role.startswith("shard-"):
+        wait_until_another_is(role, meant[0]["name"], shell)
     if verb in {"start", "resume"}:
         assert {member["state"] for member in after.values()} == {"running"}
     if verb == "promote":
         assert after["postgres-2"]["role"] == "primary"
         assert after["postgres-1"]["state"] == "gone"
     if verb == "switchover":
-        old = next(n for n, m in before.items() if (m["role"], n[:5]) == ("primary", "redis"))
-        assert after[old]["role"] == "replica"
+        shard = f"{name}:" if name else ""
+        was = (f"{shard}primary", "redis")
+        old = next(n for n, m in before.items() if (m["role"], n[:5]) == was)
+        assert after[old]["role"] == f"{shard}replica"
     return [member["pid"] for member in after.values() if member["pid"]]
+
+
+def wait_until_another_is(role: str, old: str, shell: Shell) -> None:
+    """Wait for the failover: started again before it, a server would be what it was."""
+    deadline = time.monotonic() + RECOVERS_WITHIN
+    while shell.members()[old]["role"] == role:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def wait_until_healthy(shell: Shell) -> None:

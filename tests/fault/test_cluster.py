@@ -17,7 +17,7 @@ from tests.fault.cluster_instances import ClusterInstance
 from tests.fault.history import History, Outcome
 from tests.support.builders import a_challenge
 from tests.support.redis_cluster import tell
-from tests.support.valkey_cluster import ClusterNode, ValkeyCluster, running_valkey_cluster
+from tests.support.valkey_cluster import ShardNode, ValkeyCluster, running_valkey_cluster
 
 pytestmark = [pytest.mark.redis, pytest.mark.fault]
 
@@ -134,7 +134,7 @@ async def test_a_replica_takes_over_by_hand(ceremonies, cluster):
     async def switch() -> None:
         for code in ceremonies.codes[:3]:
             serving = await cluster.serving(keys.challenge(code.id))
-            replica = await cluster.replica_of(serving)
+            replica = cluster.beside(serving)
             await tell(replica.address, "CLUSTER", "FAILOVER")
             await cluster.replaced(serving)
 
@@ -149,8 +149,7 @@ async def test_slots_move_while_codes_are_redeemed(ceremonies, cluster):
         for code in ceremonies.codes[:16]:
             slot = key_slot(keys.challenge(code.id).encode())
             source = await cluster.serving(keys.challenge(code.id))
-            others = [each.address for each in (await cluster.shape()).primaries]
-            target = next(cluster.at(each) for each in others if each != source.address)
+            target = await cluster.another(source)
             await cluster.migrate(slot, source, target)
             moved += 1
 
@@ -192,7 +191,7 @@ async def frozen_and_resumed(
 async def test_a_frozen_replica_stops_the_grants_of_its_shard_alone(ceremonies, cluster):
     codes = await ceremonies.make()
     serving = await cluster.serving(keys.challenge(codes[0].id))
-    replica = await cluster.replica_of(serving)
+    replica = cluster.beside(serving)
     mine = [code for code in codes if await is_served_by(cluster, code, serving)]
     others = [code for code in codes if code not in mine]
     async with ceremonies.instance("a") as a:
@@ -213,5 +212,5 @@ async def test_a_frozen_replica_stops_the_grants_of_its_shard_alone(ceremonies, 
     assert await ceremonies.sweep() == {}
 
 
-async def is_served_by(cluster: ValkeyCluster, code: Challenge, node: ClusterNode) -> bool:
+async def is_served_by(cluster: ValkeyCluster, code: Challenge, node: ShardNode) -> bool:
     return await cluster.serving(keys.challenge(code.id)) is node

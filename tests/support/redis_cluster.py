@@ -17,16 +17,13 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from stepup.adapters.embedded.redis import find_binary
-from stepup.adapters.embedded.redis_set import (
+from stepup.adapters.embedded.redis_hosts import (
     HOSTS,
-    NAME,
     READY_WITHIN,
     SERVER_SETTINGS,
-    Node,
-    RedisSet,
-    Watch,
     free_ports,
 )
+from stepup.adapters.embedded.redis_set import NAME, Node, RedisSet, Watch
 from stepup.adapters.redis import operator
 from stepup.adapters.redis.endpoint import Address, Endpoint
 from stepup.adapters.redis.operator import until

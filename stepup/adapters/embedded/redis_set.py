@@ -5,9 +5,7 @@ Sentinel beside it, as on three hosts. Settings are those of docs/operations.md.
 """
 
 import contextlib
-import errno
 import signal
-import socket
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,27 +13,14 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
 
-from stepup.adapters.embedded.processes import ChildProcess, EngineError
+from stepup.adapters.embedded.processes import ChildProcess
+from stepup.adapters.embedded.redis_hosts import READY_WITHIN, reached_at, start_with_file
 from stepup.adapters.redis.endpoint import Address, Endpoint
 from stepup.adapters.redis.operator import tell, until
 
 NAME = "stepup"
-HOSTS = ("127.0.0.11", "127.0.0.12", "127.0.0.13")
-READY_WITHIN = 30.0
 # What Sentinel takes as normal; with 0 a server is never promoted.
 _PRIORITY = 100
-SERVER_SETTINGS = {
-    "appendonly": "yes",
-    "appendfsync": "everysec",
-    "save": "",
-    "maxmemory-policy": "noeviction",
-    "min-replicas-to-write": "1",
-    "min-replicas-max-lag": "3",
-    "replica-serve-stale-data": "no",
-    "repl-ping-replica-period": "1",
-    "repl-diskless-sync-delay": "0",
-    "protected-mode": "no",
-}
 
 
 class Watch(NamedTuple):
@@ -69,12 +54,12 @@ class Node:
     @property
     def endpoint(self) -> Endpoint:
         """The server, as an operator reaches it."""
-        return self._endpoint(self.address)
+        return reached_at(self.address, self.password)
 
     @property
     def sentinel_endpoint(self) -> Endpoint:
         """The Sentinel, as an operator reaches it."""
-        return self._endpoint(self.sentinel_address)
+        return reached_at(self.sentinel_address, self.password)
 
     def start(self, primary: Address | None, settings: Mapping[str, str]) -> None:
         """Start the server, as a replica when a primary is given."""
@@ -148,19 +133,8 @@ class Node:
             if process is not None:
                 process.stop(signal.SIGKILL)
 
-    def _endpoint(self, address: Address) -> Endpoint:
-        login = f":{self.password}@" if self.password else ""
-        return Endpoint(f"redis://{login}{address[0]}:{address[1]}")
-
     def _run(self, kind: str, lines: Mapping[str, str], *flags: str) -> ChildProcess:
-        path = self._folder / f"{kind}.conf"
-        if not path.exists():
-            text = "".join(f"{key} {value or chr(34) * 2}\n" for key, value in lines.items())
-            path.touch(mode=0o600)  # there may be a password in it
-            path.write_text(text)
-        command = [str(self._binary), str(path), *flags]
-        log = self._folder / f"{kind}.log"
-        return ChildProcess(command, log=log, death_signal=signal.SIGKILL)
+        return start_with_file(self._binary, self._folder / f"{kind}.conf", lines, *flags)
 
 
 class RedisSet:
@@ -246,37 +220,6 @@ class RedisSet:
                 return False
         written = await tell(primary.endpoint, "SET", "su:test:healthy", 1, "PX", 1000)
         return bool(written == b"OK")
-
-
-def free_ports(count: int, preferred: Sequence[int] = ()) -> list[int]:
-    """Return ports that are free on every one of the hosts, of the preferred ones if they are.
-
-    Raises:
-        EngineError: If these addresses cannot be listened on.
-    """
-    found: list[int] = []
-    wished = list(preferred)
-    while len(found) < count:
-        wish = wished.pop(0) if wished else 0
-        port = _free_everywhere(wish)
-        if port is not None and port not in found:
-            found.append(port)
-    return found
-
-
-def _free_everywhere(wish: int) -> int | None:
-    port = wish
-    try:
-        with contextlib.ExitStack() as stack:
-            for host in HOSTS:
-                listener = stack.enter_context(socket.socket())
-                listener.bind((host, port))
-                port = int(listener.getsockname()[1])
-    except OSError as error:
-        if error.errno == errno.EADDRNOTAVAIL:
-            raise EngineError(f"{HOSTS[0]} to {HOSTS[-1]}: not on this machine") from error
-        return None
-    return port
 
 
 def _is_sound(replica: Mapping[bytes, Any]) -> bool:

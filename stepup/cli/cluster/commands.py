@@ -38,6 +38,12 @@ def cluster() -> None:
 @cluster.command()
 @click.option("--instances", type=click.IntRange(1, 9), default=3, show_default=True)
 @click.option(
+    "--cluster/--sentinel",
+    "sharded",
+    default=False,
+    help="Redis in three shards with a replica each, or a primary with Sentinels (default).",
+)
+@click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8000,
@@ -56,11 +62,11 @@ def cluster() -> None:
     default=2000,
     show_default=True,
     metavar="MS",
-    help="How long a Redis server may be silent before the Sentinels replace it.",
+    help="How long a Redis server may be silent before it is replaced.",
 )
 @click.option("--detach", is_flag=True, help="Return when all answers; `down` ends it.")
 def up(detach: bool, data_dir: Path | None, **options: Any) -> None:
-    """Start a cluster: Redis with Sentinels, PostgreSQL with a standby, instances, a balancer.
+    """Start a cluster: Redis with replicas, PostgreSQL with a standby, instances, a balancer.
 
     Everything begins empty, and runs until Ctrl-C or `stepup cluster down`.
     """
@@ -95,53 +101,65 @@ def status(data_dir: Path | None, as_json: bool) -> None:
 @cluster.command()
 @click.argument("name")
 @_data_dir_option
-def kill(name: str, data_dir: Path | None) -> None:
-    """Kill a member with all of its processes: `redis-1`, `redis:primary`, `instance-2`, `demo`."""
-    _change("kill", name, data_dir)
+@_json_option
+def kill(name: str, data_dir: Path | None, as_json: bool) -> None:
+    """Kill a member with all of its processes: `redis-1`, `redis:primary`, `instance-2`."""
+    _change("kill", name, data_dir, as_json=as_json)
 
 
 @cluster.command()
 @click.argument("name")
 @_data_dir_option
-def freeze(name: str, data_dir: Path | None) -> None:
+@_json_option
+def freeze(name: str, data_dir: Path | None, as_json: bool) -> None:
     """Keep a member from running, with its connections open."""
-    _change("freeze", name, data_dir)
+    _change("freeze", name, data_dir, as_json=as_json)
 
 
 @cluster.command()
 @click.argument("name", default="")
 @_data_dir_option
-def resume(name: str, data_dir: Path | None) -> None:
+@_json_option
+def resume(name: str, data_dir: Path | None, as_json: bool) -> None:
     """Let a frozen member run again; without a name all of them."""
-    _change("resume", name, data_dir)
+    _change("resume", name, data_dir, as_json=as_json)
 
 
 @cluster.command()
 @click.argument("name", default="")
 @_data_dir_option
-def start(name: str, data_dir: Path | None) -> None:
+@_json_option
+def start(name: str, data_dir: Path | None, as_json: bool) -> None:
     """Start a killed member; without a name all of them.
 
     A PostgreSQL that is not the primary is made anew, as a standby of the primary.
     """
-    _change("start", name, data_dir)
+    _change("start", name, data_dir, as_json=as_json)
+
+
+@cluster.command()
+@click.argument("shard", default="")
+@_data_dir_option
+@_json_option
+def switchover(shard: str, data_dir: Path | None, as_json: bool) -> None:
+    """Move the Redis primary without losing a write, as `stepup redis switchover` does.
+
+    With `--cluster` the replica of a shard (`shard-2`) takes over by CLUSTER FAILOVER; without a
+    name that of each shard, one after the other.
+    """
+    url = StateFile(data_dir or default_cluster_dir()).read()["engines"]["redis"]
+    if shard or not SentinelUrl.is_meant_by(url):
+        _change("switchover", shard, data_dir, as_json=as_json)
+        return
+    move(SentinelUrl.parse(url), to=None, attempts=3, dry_run=False, as_json=as_json)
 
 
 @cluster.command()
 @_data_dir_option
 @_json_option
-def switchover(data_dir: Path | None, as_json: bool) -> None:
-    """Move the Redis primary without losing a write, as `stepup redis switchover` does."""
-    found = StateFile(data_dir or default_cluster_dir()).read()
-    url = SentinelUrl.parse(found["engines"]["redis"])
-    move(url, to=None, attempts=3, dry_run=False, as_json=as_json)
-
-
-@cluster.command()
-@_data_dir_option
-def promote(data_dir: Path | None) -> None:
+def promote(data_dir: Path | None, as_json: bool) -> None:
     """Make the PostgreSQL standby the primary; the old one is ended first."""
-    _change("promote", "", data_dir)
+    _change("promote", "", data_dir, as_json=as_json)
 
 
 @cluster.command()
@@ -163,8 +181,11 @@ def down(data_dir: Path | None) -> None:
     click.echo("everything has ended")
 
 
-def _change(verb: str, name: str, data_dir: Path | None) -> None:
+def _change(verb: str, name: str, data_dir: Path | None, *, as_json: bool) -> None:
     answer = _ask(StateFile(data_dir or default_cluster_dir()), verb, name)
+    if as_json:
+        click.echo(json.dumps(answer, indent=2))
+        return
     for each in answer["changed"]:
         click.echo(f"{each['name']} is {each['state']}")
 

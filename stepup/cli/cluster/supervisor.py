@@ -12,11 +12,11 @@ from redis.exceptions import RedisError
 
 from stepup.adapters.embedded.postgres_pair import PostgresPair
 from stepup.adapters.embedded.processes import EngineError
-from stepup.adapters.embedded.redis_set import RedisSet
 from stepup.adapters.redis.operator import NotInTimeError
 from stepup.cli.cluster.balancer import Balancer
 from stepup.cli.cluster.control import ControlError, listening
 from stepup.cli.cluster.members import Member, Members
+from stepup.cli.cluster.redis import Redis
 
 _LOOK_EVERY = 0.25
 # What can be done to a member, and the states in which it makes no sense.
@@ -33,7 +33,7 @@ _ALL_OF: Mapping[str, set[str]] = {"resume": {"frozen"}, "start": {"gone"}}
 class Supervisor:
     """Runs a cluster whose members were started already."""
 
-    def __init__(self, members: Members, redis: RedisSet, postgres: PostgresPair) -> None:
+    def __init__(self, members: Members, redis: Redis, postgres: PostgresPair) -> None:
         self.members = members
         self._redis = redis
         self._postgres = postgres
@@ -64,6 +64,8 @@ class Supervisor:
         """Do what a command asks."""
         if verb in _POINTLESS:
             return await self._change(verb, name)
+        if verb == "switchover":
+            return await self._switch_over(name)
         whole = {"status": self._status, "promote": self._promote, "down": self._down}
         if verb not in whole:
             raise ControlError(f"this cluster does not know {verb}")
@@ -105,6 +107,10 @@ class Supervisor:
         new = await self._do(self._postgres.promote)
         return {"changed": [{"name": new.name, "state": "accepting writes"}]}
 
+    async def _switch_over(self, shard: str) -> Mapping[str, Any]:
+        moved = await self._do(lambda: asyncio.run(self._redis.switch_over(shard)))
+        return {"changed": [{"name": name, "state": role} for name, role in moved.items()]}
+
     async def _down(self) -> Mapping[str, Any]:
         # After the answer has left.
         asyncio.get_running_loop().call_later(0.05, self.end)
@@ -113,16 +119,14 @@ class Supervisor:
     async def _do(self, work: Callable[[], Any]) -> Any:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._hands, work)
-        except (EngineError, NotInTimeError, OSError, psycopg.Error) as error:
+        except (EngineError, NotInTimeError, OSError, RedisError, psycopg.Error) as error:
             raise ControlError(str(error)) from error
 
     async def _roles(self) -> dict[str, str]:
         roles = {server.name: "standby" for server in self._postgres.servers}
         roles[self._postgres.primary.name] = "primary"
         with suppress(RedisError, OSError):
-            primary = await self._redis.primary()
-            for number, node in enumerate(self._redis.nodes, 1):
-                roles[f"redis-{number}"] = "primary" if node is primary else "replica"
+            roles |= await self._redis.roles()
         return roles
 
     async def _look_after(self) -> None:

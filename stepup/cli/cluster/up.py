@@ -13,15 +13,7 @@ from stepup import telemetry
 from stepup.adapters.embedded.directory import DataDirectory
 from stepup.adapters.embedded.postgres_pair import PostgresPair, PostgresServer
 from stepup.adapters.embedded.processes import EngineError
-from stepup.adapters.embedded.redis import find_binary
-from stepup.adapters.embedded.redis_set import (
-    HOSTS,
-    SERVER_SETTINGS,
-    Node,
-    RedisSet,
-    Watch,
-    free_ports,
-)
+from stepup.adapters.embedded.redis_hosts import HOSTS, free_ports
 from stepup.adapters.redis.operator import NotInTimeError
 from stepup.cli.children import Child
 from stepup.cli.client_file import ClientEntry, with_secrets
@@ -29,6 +21,7 @@ from stepup.cli.cluster.balancer import Backend, Balancer
 from stepup.cli.cluster.control import SOCKET_NAME
 from stepup.cli.cluster.instance import Instance
 from stepup.cli.cluster.members import Member, Members
+from stepup.cli.cluster.redis import Redis, Wanted, new_redis
 from stepup.cli.cluster.state import StateFile, member_table
 from stepup.cli.cluster.supervisor import Supervisor
 from stepup.cli.dev_plan import Demo, Engine, Listening, plan_clients, plan_settings
@@ -39,7 +32,6 @@ from stepup.cli.listening import listen_or_explain, port_of
 from stepup.cli.settings import parse_sets
 from stepup.config import Settings
 
-_REDIS_PORTS = (6379, 26379)
 _POSTGRES_PORT = 5432
 _HOW_IT_ENDS = "Ctrl-C or `stepup cluster down` ends everything."
 
@@ -48,6 +40,7 @@ class Plan(NamedTuple):
     """What is to be started."""
 
     instances: int
+    sharded: bool
     port: int
     data_dir: Path
     policy: Path | None
@@ -94,7 +87,11 @@ class _Starting:
         instances = self._instances(settings)
         for instance in instances:
             instance.wait_until_ready()
-        members = [*_engine_members(redis, postgres), *map(_instance_member, instances)]
+        members = [
+            *redis.members(),
+            *(_postgres_member(server, postgres) for server in postgres.servers),
+            *map(_instance_member, instances),
+        ]
         if demo is not None:
             members.append(_demo_member(settings, demo, clients, self._stack))
         supervisor = Supervisor(Members(members), redis, postgres)
@@ -114,30 +111,22 @@ class _Starting:
 
         asyncio.run(main())
 
-    def _engines(self) -> tuple[RedisSet, PostgresPair]:
-        server, sentinel = free_ports(2, _REDIS_PORTS)
+    def _engines(self) -> tuple[Redis, PostgresPair]:
         (port,) = free_ports(1, (_POSTGRES_PORT,))
         folder = self._directory.folder("redis")
         password = self._secrets.engine_password
-        nodes = [
-            Node(host, (server, sentinel), find_binary(), folder / host, password) for host in HOSTS
-        ]
-        redis = RedisSet(nodes)
+        redis = new_redis(Wanted(self._plan.sharded, self._plan.down_after, folder, password))
         self._stack.callback(redis.stop)
         addresses = [(host, port) for host in HOSTS[:2]]
         postgres = PostgresPair(self._directory, addresses, password)
         self._stack.callback(postgres.stop)
-        asyncio.run(self._start_redis(redis))
-        # While the Sentinels get to know each other.
+        asyncio.run(redis.start())
+        # While the nodes get to know each other.
         postgres.start()
         asyncio.run(redis.healthy())
         return redis, postgres
 
-    async def _start_redis(self, redis: RedisSet) -> None:
-        await redis.start_servers(SERVER_SETTINGS)
-        await redis.start_sentinels(Watch(self._plan.down_after))
-
-    def _settings(self, redis: RedisSet, postgres: PostgresPair, demo: Demo | None) -> Settings:
+    def _settings(self, redis: Redis, postgres: PostgresPair, demo: Demo | None) -> Settings:
         listening = Listening("127.0.0.1", self._port, 1)
         engine = Engine(postgres.url, redis.url)
         sets = parse_sets(self._plan.sets)
@@ -169,32 +158,6 @@ class _Starting:
         print_table(document, ending=_HOW_IT_ENDS)
         for line in member_table(shown):
             click.echo(f"  {line}")
-
-
-def _engine_members(redis: RedisSet, postgres: PostgresPair) -> list[Member]:
-    nodes = list(enumerate(redis.nodes, 1))
-    return [
-        *(_redis_member(f"redis-{number}", node, redis) for number, node in nodes),
-        *(_sentinel_member(f"sentinel-{number}", node) for number, node in nodes),
-        *(_postgres_member(server, postgres) for server in postgres.servers),
-    ]
-
-
-def _redis_member(name: str, node: Node, redis: RedisSet) -> Member:
-    async def start() -> None:
-        node.start_again((await redis.primary()).address)
-        await node.promotable()
-
-    return Member(name, node.address, lambda: node.server, lambda: asyncio.run(start()))
-
-
-def _sentinel_member(name: str, node: Node) -> Member:
-    return Member(
-        name,
-        node.sentinel_address,
-        lambda: node.sentinel,
-        lambda: node.start_sentinel(node.address, Watch()),
-    )
 
 
 def _postgres_member(server: PostgresServer, pair: PostgresPair) -> Member:

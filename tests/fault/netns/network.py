@@ -17,7 +17,8 @@ from pathlib import Path
 from typing_extensions import override
 
 from stepup.adapters.embedded.redis import find_binary
-from stepup.adapters.embedded.redis_set import NAME, SERVER_SETTINGS, Node, Watch
+from stepup.adapters.embedded.redis_hosts import SERVER_SETTINGS
+from stepup.adapters.embedded.redis_set import NAME, Node, Watch
 from tests.support.redis_cluster import FAILOVER_TIMEOUT_MS, RedisCluster, start, tell, until
 
 _NET = "10.231.77"
