@@ -39,7 +39,7 @@ class Finding(StrEnum):
     SAME = "same"
     FIRST = "first"  # there never was anything to lose
     MOVED = "moved"  # another server, as planned
-    CUT = "cut"  # another server or a restart: what was written last may be missing
+    CUT = "cut"  # another server, a restart or an older state: what was last may be missing
     LOST = "lost"  # everything is missing
     REPLACED = "replaced"  # everything was missing, and somebody has raised the floor
 
@@ -49,20 +49,25 @@ def judge(
     histories: frozenset[str],
     known: GenerationId | None,
     now: datetime,
+    settled: frozenset[str] = frozenset(),
 ) -> Finding:
     """Say what became of the state, from its mark, its servers and what is known of an earlier one.
 
     None means for `seen` that there is no mark, for `known` that there certainly never was one.
+    `settled` are the histories that the mark was last seen with: one that lacks any of them is
+    older than that, and so is all that lies beside it.
     """
     if seen is None:
         return Finding.FIRST if known is None else Finding.LOST
     is_another = known not in {None, NOBODY_KNOWS, seen.id}
-    is_settled = histories <= seen.histories
-    if is_settled and not is_another:
+    if is_another:
+        is_covered = histories <= seen.histories and seen.floor_at is not None
+        return Finding.REPLACED if is_covered else Finding.CUT
+    if not settled <= seen.histories:
+        return Finding.CUT
+    if histories <= seen.histories:
         return Finding.SAME
-    if is_settled and seen.floor_at is not None:
-        return Finding.REPLACED
-    return Finding.MOVED if not is_another and _is_planned(seen, now) else Finding.CUT
+    return Finding.MOVED if _is_planned(seen, now) else Finding.CUT
 
 
 def is_below(floor_at: datetime | None, possible_since: datetime | None) -> bool:

@@ -4,10 +4,13 @@ import asyncio
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -42,6 +45,13 @@ STEP = 58_000_000
 WINDOW = timedelta(seconds=30)
 SOON = timedelta(seconds=10)
 _AWAY = (DependencyUnavailableError, OutcomeUnknownError)
+
+
+class HasUrl(Protocol):
+    """A server, or a name of one."""
+
+    @property
+    def url(self) -> str: ...
 
 
 class Server:
@@ -82,7 +92,7 @@ def lasting() -> Iterator[Server]:
 
 
 @asynccontextmanager
-async def instances(server: Server, count: int = 2, record=None) -> AsyncIterator[list[RedisState]]:
+async def instances(server: HasUrl, count: int = 2, record=None) -> AsyncIterator[list[RedisState]]:
     async with AsyncExitStack() as stack:
         opened = []
         for _ in range(count):
@@ -312,6 +322,62 @@ class TestRestartedWithItsFile:
             used = CLOCK.now()
             lasting.restart()
             assert not await bring(state.stores.steps, somebody(), used)
+
+
+class Name:
+    """A name that leads to one server or another, as an address that moves does."""
+
+    def __init__(self, path: Path, server: EmbeddedRedis) -> None:
+        self._path = path
+        self._server = server
+        self.url = f"unix://{path}"
+        path.symlink_to(server.url.removeprefix("unix://"))
+
+    async def lead_to(self, server: EmbeddedRedis) -> None:
+        self._path.unlink()
+        self._path.symlink_to(server.url.removeprefix("unix://"))
+        before, self._server = self._server, server
+        await tell(Endpoint.parse(before.url), "CLIENT", "KILL", "TYPE", "normal")
+
+
+@asynccontextmanager
+async def a_server_and_its_copy() -> AsyncIterator[tuple[Name, EmbeddedRedis, EmbeddedRedis]]:
+    """Two servers that began with the same data, and a name that leads to the first."""
+    with temporary_directory() as directory, temporary_directory() as elsewhere:
+        server = EmbeddedRedis(directory)
+        try:
+            # So that there is a generation in the copy.
+            async with instances(server, 1):
+                await tell(Endpoint.parse(server.url), "WAITAOF", 1, 0, 5000, seconds=6)
+            source, target = directory.folder("redis"), elsewhere.folder("redis")
+            shutil.copytree(source, target, dirs_exist_ok=True)
+            copy = EmbeddedRedis(elsewhere)
+            try:
+                yield Name(elsewhere.sockets / "name.sock", server), server, copy
+            finally:
+                copy.stop()
+        finally:
+            server.stop()
+
+
+class TestANameThatLeadsBack:
+    async def test_a_code_used_on_the_other_server_gets_nobody_in(self):
+        async with a_server_and_its_copy() as (name, server, copy), instances(name, 2) as states:
+            before = await states[0].stores.generations.current()
+            await name.lead_to(copy)
+            moved = await noticed(states, before)
+            who, since = somebody(), CLOCK.now()
+            assert await bring(states[0].stores.steps, who, since)
+            # Its history was settled long ago, and its generation is the same.
+            await name.lead_to(server)
+            assert not await bring(states[1].stores.steps, who, since)
+            after = await noticed(states, moved[0])
+            assert all(each.floor_at > since for each in after)
+            # And then it has ended: no floor is raised again and again.
+            await asyncio.sleep(2 * generations.LOOK_EVERY)
+            floors = [(await current(each.stores.generations)).floor_at for each in states]
+            assert max(floors) - since < 2 * generations.LOOK_EVERY * timedelta(seconds=1)
+            assert await bring(states[1].stores.steps, who, CLOCK.now() + SOON, STEP + 1)
 
 
 class TestEmptiedByHand:

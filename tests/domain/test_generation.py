@@ -59,6 +59,22 @@ def test_what_became_of_the_state(seen, histories, known, finding):
     assert judge(seen, frozenset(histories), known, NOON) is finding
 
 
+@pytest.mark.parametrize(
+    ("seen", "histories", "settled", "finding"),
+    [
+        pytest.param(mark(), "x", "x", Finding.SAME, id="nothing happened"),
+        pytest.param(mark(histories="xy"), "x", "y", Finding.SAME, id="back, with all that was"),
+        pytest.param(mark(), "x", "y", Finding.CUT, id="back to a server that was left"),
+        pytest.param(mark(), "x", "xy", Finding.CUT, id="one shard is back"),
+        pytest.param(leaving("x"), "x", "y", Finding.CUT, id="back to one with a stale plan"),
+        pytest.param(leaving("x"), "z", "y", Finding.CUT, id="and restarted there"),
+        pytest.param(mark(G2, floor_at=NOON), "x", "y", Finding.REPLACED, id="others saw the loss"),
+    ],
+)
+def test_a_state_that_lacks_what_it_had_is_an_older_one(seen, histories, settled, finding):
+    assert judge(seen, frozenset(histories), G1, NOON, frozenset(settled)) is finding
+
+
 def test_nothing_counts_that_can_have_been_used_before_the_floor():
     assert is_below(NOON, NOON - SECOND)
     assert is_below(NOON, NOON)

@@ -45,6 +45,8 @@ class RedisGenerations(Generations):
         self._entropy = entropy
         self._current: Generation | None = None
         self._settled: frozenset[str] = frozenset()
+        # Of the state that we last saw; another one that lacks them is an older one.
+        self._seen_with: frozenset[str] = frozenset()
         self._recorded: GenerationId | None = None
         self._is_sure = False
         self._lost: list[Generation] = []
@@ -122,11 +124,14 @@ class RedisGenerations(Generations):
         while True:
             reply, others = await asyncio.gather(self._renew(), self._client.histories())
             seen, histories = _read(reply), others | {reply.history}
-            finding = judge(seen, histories, earlier, self._clock.now())
+            finding = judge(seen, histories, earlier, self._clock.now(), self._seen_with)
             if seen is not None and finding in {Finding.SAME, Finding.REPLACED}:
                 break
             self._settled, self._is_sure = frozenset(), False
             await self._settle(finding, histories)
+            # Whatever was lost lies below the floor now.
+            self._seen_with = frozenset()
+        self._seen_with = histories
         if earlier is None:
             # From the first step that is accepted somebody else must know that there was a state.
             await self._keep_record(seen)
