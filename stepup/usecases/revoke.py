@@ -16,6 +16,9 @@ from stepup.domain.revocation import Revocation, RevocationMap
 from stepup.ports import AuditRecorded, Ports, RevocationRecorded, Stores
 from stepup.usecases.token_state import readable
 
+# All of them at once would fill the queue of whoever spends, and past its length never get through.
+RESEEDED_AT_ONCE = 200
+
 _AWAY = (DependencyUnavailableError, OutcomeUnknownError)
 
 
@@ -94,7 +97,10 @@ async def reseed(ports: Ports) -> int:
     for row in written:
         known.add(row.revocation)
     known.forget(now)
-    await asyncio.gather(*(ports.state.revocations.publish(each) for each in known.entries()))
+    entries = known.entries()
+    for first in range(0, len(entries), RESEEDED_AT_ONCE):
+        batch = entries[first : first + RESEEDED_AT_ONCE]
+        await asyncio.gather(*(ports.state.revocations.publish(each) for each in batch))
     return len(known)
 
 

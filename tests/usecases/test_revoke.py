@@ -12,8 +12,8 @@ from stepup.domain.errors import (
     TokenNotConsumableError,
 )
 from stepup.domain.ids import KeyId, SubjectId
-from stepup.domain.revocation import Revoked
-from stepup.ports import Outbox, RevocationFeed, RevocationRecorded
+from stepup.domain.revocation import Revocation, Revoked
+from stepup.ports import Clock, Outbox, RevocationFeed, RevocationRecorded
 from stepup.usecases import introspect, revocation_feed, revoke
 from stepup.usecases.drain import drain_once
 from tests.support.builders import an_attempt
@@ -163,3 +163,31 @@ async def test_an_empty_redis_is_given_back_what_postgres_and_memory_know(world:
 
     found, _ = await empty.read_all()
     assert {each.value for each in found} == {"alice", "k"}
+
+
+class CountingFeed(MemoryRevocationFeed):
+    """It knows how many were on their way to it at once."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.under_way = self.most = 0
+
+    @override
+    async def publish(self, revocation: Revocation) -> None:
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await super().publish(revocation)
+        self.under_way -= 1
+
+
+async def test_many_revocations_come_back_without_crowding_out_who_spends(world: World):
+    count = 3 * revoke.RESEEDED_AT_ONCE + 1
+    for i in range(count):
+        subject = Revocation.of_subject(SubjectId(f"subject-{i}"), world.clock.now())
+        world.ports.revocations.learn(subject, published=True)
+    empty = CountingFeed(world.clock)
+    state = world.ports.state._replace(revocations=empty)
+
+    assert await revoke.reseed(world.ports._replace(state=state)) == count
+    assert len((await empty.read_all())[0]) == count
+    assert empty.most <= revoke.RESEEDED_AT_ONCE
