@@ -43,6 +43,10 @@ class PolicyStore(Protocol):
         """Return the active version, None before the first."""
         ...
 
+    async def configuration_version(self) -> int:
+        """Return `Database.configuration_version` as this transaction's own server has it."""
+        ...
+
 
 class ClientStore(Protocol):
     """Registered clients."""

@@ -107,6 +107,10 @@ async def follow(ports: Ports, snapshot: LiveSnapshot, sealer: Sealer) -> None:
 
 async def _read(ports: Ports, version: int) -> Configuration:
     async with ports.database.transaction() as stores:
+        # While a primary changes, the pool may hold a connection to the old one: what that has
+        # must not get the number of what the new one has, and so be kept for good.
+        if await stores.policies.configuration_version() < version:
+            raise DependencyUnavailableError
         active = await stores.policies.find_active()
         clients = await stores.clients.all()
         keys = await stores.keys.all()

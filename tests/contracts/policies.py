@@ -54,3 +54,6 @@ class PolicyStoreContract:
         async with database.transaction() as stores:
             await stores.policies.activate("document", "alice", NOON)
         assert await database.configuration_version() > before
+        async with database.transaction() as stores:
+            number = await stores.policies.configuration_version()
+        assert number == await database.configuration_version()

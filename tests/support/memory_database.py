@@ -170,6 +170,10 @@ class MemoryPolicyStore(PolicyStore):
     async def find_active(self) -> PolicyVersion | None:
         return self._tables.policies[-1] if self._tables.policies else None
 
+    @override
+    async def configuration_version(self) -> int:
+        return len(self._tables.changes)
+
 
 class MemoryClientStore(ClientStore):
     """Clients in a dictionary."""

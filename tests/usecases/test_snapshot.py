@@ -174,6 +174,23 @@ class FailsAtFirst(Database):
         return await self._real.configuration_version()
 
 
+class AnsweredByTwo(FailsAtFirst):
+    """The new primary says which version there is, the old one what is in it."""
+
+    async def configuration_version(self) -> int:
+        return await super().configuration_version() + 1
+
+
+async def test_what_a_deposed_primary_has_does_not_get_the_number_of_the_new_one(
+    world: World, live: LiveSnapshot
+):
+    before = live.loaded
+    split = world.ports._replace(database=AnsweredByTwo(world.ports.database))
+
+    assert not await refresh(split, live, SEALER)
+    assert live.loaded is before
+
+
 @asynccontextmanager
 async def following(ports, live: LiveSnapshot) -> AsyncIterator[None]:
     running = asyncio.create_task(follow(ports, live, SEALER))

@@ -7,7 +7,7 @@ from sqlalchemy import Row, func, insert, literal, select
 from typing_extensions import override
 
 from stepup.adapters.postgres.line import Transaction
-from stepup.adapters.postgres.tables import policy_version
+from stepup.adapters.postgres.tables import configuration_change, policy_version
 from stepup.ports import PolicyStore, PolicyVersion
 
 # Any constant that is ours alone; `migrations/env.py` has another one.
@@ -53,6 +53,11 @@ class PostgresPolicyStore(PolicyStore):
         newest = select(*_COLUMNS).order_by(policy_version.c.version.desc()).limit(1)
         rows = await self._transaction.rows(newest)
         return _version(rows[0]) if rows else None
+
+    @override
+    async def configuration_version(self) -> int:
+        [row] = await self._transaction.rows(select(configuration_change.c.version))
+        return int(row.version)
 
 
 def _version(row: Row[Any]) -> PolicyVersion:
