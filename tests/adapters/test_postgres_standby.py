@@ -21,9 +21,9 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    with running_pair(tmp_path_factory.mktemp("pair")) as running:
-        migrate.upgrade(running.primary.url)
+def pair() -> Iterator[Pair]:
+    with running_pair() as running:
+        migrate.upgrade(running.url)
         running.wait_until_in_step()
         yield running
 

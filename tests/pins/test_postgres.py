@@ -20,8 +20,8 @@ POOL = 5
 
 
 @pytest.fixture
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    with running_pair(tmp_path_factory.mktemp("pair")) as running:
+def pair() -> Iterator[Pair]:
+    with running_pair() as running:
         with connected(running.primary) as connection:
             connection.execute("CREATE TABLE written (at timestamptz DEFAULT now())")
         running.wait_until_in_step()

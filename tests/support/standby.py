@@ -1,33 +1,28 @@
-"""A PostgreSQL primary and a standby that streams from it, as processes."""
+"""A PostgreSQL pair of which the primary is demoted, killed or frozen, and not ended in order."""
 
-import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 
 import psycopg
 
-from stepup.adapters.embedded.directory import DataDirectory
-from stepup.adapters.embedded.postgres import EmbeddedPostgres, find_binaries, server_user
-from stepup.adapters.embedded.processes import ChildProcess
-from tests.support.service import children_of
+from stepup.adapters.embedded.family import send_to_family
+from stepup.adapters.embedded.postgres import ROLE
+from stepup.adapters.embedded.postgres_pair import PostgresPair, PostgresServer
+from stepup.adapters.embedded.redis_set import HOSTS, free_ports
+from tests.support.engines import temporary_directory
 
 _IN_STEP_WITHIN = 15.0
+_PASSWORD = "of-the-test"
 
 
 class Pair:
-    """Two servers; the second one follows the first until it is promoted."""
+    """Two servers; the second one follows the first until it is promoted, and nobody waits."""
 
-    def __init__(self, primary: EmbeddedPostgres, standby: EmbeddedPostgres) -> None:
-        self.primary = primary
-        self.standby = standby
-
-    @property
-    def url(self) -> str:
-        """Both hosts, in this order."""
-        return f"{self.primary.url}&{self.standby.url.partition('?')[2]}"
+    def __init__(self, servers: PostgresPair) -> None:
+        self.primary, self.standby = servers.servers
+        self.url = servers.url
 
     def demote_alive(self) -> None:
         """Make the primary refuse writes on connections that stay open, and promote the other."""
@@ -50,53 +45,35 @@ class Pair:
                 time.sleep(0.02)
 
     def promote(self) -> None:
-        """Make the standby the primary, and wait until it is."""
-        with connected(self.standby) as connection:
-            assert connection.execute("SELECT pg_promote(true, 30)").fetchone() == (True,)
+        """Make the standby a primary, whatever the other one does."""
+        self.standby.promote()
 
     def signal_primary(self, number: signal.Signals) -> None:
         """Send a signal to its whole tree: a lone postmaster's backends would go on."""
-        for pid in [self.primary.pid, *children_of(self.primary.pid)]:
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
+        process = self.primary.process
+        assert process is not None
+        send_to_family(process.pid, number)
 
 
 @contextmanager
-def running_pair(folder: Path) -> Iterator[Pair]:
-    """Run a primary and a standby below a folder until the block ends."""
-    # A commit is written out when it is acknowledged, or nobody could say what the standby lacks.
-    options = {"fsync": "off"}
-    first, second = DataDirectory(folder / "one"), DataDirectory(folder / "two")
-    primary = EmbeddedPostgres(first, options)
-    try:
-        _copy(primary, second)
-        standby = EmbeddedPostgres(second, options)
+def running_pair() -> Iterator[Pair]:
+    """Run a primary and a standby until the block ends."""
+    (port,) = free_ports(1)
+    with temporary_directory() as directory:
+        servers = PostgresPair(directory, [(host, port) for host in HOSTS[:2]], _PASSWORD)
         try:
-            yield Pair(primary, standby)
+            servers.start()
+            yield Pair(servers)
         finally:
-            standby.stop()
-    finally:
-        primary.stop()
-        first.close()
-        second.close()
+            servers.stop()
 
 
 @contextmanager
-def connected(server: EmbeddedPostgres) -> Iterator[psycopg.Connection]:
+def connected(server: PostgresServer) -> Iterator[psycopg.Connection]:
     """Open a connection of our own, which may write whatever the server's default is."""
-    url = server.url.replace("postgresql+psycopg://", "postgresql://", 1)
-    with psycopg.connect(url, autocommit=True) as connection:
+    host, port = server.address
+    with psycopg.connect(
+        host=host, port=port, user=ROLE, password=_PASSWORD, dbname=ROLE, autocommit=True
+    ) as connection:
         connection.execute("SET default_transaction_read_only = off")
         yield connection
-
-
-def _copy(primary: EmbeddedPostgres, into: DataDirectory) -> None:
-    data, user = into.path / "postgres", server_user()
-    data.mkdir(mode=0o700)
-    if user is not None:
-        os.chown(data, user, user)
-    sockets = primary.url.partition("host=")[2].replace("%2F", "/")
-    command = [str(find_binaries() / "pg_basebackup"), "-h", sockets, "-U", "stepup"]
-    command += ["-D", str(data), "-R", "-X", "stream", "--checkpoint=fast", "--no-sync"]
-    log = into.folder("logs") / "basebackup.log"
-    ChildProcess(command, log=log, death_signal=signal.SIGKILL, user=user).finish()

@@ -20,8 +20,7 @@ Address = tuple[str, int]
 
 _PROMOTED_WITHIN = 30
 _ANSWERS_WITHIN = 35
-# A killed server loses nothing by it; only a machine without power would.
-
+# A killed server loses nothing by `fsync` off; only a machine without power would.
 _SETTINGS = {"fsync": "off", "max_connections": "200"}
 _ACCESS = "".join(
     f"host {what} {ROLE} 127.0.0.0/8 scram-sha-256\n" for what in ("all", "replication")
