@@ -10,7 +10,7 @@ import psycopg
 from stepup.adapters.embedded.family import send_to_family
 from stepup.adapters.embedded.postgres import ROLE
 from stepup.adapters.embedded.postgres_pair import PostgresPair, PostgresServer
-from stepup.adapters.embedded.redis_set import HOSTS, free_ports
+from stepup.adapters.embedded.redis_hosts import HOSTS, free_ports
 from tests.support.engines import temporary_directory
 
 _IN_STEP_WITHIN = 15.0

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from stepup.adapters.redis.endpoint import Address, Endpoint
+from stepup.adapters.redis.endpoint import Address, Endpoint, authority
 
 _SCHEMES = {"redis+cluster": "redis", "rediss+cluster": "rediss"}
 _DEFAULT_PORT = 6379
@@ -55,9 +55,7 @@ class ClusterUrl(msgspec.Struct, frozen=True):
 
     def server(self, address: Address, *, is_witness: bool = False) -> Endpoint:
         """Return the node at an address."""
-        host, port = address
-        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        return Endpoint(f"{self._before}{shown}{self._behind}", is_witness=is_witness)
+        return Endpoint(f"{self._before}{authority(address)}{self._behind}", is_witness=is_witness)
 
     def __repr__(self) -> str:
         return f"ClusterUrl({', '.join(f'{host}:{port}' for host, port in self.nodes)})"

@@ -36,6 +36,12 @@ Address = tuple[str, int]
 _SCHEMES = ("redis", "rediss", "unix", "redis+unix")
 
 
+def authority(address: Address) -> str:
+    """Return an address as it stands in a URL: IPv6 in brackets."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class Endpoint(msgspec.Struct, frozen=True):
     """One server, by its URL; a witness is asked who the primary is, and holds no scripts.
 

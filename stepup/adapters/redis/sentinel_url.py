@@ -4,7 +4,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
 import msgspec
 
-from stepup.adapters.redis.endpoint import Address, Endpoint
+from stepup.adapters.redis.endpoint import Address, Endpoint, authority
 
 _SCHEMES = {"redis+sentinel": "redis", "rediss+sentinel": "rediss"}
 _SENTINEL_OPTIONS = ("sentinel_username", "sentinel_password")
@@ -59,9 +59,7 @@ class SentinelUrl(msgspec.Struct, frozen=True):
 
     def server(self, address: Address, epoch: int | None = None) -> Endpoint:
         """Return the server at an address that a Sentinel named, in a configuration of its own."""
-        host, port = address
-        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        return Endpoint(f"{self._before}{shown}{self._behind}", epoch=epoch)
+        return Endpoint(f"{self._before}{authority(address)}{self._behind}", epoch=epoch)
 
     def __repr__(self) -> str:
         return f"SentinelUrl({self.name} at {', '.join(map(str, self.sentinels))})"
@@ -71,6 +69,5 @@ def _sentinel(scheme: str, host: str, query: str) -> Endpoint:
     parts: SplitResult = urlsplit(f"//{host.strip()}")
     if not parts.hostname:
         raise ValueError("a Sentinel has no host")
-    port = parts.port or _DEFAULT_PORT
-    shown = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return Endpoint(f"{scheme}://{shown}:{port}?{query}".rstrip("?"), is_witness=True)
+    at = authority((parts.hostname, parts.port or _DEFAULT_PORT))
+    return Endpoint(f"{scheme}://{at}?{query}".rstrip("?"), is_witness=True)
