@@ -77,6 +77,11 @@ async def consume(
     if expected_digest not in {None, token.bound_digest}:
         raise TokenNotConsumableError("The token was approved for other values.")
     consumed_at, entries = await _spend(ports, caller, token, attempt)
+    # The process may have stood still between the mark and the spend: what was revoked meanwhile
+    # is known by now, or this knowledge is too old to let anybody through.
+    if ports.revocations.covers(*read):
+        raise TokenNotConsumableError
+    require_known(ports, token)
     event = AuditEvent(
         kind=AuditKind.TOKEN_CONSUMED,
         at=ports.clock.now(),

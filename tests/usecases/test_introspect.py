@@ -1,6 +1,7 @@
 """What becomes of a token: introspected, consumed once, revoked."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 import msgspec
@@ -10,11 +11,14 @@ from stepup.domain.audit import AuditKind
 from stepup.domain.client import Role
 from stepup.domain.errors import (
     ClientNotAllowedError,
+    DependencyUnavailableError,
     TokenAlreadyConsumedError,
     TokenNotConsumableError,
 )
 from stepup.domain.ids import AttemptId
+from stepup.domain.revocation import BOUND, Revocation
 from stepup.usecases import introspect
+from stepup.usecases.revocation_feed import LiveRevocations
 from tests.support.builders import an_attempt
 from tests.support.world import World
 from tests.usecases.steps import issued, kinds, last_audited
@@ -156,3 +160,47 @@ async def test_a_stranger_s_token_cannot_be_consumed(world: World, token: str):
             world.ports, shop, token, an_attempt(), expected_action=None, expected_digest=None
         )
     assert await use(world, token)
+
+
+def stand_still(world: World, monkeypatch, meanwhile: Callable[[], object]) -> None:
+    """Stop the process just before a token is spent, and let it go on later."""
+    tokens = world.ports.state.tokens
+    spend = tokens.consume
+
+    async def consume(*args, **options):
+        meanwhile()
+        return await spend(*args, **options)
+
+    monkeypatch.setattr(tokens, "consume", consume)
+
+
+async def test_a_process_that_stood_still_does_not_use_a_token_that_may_have_been_revoked(
+    world: World, token: str, monkeypatch
+):
+    now = 0.0
+    known = LiveRevocations(lambda: now)
+    known.confirm(now)
+    world.ports = world.ports._replace(revocations=known)
+
+    def time_goes_by() -> None:
+        nonlocal now
+        now += BOUND.total_seconds() + 1
+
+    stand_still(world, monkeypatch, time_goes_by)
+    attempt = an_attempt()
+    with pytest.raises(DependencyUnavailableError):
+        await use(world, token, attempt)
+    # The feed has been read again, and says nothing against it: the same attempt gets through.
+    monkeypatch.undo()
+    known.confirm(now)
+    assert await use(world, token, attempt)
+
+
+async def test_a_revocation_that_is_heard_while_a_token_is_spent_counts(
+    world: World, token: str, monkeypatch
+):
+    subject = Revocation.of_subject(world.subject().id, world.clock.now())
+    known = world.ports.revocations
+    stand_still(world, monkeypatch, lambda: known.learn(subject, published=True))
+    with pytest.raises(TokenNotConsumableError):
+        await use(world, token)
