@@ -1,4 +1,4 @@
-"""What the design rests on and nobody promises: WAIT, scripts and replicas (RELIABILITY 12)."""
+"""What we rest on and nobody promises: WAIT, scripts and replicas (RELIABILITY section 12)."""
 
 import asyncio
 import contextlib

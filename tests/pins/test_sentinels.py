@@ -1,4 +1,4 @@
-"""What the fence check rests on: how Sentinels show an election (RELIABILITY 12, P5 and P6)."""
+"""What the fence check rests on: how Sentinels show an election (RELIABILITY section 12)."""
 
 import asyncio
 import signal

@@ -30,8 +30,8 @@ from stepup.domain.ids import Subject
 from stepup.domain.revocation import Revocation
 from stepup.ports import Database, GenerationRecord, Ledger, Stores
 
-# What a request that spends can wait for a row that may be written behind it (RELIABILITY 2.2);
-# the row may still come when it has walked away.
+# What a request that spends can wait for a row that may be written behind it (RELIABILITY section
+# 2.2); the row may still come when it has walked away.
 _WAIT_OF_A_SPEND = 0.15
 _LATE_SPEND = 2.0
 

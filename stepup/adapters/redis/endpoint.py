@@ -86,7 +86,8 @@ class Endpoint(msgspec.Struct, frozen=True):
         """Return redis-py's own connection; `connect` opens it."""
         options: dict[str, Any] = dict(parse_url(self.url))
         kind: type[AbstractConnection] = options.pop("connection_class", Connection)
-        # Repeats are ours: redis-py's own would execute again what was executed (RELIABILITY 3.2).
+        # Repeats are ours: redis-py's own would execute again what was executed (RELIABILITY
+        # section 3.2).
         options |= {
             "socket_connect_timeout": self.patience.connect,
             "socket_timeout": self.patience.handshake,
