@@ -43,7 +43,9 @@ async def fill_page(ports: Ports) -> int:
             return 0
         page = await stores.authenticators.page(after=place.after, count=PAGE)
         for subject, authenticators in page:
-            await cache.put(subject, authenticators, now)
+            # Who comes without any has some that do not open here, and may be known already.
+            if authenticators:
+                await cache.put(subject, authenticators, now)
         await cache.keep_place(
             FillPlace(page[-1][0].id, now + PAGE_PAUSE) if page else FillPlace("", now + PASS_PAUSE)
         )

@@ -6,6 +6,7 @@ import msgspec
 
 from stepup.ceremonies import recovery_codes
 from stepup.crypto import digests
+from stepup.crypto.sealing import UnsealError
 from stepup.domain.account import AccountSession
 from stepup.domain.assurance import Method
 from stepup.domain.audit import AuditEvent, AuditKind
@@ -113,6 +114,9 @@ async def burn(
         # It may have been committed all the same; the same attempt burns nothing twice.
         await ports.state.outbox.append(burned)
         return True
+    except UnsealError as error:
+        # Another instance has the key that is missing here, and knows the attempt.
+        raise DependencyUnavailableError from error
     return left is not None
 
 

@@ -6,6 +6,7 @@ from stepup.crypto.keys import seal_root
 from stepup.crypto.sealing import UnsealError
 from stepup.domain.audit import AuditEvent
 from stepup.domain.authenticator import Authenticator, RecoveryCodes, TotpSecret
+from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.ids import AuthenticatorId
 from tests.contracts.audit import ISSUED
 from tests.contracts.authenticators import PASSKEY, add, find
@@ -64,7 +65,7 @@ async def test_a_secret_copied_into_another_row_does_not_unseal(postgres, rows):
         "(SELECT credential_sealed FROM authenticator WHERE id = 'mallory''s') "
         "WHERE id = 'alice''s'",
     )
-    with pytest.raises(UnsealError):
+    with pytest.raises(DependencyUnavailableError):
         await find(postgres, alice)
 
 
@@ -75,7 +76,7 @@ async def test_a_row_given_to_another_subject_does_not_unseal(postgres, rows):
         "UPDATE authenticator SET subject_id = "
         "(SELECT subject_id FROM authenticator WHERE id = 'alice''s') WHERE id = 'mallory''s'",
     )
-    with pytest.raises(UnsealError):
+    with pytest.raises(DependencyUnavailableError):
         async with postgres.transaction() as stores:
             await stores.authenticators.of_subject(alice.subject)
     with pytest.raises(UnsealError):

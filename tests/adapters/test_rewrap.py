@@ -15,10 +15,13 @@ from stepup.adapters.redis.state import RedisState
 from stepup.adapters.system import SystemClock
 from stepup.crypto.sealing import Sealer
 from stepup.domain.authenticator import RecoveryCodes, TotpSecret
+from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.keyring import KeyRules
 from stepup.ports import Configuration, PolicyVersion, Ports
-from stepup.usecases import keys, rewrap, rotate
+from stepup.usecases import fill_cache, keys, recovery, rewrap, rotate
+from stepup.usecases.credentials import authenticators_for_challenge
 from stepup.usecases.tend_keys import tend
+from tests.contracts.audit import ISSUED
 from tests.contracts.authenticators import PASSKEY, add, find
 from tests.support.application import memory_ports
 from tests.support.builders import an_attempt, an_authenticator
@@ -221,3 +224,35 @@ async def keep_copy(ports: Ports) -> None:
         keys=held,
     )
     assert await ports.state.snapshots.put(configuration, NOON)
+
+
+async def test_an_instance_without_the_new_key_says_unavailable_or_asks_the_cache(deployed: Deploy):
+    """Nobody is told that the service is broken, or that he has nothing, by who lacks a key."""
+    [enrolled] = await populate(deployed(a_sealer(1, 2)), 1)
+    behind = deployed(a_sealer(1))
+    with pytest.raises(DependencyUnavailableError):
+        await authenticators_for_challenge(behind, enrolled.subject)
+
+    cache = behind.state.credentials
+    await cache.put(enrolled.subject, [enrolled], behind.clock.now())
+    known = await authenticators_for_challenge(behind, enrolled.subject)
+    assert list(known.authenticators) == [enrolled]
+    # And it does not take out of the cache what it cannot read.
+    assert await fill_cache.fill_page(behind) == 1
+    assert await cache.find(enrolled.subject) == (enrolled,)
+
+
+async def test_a_recovery_code_at_an_instance_without_the_new_key_counts_at_the_next_one(
+    deployed: Deploy, monkeypatch: pytest.MonkeyPatch
+):
+    whole = deployed(a_sealer(1, 2))
+    await keys.ensure_keys(whole, a_sealer(1))
+    enrolled = an_authenticator(RecoveryCodes(digests=(b"a", b"b")))
+    await add(whole.database, enrolled)
+    behind = deployed(a_sealer(1))._replace(state=whole.state)
+    monkeypatch.setattr(recovery, "_matching_digest", lambda *_: b"a")
+    attempt = an_attempt()
+
+    with pytest.raises(DependencyUnavailableError):
+        await recovery.burn(behind, enrolled, "code", ISSUED, attempt)
+    assert await recovery.burn(whole, enrolled, "code", ISSUED, attempt)

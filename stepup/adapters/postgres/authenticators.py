@@ -34,7 +34,11 @@ from stepup.domain.authenticator import (
     RecoveryCodes,
     WebAuthnCredential,
 )
-from stepup.domain.errors import AuthenticatorExistsError, NewerFormatError
+from stepup.domain.errors import (
+    AuthenticatorExistsError,
+    DependencyUnavailableError,
+    NewerFormatError,
+)
 from stepup.domain.ids import AttemptId, AuthenticatorId, Subject, SubjectId
 from stepup.ports import AuthenticatorStore, AuthenticatorUsed
 
@@ -111,7 +115,7 @@ class PostgresAuthenticatorStore(AuthenticatorStore):
     def _opened(self, subject: Subject, rows: Sequence[Row[Any]]) -> Sequence[Authenticator]:
         try:
             return [self._authenticator(row, subject) for row in rows]
-        except (UnsealError, NewerFormatError):
+        except (DependencyUnavailableError, NewerFormatError):
             return []
 
     @override
@@ -212,11 +216,16 @@ class PostgresAuthenticatorStore(AuthenticatorStore):
         return done
 
     def _authenticator(self, row: Row[Any], subject: Subject) -> Authenticator:
+        try:
+            credential = self._credential(row)
+        except UnsealError as error:
+            # A key-encryption key is missing here; another instance may well have it.
+            raise DependencyUnavailableError from error
         return Authenticator(
             id=AuthenticatorId(row.id),
             subject=subject,
             name=row.name,
-            credential=self._credential(row),
+            credential=credential,
             created_at=row.created_at,
             last_used_at=row.last_used_at,
             last_step=row.last_step,
