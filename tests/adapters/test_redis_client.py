@@ -542,3 +542,15 @@ async def free_port() -> int:
     server.close()
     await server.wait_closed()
     return port
+
+
+@pytest.mark.parametrize("poison", ["su:\ud800", None, 1 + 1j], ids=repr)
+async def test_what_cannot_be_encoded_stops_nobody_else(client: RedisClient, poison):
+    async with asyncio.timeout(5):
+        for _ in range(2):
+            with pytest.raises(DependencyUnavailableError):
+                await client.call("SET", "su:x", poison)
+            with pytest.raises(DependencyUnavailableError):
+                await client.spend(scripts.TAKE_ONCE, ["su:{x}:x"], [poison])
+        await client.call("SET", "su:{x}:x", "after")
+        assert (await client.spend(scripts.TAKE_ONCE, ["su:{x}:x"])).values == [b"after"]

@@ -23,6 +23,7 @@ from stepup.adapters.redis.replies import (
     CommandTrouble,
     LostReplyError,
     NotExecutedError,
+    UnsentError,
     is_reply,
     trouble_of,
 )
@@ -88,15 +89,22 @@ class Wire:
             return
         deadline = self._loop.time() + self._timeout
         commands: list[Command] = []
+        replies: list[asyncio.Future[Any]] = []
         for call in calls:
             if call.asking:
                 commands.append(("ASKING",))
-                self._in_flight.append((self._unwanted, deadline))
+                replies.append(self._unwanted)
             commands.append(call.command)
-            self._in_flight.append((call.reply, deadline))
+            replies.append(call.reply)
+        try:
+            packed = self._connection.pack_commands(commands)
+        except (RedisError, TypeError, ValueError) as error:
+            # Nothing was written: the replies stay in step, and whoever comes next is served.
+            fail(replies, UnsentError(f"cannot be encoded: {type(error).__name__}"))
+            return
+        self._in_flight.extend((reply, deadline) for reply in replies)
         if self._watch is None:
             self._watch = self._loop.call_at(deadline, self._look)
-        packed = self._connection.pack_commands(commands)
         try:
             await self._connection.send_packed_command(packed, check_health=False)
         except (RedisError, OSError) as error:
