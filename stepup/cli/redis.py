@@ -26,6 +26,7 @@ from stepup.cli.findings import FINDINGS
 from stepup.cli.redis_table import survey_document, survey_table
 from stepup.cli.settings import read_settings, settings_options
 from stepup.cli.stopping import run_until_stopped
+from stepup.config_values import check_redis_url
 
 _url_option = click.option(
     "--redis-url-file",
@@ -112,6 +113,8 @@ def set_url(
     if not SentinelUrl.is_meant_by(text):
         raise click.ClickException("there are no Sentinels in the Redis URL")
     try:
+        # First, since it quotes nothing: what looks like a port may be a piece of a password.
+        check_redis_url(text)
         return SentinelUrl.parse(text)
     except (ValueError, TypeError) as error:
         raise click.ClickException(f"the Redis URL: {error}") from error

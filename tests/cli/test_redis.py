@@ -161,6 +161,14 @@ def test_a_url_that_means_no_set_ends_it_with_one_line(ask: Ask, url, exit_code,
     assert text in result.output
 
 
+def test_a_url_that_is_cut_off_inside_a_password_does_not_show_it(ask: Ask):
+    cut = "redis+sentinel://operator:hush/hush@10.0.0.1:26379/stepup/0"
+    ended = ask("status", STEPUP_REDIS_OPERATOR_URL=cut)
+    assert ended.exit_code == 1
+    assert "expected redis+sentinel" in ended.output
+    assert "hush" not in ended.output
+
+
 def test_a_target_is_a_host_and_a_port(ask: Ask):
     result = ask("switchover", "--to", "10.0.0.1")
     assert result.exit_code == 2
