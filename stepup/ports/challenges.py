@@ -179,7 +179,8 @@ class ChallengeStore(Protocol):
     ) -> None:
         """Give a code back that this attempt has redeemed, if it has; another may redeem it then.
 
-        Only for an attempt that granted nothing and never comes again. Returns at once and is
+        Only for an attempt that granted nothing and never comes again, and while no other has asked
+        for the code: the replay has ended its token. Returns at once and is
         tried until then; what is not given back stays spent.
         """
         ...

@@ -115,6 +115,17 @@ class CodeContract:
             await stores[1].redeem_code(code, an_attempt(), clock.now())
         assert (await stores[1].redeem_code(code, attempt, clock.now())).repeated
 
+    async def test_what_was_replayed_meanwhile_is_not_given_back(self, stores, clock, challenge):
+        """Its token is revoked by then, and whoever redeemed it would get a dead one."""
+        code, attempt = a_presented_code(challenge, b"code"), an_attempt()
+        await stores[0].redeem_code(code, attempt, clock.now())
+        with pytest.raises(CodeTakenError):
+            await stores[1].redeem_code(code, an_attempt(), clock.now())
+        await stores[0].release_code(challenge.id, attempt, clock.now() + CODE_LIFETIME)
+        await asyncio.sleep(0.05)
+        with pytest.raises(CodeTakenError):
+            await stores[1].redeem_code(code, an_attempt(), clock.now())
+
     async def test_what_is_given_back_gives_no_leave_to_use_a_token(self, states, clock):
         once = an_authorization(requirement=a_requirement(once=True))
         challenge, attempt = a_challenge(now=clock.now(), authorization=once), an_attempt()

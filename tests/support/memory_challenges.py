@@ -54,6 +54,7 @@ class _Code:
     expires_at: datetime
     by: AttemptId | None = None
     redeemed_at: datetime | None = None
+    replayed: bool = False
 
 
 @dataclass
@@ -231,6 +232,7 @@ class MemoryChallengeStore(ChallengeStore):
             raise InvalidGrantError
         kept = record.code
         if kept.by not in {None, attempt}:
+            kept.replayed = True
             raise CodeTakenError(code.challenge_id)
         if kept.by is None and kept.expires_at <= now:
             raise InvalidGrantError
@@ -248,6 +250,8 @@ class MemoryChallengeStore(ChallengeStore):
         await asyncio.sleep(0)
         record, once = self._find(challenge_id), self.once.get(challenge_id)
         if record is None or record.code is None or record.code.by != attempt:
+            return
+        if record.code.replayed:
             return
         if once is None or once.by is None:
             record.code.by = record.code.redeemed_at = None
