@@ -163,6 +163,7 @@ async def seals_in_redis(settings: Settings) -> Mapping[int, SealedUntil]:
 async def _opened(settings: Settings) -> "AsyncIterator[_Parts]":
     telemetry.log_for_operator()
     parts = _Parts(settings)
+    parts.state.for_operator()
     async with parts.opened():
         yield parts
 

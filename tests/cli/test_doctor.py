@@ -1,9 +1,15 @@
+import asyncio
 import json
+from collections.abc import Iterator
 
 import pytest
 from click.testing import CliRunner
 
+from stepup.adapters.embedded.redis import EmbeddedRedis
+from stepup.adapters.redis.endpoint import Endpoint
+from stepup.adapters.redis.operator import tell
 from stepup.cli.main import stepup
+from tests.support.engines import temporary_directory
 
 pytestmark = [pytest.mark.postgres, pytest.mark.redis]
 
@@ -49,3 +55,20 @@ def test_says_what_to_run_when_the_schema_is_missing(environ):
     assert result.exit_code == 3
     assert "stepup db upgrade" in findings(result)["schema"]["text"]
     assert "Traceback" not in result.stderr
+
+
+@pytest.fixture
+def new_redis() -> Iterator[str]:
+    with temporary_directory() as directory:
+        server = EmbeddedRedis(directory)
+        try:
+            yield server.url
+        finally:
+            server.stop()
+
+
+def test_leaves_nothing_behind_in_redis(environ, new_redis):
+    """A generation that is begun before the first start would make that start a loss."""
+    for command in (["doctor"], ["db", "upgrade"], ["doctor"]):
+        CliRunner().invoke(stepup, command, env=environ | {"STEPUP_REDIS_URL": new_redis})
+    assert asyncio.run(tell(Endpoint.parse(new_redis), "DBSIZE")) == 0

@@ -65,6 +65,7 @@ class RedisState:
         self._refuse_unsafe = refuse_unsafe
         self._inspection: Inspection | None = None
         self._warned: set[str] = set()
+        self._looks_after_generations = True
         self._generations = generations = RedisGenerations(self.client, clock, SystemEntropy())
         self._challenges = RedisChallengeStore(self.client, sealer, clock)
         self.stores = State(
@@ -91,6 +92,15 @@ class RedisState:
         Without that an empty server is a first start to an instance that has seen no other.
         """
         self._generations.record = record
+        return self
+
+    def for_operator(self) -> Self:
+        """Leave the generation of the state to the instances: commands only look or announce.
+
+        A command that is run before the first start must not begin one, nor raise a floor. What
+        needs the generation is refused.
+        """
+        self._looks_after_generations = False
         return self
 
     def _listener(self, name: str, stream: str) -> StreamListener:
@@ -131,7 +141,8 @@ class RedisState:
 
     async def __aenter__(self) -> Self:
         self.client.start()
-        self._generations.start()
+        if self._looks_after_generations:
+            self._generations.start()
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
