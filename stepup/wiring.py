@@ -14,6 +14,7 @@ from stepup.adapters.observed import ObservedOutbox
 from stepup.adapters.observed_cache import ObservedCredentialCache
 from stepup.adapters.observed_keys import ObservedKeys
 from stepup.adapters.postgres.database import PostgresDatabase
+from stepup.adapters.postgres.standbys import Standbys
 from stepup.adapters.redis.seals import find_seals
 from stepup.adapters.redis.server_settings import Inspection
 from stepup.adapters.redis.state import RedisState
@@ -137,6 +138,16 @@ def key_rules(settings: Settings) -> KeyRules:
         lifetime=settings.signing_key_lifetime,
         heard_within=settings.snapshot_usable_for,
     )
+
+
+async def standbys_of_postgres(settings: Settings) -> Standbys:
+    """Say whom PostgreSQL's commits wait for, and who acknowledges.
+
+    Raises:
+        DependencyUnavailableError: If the primary does not answer.
+    """
+    async with _opened(settings) as parts:
+        return await parts.database.standbys()
 
 
 async def inspect_redis(settings: Settings) -> Inspection:

@@ -55,7 +55,7 @@ def doctor(config_file: Path | None, sets: Sequence[str], as_json: bool) -> None
 async def _look(settings: Settings, *, with_content: bool) -> list[Finding]:
     async with wiring.open_ports(settings) as (ports, sealer):
         stores = [
-            await _finding("postgres", lambda: _postgres(ports)),
+            await _finding("postgres", lambda: _postgres(settings, ports)),
             await _finding("redis", lambda: _redis(ports)),
             await _finding("redis settings", lambda: _redis_settings(settings)),
         ]
@@ -78,9 +78,12 @@ async def _finding(name: str, look: Callable[[], Awaitable[str]]) -> Finding:
         return Finding(name, False, f"no answer in {_PATIENCE.total_seconds():.0f} s")
 
 
-async def _postgres(ports: Ports) -> str:
+async def _postgres(settings: Settings, ports: Ports) -> str:
     await ports.database.check()
-    return "answers"
+    standbys = await wiring.standbys_of_postgres(settings)
+    if standbys.are_missing:
+        raise ValueError(standbys)
+    return f"answers; {standbys}"
 
 
 async def _redis(ports: Ports) -> str:
@@ -90,8 +93,8 @@ async def _redis(ports: Ports) -> str:
 
 async def _redis_settings(settings: Settings) -> str:
     found = await wiring.inspect_redis(settings)
-    if found.contradictions or found.passing:
-        raise ValueError("; ".join([*found.contradictions, *found.passing]))
+    if wrong := [*found.contradictions, *found.passing, *found.away]:
+        raise ValueError("; ".join(wrong))
     if not found.is_complete:
         raise ValueError("not every primary answers")
     return "; but ".join(["keep what is promised", *found.advice])

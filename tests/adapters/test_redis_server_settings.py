@@ -12,7 +12,7 @@ from stepup.adapters.embedded.redis import EmbeddedRedis
 from stepup.adapters.embedded.redis_hosts import free_ports
 from stepup.adapters.redis.endpoint import Endpoint
 from stepup.adapters.redis.operator import tell, until
-from stepup.adapters.redis.server_settings import Held, advice, contradictions, passing
+from stepup.adapters.redis.server_settings import Held, advice, away, contradictions, passing
 from stepup.adapters.redis.shard import Replicas
 from stepup.adapters.redis.state import RedisState
 from stepup.crypto.sealing import Sealer
@@ -93,6 +93,15 @@ def test_weighs_what_a_primary_says(held, said):
 )
 def test_counts_the_replicas_that_are_connected(connected, required, said):
     assert len(list(passing(Held({}, connected, required)))) == said
+
+
+@pytest.mark.parametrize(
+    ("connected", "said"),
+    [(2, 0), (1, 1), (0, 0), (None, 0)],
+    ids=["all are there", "one is away", "too few for a spend", "hides it"],
+)
+def test_names_a_replica_that_is_away_and_not_needed_yet(connected, said):
+    assert len(list(away(Held({}, connected, 1, 2)))) == said
 
 
 def test_advises_a_limit_and_partial_coverage():

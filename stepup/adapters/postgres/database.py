@@ -22,6 +22,7 @@ from stepup.adapters.postgres.ledger import PostgresLedgerStore
 from stepup.adapters.postgres.line import Line, Transaction
 from stepup.adapters.postgres.policies import PostgresPolicyStore
 from stepup.adapters.postgres.revocations import PostgresRevocationStore
+from stepup.adapters.postgres.standbys import Standbys, find_standbys
 from stepup.adapters.postgres.tables import configuration_change
 from stepup.crypto.sealing import Sealer
 from stepup.domain.authenticator import Authenticator
@@ -94,6 +95,14 @@ class PostgresDatabase(Database):
     @override
     async def check(self) -> None:
         await self._line.probe(select(literal(1)))
+
+    async def standbys(self) -> Standbys:
+        """Say whom commits wait for, and who acknowledges.
+
+        Raises:
+            DependencyUnavailableError: If the primary does not answer.
+        """
+        return await find_standbys(self._line)
 
     def generations_of(self, region: str) -> GenerationRecord:
         """Return the record of the generations that a region's state has had."""

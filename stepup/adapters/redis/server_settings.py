@@ -37,10 +37,12 @@ class Inspection(NamedTuple):
     # Some primary has the replicas that it needs.
     spends_somewhere: bool
     is_complete: bool
+    # They are kept, but with the next loss perhaps no more.
+    away: list[str]
 
 
 class Held(NamedTuple):
-    """What a primary says of itself, and how many replicas must hold a spend there.
+    """What a primary says of itself, and how many replicas must hold a spend there, of how many.
 
     A server that tells nobody its settings contradicts nothing: managed ones do not have `CONFIG`.
     """
@@ -48,6 +50,7 @@ class Held(NamedTuple):
     settings: Mapping[str, str]
     connected: int | None
     required: int
+    everyone: int = 0
 
 
 async def inspect(client: RedisClient) -> Inspection:
@@ -73,6 +76,7 @@ async def inspect(client: RedisClient) -> Inspection:
         advice=_once(advice, held),
         spends_somewhere=not all(any(passing(each)) for each in held),
         is_complete=len(held) == len(asked),
+        away=_once(away, held),
     )
 
 
@@ -106,6 +110,15 @@ def passing(held: Held) -> Iterator[str]:
         )
 
 
+def away(held: Held) -> Iterator[str]:
+    """Say that a replica is missing that is not needed yet."""
+    if held.connected is not None and held.required <= held.connected < held.everyone:
+        yield (
+            f"{held.connected} of {held.everyone} replicas are connected; `stepup redis status` "
+            "says which one is away"
+        )
+
+
 def advice(held: Held) -> Iterator[str]:
     """Say which settings make a bad day worse."""
     if held.settings.get("maxmemory") == "0":
@@ -124,7 +137,8 @@ async def _ask(client: RedisClient, shard: Shard) -> Held:
     if found.get("cluster-enabled") != "yes":
         found.pop("cluster-require-full-coverage", None)
     connected = _CONNECTED.search(replication or b"")
-    return Held(found, None if connected is None else int(connected[1]), shard.replicas().least)
+    least, everyone = shard.replicas()
+    return Held(found, None if connected is None else int(connected[1]), least, everyone)
 
 
 async def _told(client: RedisClient, shard: Shard, *command: str) -> Any:
