@@ -23,6 +23,7 @@ from stepup.usecases.key_turns import KeyNotFoundError
 
 _Done = TypeVar("_Done")
 
+_COLUMNS = ["KID", "USE", "ALGORITHM", "STATE", "CREATED", "SINCE", "UNTIL"]
 _as_json_option = click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 _dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Say what would be done, and change nothing."
@@ -41,7 +42,10 @@ def keys() -> None:
 def list_keys(
     config_file: Path | None, sets: Sequence[str], with_gone: bool, as_json: bool
 ) -> None:
-    """List keys: what each is for, how it stands, since when, and from when on it may move on."""
+    """List keys: what each is for, how it stands, since when, and until when.
+
+    Until then an announced key does not sign by itself, and a retiring one is published.
+    """
     settings = load_settings(config_file, sets)
     rules = wiring.key_rules(settings)
 
@@ -54,8 +58,14 @@ def list_keys(
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    for row in rows:
-        click.echo("  ".join(str(value) for value in row.values() if value is not None))
+    if not rows:
+        click.echo("there are no keys: the first start makes them")
+        return
+    table = [_COLUMNS, *([value or "-" for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for line in table:
+        cells = zip(line, widths, strict=True)
+        click.echo("  ".join(text.ljust(width) for text, width in cells).rstrip())
 
 
 @keys.command()
@@ -65,23 +75,40 @@ def list_keys(
     is_flag=True,
     help="Sign with it at once: verifiers that do not know it yet must ask for keys.",
 )
+@click.option(
+    "--force", is_flag=True, help="With --emergency: also twice within 15 minutes, to a new key."
+)
 @_dry_run_option
 @_as_json_option
 def rotate(
-    config_file: Path | None, sets: Sequence[str], emergency: bool, dry_run: bool, as_json: bool
+    config_file: Path | None,
+    sets: Sequence[str],
+    emergency: bool,
+    force: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Sign with another key as soon as every cache knows it; the old one retires then.
 
-    Asking again changes nothing. What the old key signed stays good.
+    Asking again changes nothing; in an emergency it is refused for as long as verifiers cannot know
+    the key after the next. What the old key signed stays good.
     """
     settings = load_settings(config_file, sets)
     rules = wiring.key_rules(settings)
-    if dry_run:
+    if emergency and dry_run:
+        found = _run(settings, lambda ports, _: rotation.would_sign_at_once(ports, force=force))
+        if as_json:
+            click.echo(json.dumps(_row(found, rules) if found else None))
+        else:
+            click.echo(_at_once(found))
+    elif dry_run:
         found = _run(settings, lambda ports, _: rotation.successor(ports))
         _say_next(found, rules, as_json=as_json)
-        return
-    turn = rotation.rotate_at_once if emergency else rotation.rotate
-    _say_next(_run(settings, turn), rules, as_json=as_json)
+    elif emergency:
+        key = _run(settings, lambda *given: rotation.rotate_at_once(*given, force=force))
+        _say_next(key, rules, as_json=as_json)
+    else:
+        _say_next(_run(settings, rotation.rotate), rules, as_json=as_json)
 
 
 @keys.command()
@@ -110,7 +137,10 @@ def revoke(
         if as_json:
             click.echo(json.dumps({"revoked": None, "active": signs}))
         else:
-            click.echo(f"{signs or 'a new key'} would sign")
+            click.echo(
+                f"{kid} would be gone for good, and every token that it signed would be refused "
+                f"everywhere; {signs or 'a new key'} would sign"
+            )
         return
     if not yes:
         click.confirm(f"Every token that {kid} signed dies. Revoke it?", abort=True, err=True)
@@ -135,6 +165,12 @@ def restore(config_file: Path | None, sets: Sequence[str], kid: str, as_json: bo
 
 
 keys.add_command(rewrap)
+
+
+def _at_once(key: SealedKey | None) -> str:
+    if key is None:
+        return "a new key, which no verifier knows, would be made and sign at once"
+    return f"{key.id}, announced {key.created_at.isoformat(timespec='seconds')}, would sign at once"
 
 
 def _say_next(key: SealedKey | None, rules: KeyRules, *, as_json: bool) -> None:
@@ -173,3 +209,8 @@ def _run(settings: Settings, task: Callable[[Ports, Sealer], Awaitable[_Done]]) 
     except KeyNotFoundError as error:
         click.echo(f"Error: {error}", err=True)
         raise SystemExit(FINDINGS) from error
+    except rotation.RotatedJustNowError as error:
+        click.echo(f"Error: {error}; --force does it nevertheless", err=True)
+        raise SystemExit(FINDINGS) from error
+    except rotation.KeyChangeUnknownError as error:
+        raise click.ClickException(str(error)) from error

@@ -213,6 +213,21 @@ def successor_of(keys: Iterable[SealedKey]) -> SealedKey | None:
     return min(announced, key=lambda key: (key.created_at, key.id), default=None)
 
 
+def is_rotated_again_too_soon(keys: Iterable[SealedKey], now: datetime) -> bool:
+    """Say whether a key retired just now and verifiers cannot know the next one yet.
+
+    Whoever did not hear that a rotation was done repeats it, and means the key that signs already.
+    """
+    signing = [key for key in keys if key.use is KeyUse.TOKEN]
+    successor = successor_of(signing)
+    if successor is not None and now - successor.created_at >= SHORTEST_ANNOUNCEMENT:
+        return False
+    return any(
+        key.state is KeyState.RETIRING and now - key.stands_since < SHORTEST_ANNOUNCEMENT
+        for key in signing
+    )
+
+
 def after(keys: Sequence[SealedKey], step: KeyStep, now: datetime) -> list[SealedKey]:
     """Return the keys that a step changes, in the order in which they must be written."""
     key = next((key for key in keys if key.id == step.key_id), None)

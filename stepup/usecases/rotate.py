@@ -1,11 +1,14 @@
 """What an operator does to signing keys: rotate, revoke, remove, bring back."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 import msgspec
 
 from stepup.crypto.sealing import Sealer
 from stepup.domain.audit import AuditKind
+from stepup.domain.errors import DependencyUnavailableError, OutcomeUnknownError
 from stepup.domain.ids import KeyId
 from stepup.domain.keyring import (
     KeyRules,
@@ -14,6 +17,7 @@ from stepup.domain.keyring import (
     KeyUse,
     SealedKey,
     StepKind,
+    is_rotated_again_too_soon,
     next_steps,
     successor_of,
 )
@@ -30,10 +34,39 @@ class KeyInUseError(Exception):
         self.until = until
 
 
+class KeyChangeUnknownError(Exception):
+    """The change was sent and its answer was lost."""
+
+    def __init__(self) -> None:
+        super().__init__("nobody knows whether it was done; look at `stepup keys list`")
+
+
+class RotatedJustNowError(Exception):
+    """Another rotation at once would go to a key that verifiers cannot know."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a key was rotated in the last 15 minutes, and verifiers may not know the next one yet"
+        )
+
+
 async def successor(ports: Ports) -> SealedKey | None:
     """Return the key that is active next, None when there is none yet."""
     async with ports.database.transaction() as stores:
         return successor_of(await stores.keys.all())
+
+
+async def would_sign_at_once(ports: Ports, *, force: bool = False) -> SealedKey | None:
+    """Return the key that `rotate_at_once` would make active; None if it would have to be made.
+
+    Raises:
+        RotatedJustNowError: As there.
+    """
+    async with ports.database.transaction() as stores:
+        keys, now = await stores.keys.all(), await stores.keys.now()
+    if not force and is_rotated_again_too_soon(keys, now):
+        raise RotatedJustNowError
+    return successor_of(keys)
 
 
 async def would_sign_after(ports: Ports, key_id: KeyId) -> SealedKey | None:
@@ -60,12 +93,17 @@ async def rotate(ports: Ports, sealer: Sealer) -> SealedKey:
     return wanted
 
 
-async def rotate_at_once(ports: Ports, sealer: Sealer) -> SealedKey:
-    """Make the successor active now, whoever has not heard of it yet; the old key retires."""
-    async with take_turn(ports) as turn:
-        promoted = await turn.promote(sealer)
-    await ports.state.changes.announce()
-    return promoted
+async def rotate_at_once(ports: Ports, sealer: Sealer, *, force: bool = False) -> SealedKey:
+    """Make the successor active now, whoever has not heard of it yet; the old key retires.
+
+    Raises:
+        RotatedJustNowError: If that was done just now, and the next key is new; not with `force`.
+        KeyChangeUnknownError: If nobody knows whether it was done.
+    """
+    async with _turn_that_counts(ports) as turn:
+        if not force and is_rotated_again_too_soon(turn.keys, turn.now):
+            raise RotatedJustNowError
+        return await turn.promote(sealer)
 
 
 async def revoke(ports: Ports, sealer: Sealer, key_id: KeyId, rules: KeyRules) -> SealedKey:
@@ -75,14 +113,17 @@ async def revoke(ports: Ports, sealer: Sealer, key_id: KeyId, rules: KeyRules) -
 
     Raises:
         KeyNotFoundError: If there is no such key.
+        KeyChangeUnknownError: If nobody knows whether it was done everywhere.
     """
-    async with take_turn(ports) as turn:
+    async with _turn_that_counts(ports) as turn:
         await _revoke(turn, sealer, key_id)
         active = turn.active
-    await ports.state.changes.announce()
     # Instances drop the key as soon as they read PostgreSQL; one that cannot hears this. Whoever
     # stole the key signs on, so what is yet to be signed has ended as well.
-    await revoke_key(ports, key_id, turn.now + rules.retiring_for)
+    try:
+        await revoke_key(ports, key_id, turn.now + rules.retiring_for)
+    except (DependencyUnavailableError, OutcomeUnknownError) as error:
+        raise KeyChangeUnknownError from error
     if active is None:
         raise KeyNotFoundError("no key signs: the next start makes one")
     return active
@@ -117,6 +158,21 @@ async def restore(ports: Ports, key_id: KeyId) -> SealedKey:
         await turn.change(key, restored)
     await ports.state.changes.announce()
     return restored
+
+
+@asynccontextmanager
+async def _turn_that_counts(ports: Ports) -> AsyncIterator[Turn]:
+    """Take a turn and tell everybody; past its last statement a lost answer is no failure."""
+    is_sent = False
+    try:
+        async with take_turn(ports) as turn:
+            yield turn
+            is_sent = True
+        await ports.state.changes.announce()
+    except (DependencyUnavailableError, OutcomeUnknownError) as error:
+        if is_sent:
+            raise KeyChangeUnknownError from error
+        raise
 
 
 async def _revoke(turn: Turn, sealer: Sealer, key_id: KeyId) -> None:

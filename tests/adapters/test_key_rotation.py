@@ -47,7 +47,9 @@ async def test_of_8_instances_that_look_at_once_one_acts(ports, sealer, rows):
 
 
 async def test_operators_who_act_at_once_take_turns(ports, sealer):
-    promoted = await asyncio.gather(*(rotate.rotate_at_once(ports, sealer) for _ in range(4)))
+    promoted = await asyncio.gather(
+        *(rotate.rotate_at_once(ports, sealer, force=True) for _ in range(4))
+    )
 
     assert len({key.id for key in promoted}) == 4
     assert await states(ports) == {KeyState.RETIRING: 4, KeyState.ACTIVE: 1}

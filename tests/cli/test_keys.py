@@ -3,11 +3,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from stepup.usecases import rotate as rotation
+
 pytestmark = [pytest.mark.postgres, pytest.mark.redis]
 
 
 def test_a_new_deployment_has_no_keys(operate):
     assert json.loads(operate("keys", "list", "--json").output) == []
+    assert "the first start makes them" in operate("keys", "list").output
 
 
 def test_lists_what_signs_and_what_everything_is_derived_from(operate, tmp_path):
@@ -16,8 +19,9 @@ def test_lists_what_signs_and_what_everything_is_derived_from(operate, tmp_path)
     operate("client", "apply", str(clients))
     rows = json.loads(operate("keys", "list", "--json").output)
     assert {(row["use"], row["state"]) for row in rows} == {("root", "active"), ("token", "active")}
-    shown = operate("keys", "list").output
-    assert all(row["kid"] in shown for row in rows)
+    header, *lines = operate("keys", "list").output.splitlines()
+    assert header.split() == ["KID", "USE", "ALGORITHM", "STATE", "CREATED", "SINCE", "UNTIL"]
+    assert [line.split()[0] for line in lines] == [row["kid"] for row in rows]
 
 
 def test_a_database_that_is_away_is_one_line(operate):
@@ -65,6 +69,39 @@ def test_in_an_emergency_the_next_key_signs_at_once(operate, kids):
     assert f"{next(iter(standing))} signs" in result.output
 
 
+def test_an_emergency_is_tried_first_and_not_repeated_by_mistake(operate, kids):
+    rotate = ("keys", "rotate", "--emergency")
+    told = operate(*rotate, "--dry-run").output
+    assert "a new key, which no verifier knows, would be made and sign at once" in told
+    following = json.loads(operate("keys", "rotate", "--json").output)["kid"]
+    told = operate(*rotate, "--dry-run").output
+    assert told.startswith(f"{following}, announced ")
+    assert told.endswith(", would sign at once\n")
+    assert operate(*rotate).exit_code == 0
+    before = kids()
+
+    for refused in (operate(*rotate), operate(*rotate, "--dry-run")):
+        assert refused.exit_code == 3
+        assert len(refused.output.splitlines()) == 1
+        assert "--force" in refused.output
+    assert kids() == before
+    assert operate(*rotate, "--force").exit_code == 0
+    assert kids()[following] == "retiring"
+
+
+def test_a_rotation_of_which_nobody_knows_whether_it_was_done_is_one_line(
+    operate, kids, monkeypatch: pytest.MonkeyPatch
+):
+    async def lost(*_given: object, **_more: object):
+        raise rotation.KeyChangeUnknownError
+
+    monkeypatch.setattr(rotation, "rotate_at_once", lost)
+    result = operate("keys", "rotate", "--emergency")
+    assert result.exit_code == 1
+    assert "nobody knows whether it was done" in result.output
+    assert "try again" not in result.output
+
+
 def test_a_revoked_key_is_gone_and_does_not_come_back(operate, kids):
     [old] = kids()
     done = json.loads(operate("keys", "revoke", old, "--yes", "--json").output)
@@ -88,7 +125,9 @@ def test_a_key_that_does_not_exist_is_a_finding(operate, kids):
 
 def test_what_revoking_would_do_is_said_without_doing_it(operate, kids):
     [only] = kids()
-    assert "a new key would sign" in operate("keys", "revoke", only, "--dry-run").output
+    told = operate("keys", "revoke", only, "--dry-run").output
+    assert "every token that it signed would be refused" in told
+    assert "a new key would sign" in told
     following = json.loads(operate("keys", "rotate", "--json").output)["kid"]
     for kid, expected in ((only, following), (following, only)):
         told = operate("keys", "revoke", kid, "--dry-run", "--json")

@@ -168,7 +168,7 @@ async def test_without_the_announcement_verifiers_meet_unknown_keys(fleet: Fleet
     """The control: otherwise the tests above are blind."""
     await fleet.run(HOUR)
     for _ in range(2):  # the second finds no key that lies ready
-        await rotate.rotate_at_once(fleet.ports, SEALER)
+        await rotate.rotate_at_once(fleet.ports, SEALER, force=True)
     await fleet.run(HOUR)
 
     assert fleet.unknown

@@ -1,7 +1,7 @@
 """Tending keys: what is due is done once, whoever looks, and nobody meets an unknown key."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 import pytest
@@ -10,12 +10,12 @@ from stepup.crypto.keys import seal_root, seal_signing_key
 from stepup.crypto.sealing import Sealer
 from stepup.domain.audit import AuditKind
 from stepup.domain.errors import DependencyUnavailableError
-from stepup.domain.keyring import KeyRules, KeyState, StepKind
+from stepup.domain.keyring import SHORTEST_ANNOUNCEMENT, KeyRules, KeyState, StepKind
 from stepup.ports import Lease
 from stepup.usecases import key_turns, keys, rotate, tend_keys
 from stepup.usecases.introspect import introspect
 from stepup.usecases.key_turns import KeyNotFoundError
-from stepup.usecases.rotate import KeyInUseError
+from stepup.usecases.rotate import KeyChangeUnknownError, KeyInUseError, RotatedJustNowError
 from stepup.usecases.tend_keys import tend
 from tests.support.world import World
 from tests.usecases.steps import issued
@@ -128,6 +128,73 @@ async def test_in_an_emergency_the_next_key_signs_at_once(world: World):
 
     assert key_in(world, KeyState.ACTIVE).id == promoted.id
     assert key_in(world, KeyState.RETIRING).id == old.id
+
+
+async def test_an_emergency_that_is_repeated_does_not_go_to_a_key_that_nobody_knows(world: World):
+    await tend(world.ports, SEALER, RULES)
+    world.clock.advance(SHORTEST_ANNOUNCEMENT)
+    promoted = await rotate.rotate_at_once(world.ports, SEALER)
+    for _ in range(2):  # without a successor, and with one that is new
+        with pytest.raises(RotatedJustNowError):
+            await rotate.rotate_at_once(world.ports, SEALER)
+        with pytest.raises(RotatedJustNowError):
+            await rotate.would_sign_at_once(world.ports)
+        await tend(world.ports, SEALER, RULES)
+    assert key_in(world, KeyState.ACTIVE).id == promoted.id
+
+    following = await rotate.would_sign_at_once(world.ports, force=True)
+    again = await rotate.rotate_at_once(world.ports, SEALER, force=True)
+    assert following
+    assert again.id == following.id == key_in(world, KeyState.ACTIVE).id
+
+
+async def test_an_emergency_after_the_last_is_served_when_verifiers_know_the_next_key(world: World):
+    await rotate.rotate_at_once(world.ports, SEALER)
+    world.clock.advance(SHORTEST_ANNOUNCEMENT - timedelta(seconds=1))
+    with pytest.raises(RotatedJustNowError):
+        await rotate.rotate_at_once(world.ports, SEALER)
+    world.clock.advance(timedelta(seconds=1))
+    await rotate.rotate_at_once(world.ports, SEALER)
+
+
+async def _rotate(world: World):
+    await rotate.rotate_at_once(world.ports, SEALER)
+
+
+async def _revoke(world: World):
+    await rotate.revoke(world.ports, SEALER, key_in(world, KeyState.ACTIVE).id, RULES)
+
+
+@pytest.mark.parametrize("change", [_rotate, _revoke])
+async def test_a_change_whose_answer_is_lost_is_said_to_be_unknown(
+    world: World, monkeypatch: pytest.MonkeyPatch, change
+):
+    database = world.ports.database
+    begin = database.transaction
+
+    @asynccontextmanager
+    async def committed_in_silence():
+        async with begin() as stores:
+            yield stores
+        raise DependencyUnavailableError
+
+    monkeypatch.setattr(database, "transaction", committed_in_silence)
+    with pytest.raises(KeyChangeUnknownError, match="keys list"):
+        await change(world)
+
+
+@pytest.mark.parametrize("change", [_rotate, _revoke])
+async def test_a_change_that_was_never_sent_is_not_unknown(
+    world: World, monkeypatch: pytest.MonkeyPatch, change
+):
+    @asynccontextmanager
+    async def away():
+        raise DependencyUnavailableError
+        yield
+
+    monkeypatch.setattr(world.ports.database, "transaction", away)
+    with pytest.raises(DependencyUnavailableError):
+        await change(world)
 
 
 async def test_a_revoked_key_is_gone_at_once_and_its_successor_signs(world: World):
