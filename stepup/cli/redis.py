@@ -108,7 +108,9 @@ def set_url(
     else:
         given = read_settings(config_file, sets).get("redis_url")
         if given is None:
-            raise click.UsageError("give --redis-url-file, or STEPUP_REDIS_URL")
+            raise click.UsageError(
+                "give --redis-url-file, STEPUP_REDIS_OPERATOR_URL or STEPUP_REDIS_URL"
+            )
         text = given.value.reveal()
     if not SentinelUrl.is_meant_by(text):
         raise click.ClickException("there are no Sentinels in the Redis URL")

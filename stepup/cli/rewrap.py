@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,7 +58,7 @@ def rewrap(config_file: Path | None, sets: Sequence[str], check: bool, as_json: 
 
     Says afterwards which keys may be dropped: those under which nothing lies any more. It can be
     stopped and repeated. Of what lies in Redis the copy of the configuration is sealed again; the
-    rest is forgotten within a day.
+    rest is forgotten within 24 hours.
     """
     settings = load_settings(config_file, sets)
     found = asyncio.run(_rewrap(settings, only_look=check))
@@ -111,12 +112,18 @@ def _as_text(found: _Found) -> list[str]:
         says = "seals" if each.seals else "may be dropped" if each.may_be_dropped else "is needed"
         text = f"key {each.key} {says}: {each.in_database} in PostgreSQL, {each.in_redis} in Redis"
         if each.in_redis and not each.seals:
-            hours = each.redis_forgets_in / timedelta(hours=1)
-            text += f", which forgets the last of them in {hours:.1f} h"
+            text += _until(each.redis_forgets_in)
         if each.is_lost:
             text += "; IT IS NOT AMONG THE KEYS GIVEN"
         lines.append(text)
     return lines
+
+
+def _until(forgets_in: timedelta) -> str:
+    if not forgets_in:
+        return ", until the copy of the configuration is sealed again"
+    hours = ceil(forgets_in / timedelta(hours=1))
+    return f", which forgets the last of them within {hours} {'hour' if hours == 1 else 'hours'}"
 
 
 def _as_object(found: _Found) -> dict[str, object]:

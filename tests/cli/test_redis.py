@@ -150,7 +150,7 @@ def test_an_operators_url_comes_from_a_file_or_the_environment(
 @pytest.mark.parametrize(
     ("url", "exit_code", "text"),
     [
-        (None, 2, "give --redis-url-file, or STEPUP_REDIS_URL"),
+        (None, 2, "give --redis-url-file, STEPUP_REDIS_OPERATOR_URL or STEPUP_REDIS_URL"),
         ("redis://127.0.0.1:6379", 1, "there are no Sentinels in the Redis URL"),
         ("redis+sentinel://127.0.0.1:1/", 1, "expected redis+sentinel://"),
     ],

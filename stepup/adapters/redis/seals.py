@@ -7,6 +7,7 @@ of the configuration, which instances replace when a key changes.
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
+from stepup.adapters.redis import keys
 from stepup.adapters.redis.client import RedisClient
 from stepup.crypto.sealing import SHORTEST, UnsealError, number_of
 from stepup.domain.errors import NewerFormatError
@@ -30,10 +31,16 @@ async def find_seals(client: RedisClient) -> dict[int, SealedUntil]:
             for name, head in zip(names, heads, strict=True):
                 number = _number(head)
                 if number is not None:
-                    left = timedelta(milliseconds=max(0, await client.call("PTTL", name)))
+                    left = await _time_left(client, name)
                     amount, longest = found.get(number, SealedUntil(0, left))
                     found[number] = SealedUntil(amount + 1, max(longest, left))
     return found
+
+
+async def _time_left(client: RedisClient, name: bytes) -> timedelta:
+    # The copy is renewed all the time: it waits for whoever seals it again, not for its end.
+    is_copy = name == keys.snapshot().encode()
+    return timedelta(milliseconds=0 if is_copy else max(0, await client.call("PTTL", name)))
 
 
 async def _scan(client: RedisClient, kind: str) -> AsyncIterator[Sequence[bytes]]:
