@@ -1,7 +1,13 @@
 import base64
 import json
+import os
+from datetime import timedelta
 
 import pytest
+import redis
+
+from stepup.adapters.redis import keys as redis_keys
+from stepup.crypto.sealing import Sealer
 
 pytestmark = [pytest.mark.postgres, pytest.mark.redis]
 
@@ -51,3 +57,17 @@ def test_a_key_that_was_dropped_too_early_is_a_finding(rewrap):
     result = rewrap(keys=NEW)
     assert result.exit_code == 3
     assert "NOT AMONG THE KEYS GIVEN" in result.output
+
+
+def test_what_redis_forgets_by_itself_is_told_from_the_copy_that_is_renewed(rewrap, redis_url):
+    other = f"73:{base64.b64encode(bytes(range(32))).decode()}"
+    sealed = Sealer({73: bytes(range(32))}, os.urandom).seal(b"secret", context="x")
+    with redis.Redis.from_url(redis_url) as client:
+        client.hset(redis_keys.snapshot(), mapping={"v": 1, "sealed": sealed})
+        client.expire(redis_keys.snapshot(), timedelta(days=7))
+        told = rewrap("--check", keys=f"{BOTH},{other}", STEPUP_KEY_ENCRYPTION_ACTIVE="72")
+        assert "1 in Redis, until the copy of the configuration is sealed again" in told.output
+        client.set(redis_keys.session("r"), sealed, px=3_600_000)
+        told = rewrap("--check", keys=f"{BOTH},{other}", STEPUP_KEY_ENCRYPTION_ACTIVE="72")
+        assert "2 in Redis, which forgets the last of them within 1 hour\n" in told.output
+        client.delete(redis_keys.snapshot(), redis_keys.session("r"))
