@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -13,6 +13,7 @@ _logger: structlog.stdlib.BoundLogger = structlog.get_logger("stepup.background"
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
 # What fails again sooner than this was never well in between.
+_CANCEL_AGAIN = 0.5
 _STEADY = 10.0
 
 
@@ -51,11 +52,11 @@ class Background:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            for task in tasks:
-                with suppress(asyncio.CancelledError):
-                    await task
+            # More than once if need be: a library may swallow a cancellation.
+            while unfinished := [task for task in tasks if not task.done()]:
+                for task in unfinished:
+                    task.cancel()
+                await asyncio.wait(unfinished, timeout=_CANCEL_AGAIN)
 
     async def _keep(self, name: str, work: Work) -> None:
         loop = asyncio.get_running_loop()

@@ -59,7 +59,8 @@ async def find_state(ports: Ports, read: ReadToken) -> TokenState:
         if token.once:
             raise
         has_mark = is_over = False
-    if is_over:
+    # Once more: what was heard while Redis was waited for made the knowledge young, too.
+    if is_over or ports.revocations.covers(token, read.key_id):
         return TokenState(is_over=True)
     age, standing = require_known(ports, token)
     is_certain = has_mark and standing is Standing.FRESH

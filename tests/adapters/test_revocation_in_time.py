@@ -268,6 +268,8 @@ async def _paused(engines: Engines, folder: Path, *, believing: bool) -> list[st
             while reader.say(token) != "active":
                 assert time.monotonic() - began < 20
             reader.stop()
+            # Without Redis there is no mark: the answer rests on what the process knows.
+            killed(engines.redis)
             await end(one, token, Revoked.SUBJECT)
             await asyncio.sleep(R + 1)
             for _ in range(20):
@@ -276,6 +278,7 @@ async def _paused(engines: Engines, folder: Path, *, believing: bool) -> list[st
             return [reader.hear() for _ in range(20)]
         finally:
             reader.end()
+            engines.start_redis()
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from stepup.adapters.embedded.postgres import EmbeddedPostgres
 from stepup.adapters.embedded.redis import EmbeddedRedis
 from stepup.adapters.redis import keys
 from stepup.usecases.policies import development_document
-from tests.e2e.api import Api, Subject, is_honest_refusal
+from tests.e2e.api import Api, Pending, Subject, is_honest_refusal
 from tests.e2e.cluster import RECOVERS_WITHIN, StoppableEngine
 from tests.e2e.production import Deployment, Serving
 from tests.support.engines import FAST_REDIS
@@ -112,7 +112,8 @@ def whole_step_up(bank: Api, subject: Subject) -> str:
     """Go from the decision to a used token, and return it."""
     opened = bank.open(bank.ticket(subject.sub))
     assert opened.status_code == 201, opened.text
-    passed = bank.answer(opened.json()["challenge_id"], subject.app.code(), "answer")
+    pending = Pending(subject, opened.json()["challenge_id"])
+    passed = bank.answer_above_the_floor(pending)
     assert passed.json()["status"] == "passed", passed.text
     token = str(bank.redeem(passed.json()["code"], "redeem").json()["access_token"])
     assert bank.introspect(token).json()["active"] is True

@@ -89,10 +89,16 @@ class SentinelResolver(Resolver):
         newest = newest_of(heard)
         if newest is None or self._is_outdated(newest, heard):
             return
-        self._epoch = newest.config_epoch
-        endpoint = self._url.server(newest.address, newest.config_epoch)
-        if endpoint == self._current:
-            return
+        before, self._epoch = self._epoch, newest.config_epoch
+        # Who is about to finish a failover names the new primary, and still the old epoch.
+        epoch = None if newest.is_failing_over else newest.config_epoch
+        endpoint, current = self._url.server(newest.address, epoch), self._current
+        if current is not None and current.address == endpoint.address:
+            if current.epoch is None:
+                self._current = endpoint
+                return
+            if newest.config_epoch == before:
+                return
         is_first = self._current is None
         self._current = endpoint
         self._generation += 1

@@ -15,6 +15,7 @@ LONGEST_PAUSE = 0.25
 # A connection that lived shorter than this does not prove that the next one will.
 SOUND_AFTER = 1.0
 LOOK_EVERY = 0.1
+_CANCEL_AGAIN = 0.5
 
 
 class Line:
@@ -124,10 +125,15 @@ def _drop_opened(opening: asyncio.Task[Wire]) -> None:
 
 
 async def stop(task: asyncio.Task[None] | None) -> None:
-    """Cancel a task of ours and wait until it has ended."""
+    """Cancel a task of ours and wait until it has ended.
+
+    More than once if need be: a cancellation that meets a connection being made may get lost.
+    """
     if task is None:
         return
-    task.cancel()
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=_CANCEL_AGAIN)
     with contextlib.suppress(asyncio.CancelledError):
         await task
 
