@@ -4,7 +4,6 @@ One node is its own answer; behind Sentinels the answer changes. A line asks bef
 connection, and gives up its connection when it is told of another primary.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
@@ -110,11 +109,6 @@ class Endpoint(msgspec.Struct, frozen=True):
 async def connect(connection: AbstractConnection) -> None:
     """Open a connection: TLS, authentication, protocol, name."""
     await connection.connect()  # type: ignore[no-untyped-call]  # redis-py has no types here
-    # It swallows a cancellation that comes while it connects; whoever was cancelled must end.
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        await connection.disconnect(nowait=True)
-        raise asyncio.CancelledError
 
 
 class Resolver(Protocol):
