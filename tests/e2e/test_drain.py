@@ -79,7 +79,8 @@ def service(postgres_url: str, redis_url: str, tmp_path: Path) -> Iterator[Servi
         deployment.run("db", "upgrade")
         deployment.apply()
         with deployment.serving("serve") as serving:
-            wait_until(lambda: serving.status() == 200)
+            # Workers become ready one after the other, and any of them may answer a probe.
+            wait_until(lambda: all(serving.status() == 200 for _ in range(20)))
             yield serving
 
 
