@@ -16,7 +16,7 @@ from tests.fault.checker import check
 from tests.fault.cluster_instances import ClusterInstance
 from tests.fault.history import History, Outcome
 from tests.support.builders import a_challenge
-from tests.support.redis_cluster import tell
+from tests.support.redis_cluster import tell, until
 from tests.support.valkey_cluster import ShardNode, ValkeyCluster, running_valkey_cluster
 
 pytestmark = [pytest.mark.redis, pytest.mark.fault]
@@ -135,7 +135,12 @@ async def test_a_replica_takes_over_by_hand(ceremonies, cluster):
         for code in ceremonies.codes[:3]:
             serving = await cluster.serving(keys.challenge(code.id))
             replica = cluster.beside(serving)
-            await tell(replica.address, "CLUSTER", "FAILOVER")
+
+            # One that has just been taken over from is refused until it is in step again.
+            async def told(address=replica.address) -> bool:
+                return await tell(address, "CLUSTER", "FAILOVER") == b"OK"
+
+            await until(told, 10, "a replica that may take over")
             await cluster.replaced(serving)
 
     assert await under_load(ceremonies, switch) == {}
