@@ -43,30 +43,22 @@ def entropy() -> CountingEntropy:
 
 # A driver that is cut off in the middle of connecting leaves a socket to the garbage collector,
 # which warns of it whenever it comes by, in whatever test that is.
-STOPPING_SERVERS = {
-    "test_postgres_bounded.py",
-    "test_postgres_ledger.py",
-    "test_postgres_line.py",
-    "test_postgres_settle.py",
-    "test_postgres_standby.py",
-    "test_revocation_in_time.py",
-}
+STOPPING_SERVERS = {"adapters", "deploy", "e2e", "fault", "pins"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let tests that stop servers sweep up behind themselves, and only those leave anything."""
+    """Let only tests beside servers that are stopped leave anything to the collector."""
+    ignored = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
     for item in items:
-        if item.get_closest_marker("fault") or item.path.name in STOPPING_SERVERS:
-            item.add_marker(pytest.mark.usefixtures("swept"))
-            item.add_marker(
-                pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-            )
+        if item.path.parent.name in STOPPING_SERVERS:
+            item.add_marker(ignored)
 
 
-@pytest.fixture
-def swept() -> Iterator[None]:
-    """Collect what a server that was stopped has left, before the next test begins."""
+@pytest.fixture(scope="module", autouse=True)
+def swept(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Collect what stopped servers have left, before the next file begins."""
     yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+    if request.path.parent.name in STOPPING_SERVERS:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
