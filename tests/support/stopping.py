@@ -20,7 +20,8 @@ def frozen(server: Server) -> Iterator[None]:
     """Stop a server without ending it, for the length of a block."""
     tree = _tree(server.pid)
     for pid in tree:
-        os.kill(pid, signal.SIGSTOP)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
     try:
         yield
     finally:
