@@ -62,7 +62,11 @@ def generate_signing_key(
     """
     if algorithm not in _GENERATORS:
         raise ValueError(f"no signing keys for {algorithm}; there are {', '.join(_GENERATORS)}")
-    return _signing_key(_GENERATORS[algorithm](), algorithm, state)
+    while True:
+        key = _signing_key(_GENERATORS[algorithm](), algorithm, state)
+        # One name in 64 begins with a hyphen, which a command line takes for an option.
+        if not key.id.startswith("-"):
+            return key
 
 
 def thumbprint(jwk: Mapping[str, Any]) -> str:

@@ -119,3 +119,8 @@ def test_shows_no_private_key(sealer, root):
     assert repr(key).endswith("***)")
     assert repr(sealed.sealed_private_key) not in repr(sealed)
     assert repr(keyring.root) not in repr(keyring)
+
+
+def test_no_key_has_a_name_that_a_command_line_takes_for_an_option():
+    names = [keys.generate_signing_key().id for _ in range(500)]
+    assert [name for name in names if name.startswith("-")] == []
