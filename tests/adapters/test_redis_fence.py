@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from stepup.adapters.redis.failover import newest_of
+from stepup.adapters.redis.failover import SentinelResolver, newest_of
 from stepup.adapters.redis.fence import ROUND_SPACING, SentinelFence, Verdict, judge
 from stepup.adapters.redis.replies import FenceError
 from stepup.adapters.redis.sentinel import Sighting
+from stepup.adapters.redis.sentinel_url import SentinelUrl
 
 HERE, THERE = ("10.0.0.1", 6379), ("10.0.0.2", 6379)
 
@@ -95,6 +96,52 @@ class TestNewestConfiguration:
 
     def test_nobody_says_nothing(self):
         assert newest_of([]) is None
+
+
+class TestWhoIsFollowed:
+    """What a resolver makes of one round of answers after another."""
+
+    @pytest.fixture
+    def clock(self, monkeypatch) -> list[float]:
+        now = [0.0]
+        monkeypatch.setattr(asyncio, "get_running_loop", lambda: self)
+        monkeypatch.setattr(self, "time", lambda: now[0], raising=False)
+        return now
+
+    @pytest.fixture
+    def resolver(self, clock) -> SentinelResolver:
+        url = "redis+sentinel://127.0.0.1:1,127.0.0.1:2,127.0.0.1:3/stepup/0"
+        resolver = SentinelResolver(SentinelUrl.parse(url), "test")
+        resolver._learn([OK, OK, NEWER])
+        return resolver
+
+    def test_two_who_have_not_heard_yet_lead_nobody_back(self, resolver, clock):
+        before = resolver.generation
+        for _ in range(40):
+            resolver._learn([OK, OK])
+            clock[0] += 0.25
+            resolver._learn([OK, OK, NEWER])
+        assert resolver.generation == before
+        assert resolver._current.address == THERE
+
+    def test_a_majority_is_believed_that_goes_on_saying_less(self, resolver, clock):
+        resolver._learn([OK, OK])
+        clock[0] += 9.9
+        resolver._learn([OK, OK])
+        assert resolver._current.address == THERE
+        clock[0] += 0.2
+        resolver._learn([OK, OK])
+        assert resolver._current.address == HERE
+
+    def test_all_together_are_believed_at_once(self, resolver, clock):
+        resolver._learn([OK, OK, OK])
+        assert resolver._current.address == HERE
+
+    def test_one_of_three_never(self, resolver, clock):
+        for _ in range(100):
+            resolver._learn([OK])
+            clock[0] += 1
+        assert resolver._current.address == THERE
 
 
 class CountingSentinel:

@@ -98,7 +98,7 @@ class TestResolver:
 
         took = await answered(opened)
 
-        assert opened.resolver.generation == before + 1
+        assert opened.resolver.generation > before
         assert (await opened.resolver.primary()).address != old.address
         assert not any(wire.usable for wire in wires)
         assert took < 8

@@ -22,6 +22,8 @@ from stepup.adapters.redis.sentinel_url import SentinelUrl
 POLL_EVERY = 0.25
 # Until somebody has answered for the first time, a start waits for us.
 POLL_AT_START = 0.02
+# Who ended a failover tells the others within two seconds; until then they say less than we know.
+_NEWS_TRAVELS = 10.0
 
 
 class SentinelResolver(Resolver):
@@ -35,6 +37,7 @@ class SentinelResolver(Resolver):
         self._current: Endpoint | None = None
         self._epoch = -1
         self._generation = 0
+        self._less_since: float | None = None
         self._nudged = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -110,9 +113,18 @@ class SentinelResolver(Resolver):
     def _is_outdated(self, newest: Sighting, heard: Sequence[Sighting]) -> bool:
         """Say whether those who know better are merely not heard.
 
-        Only a majority is believed that says less than we know: somebody made the set anew.
+        Somebody may have made the set anew, with lower numbers: all Sentinels together are
+        believed at once, a majority when it goes on saying so.
         """
-        return newest.config_epoch < self._epoch and 2 * len(heard) <= len(self.sentinels)
+        if newest.config_epoch >= self._epoch:
+            self._less_since = None
+            return False
+        now = asyncio.get_running_loop().time()
+        if self._less_since is None:
+            self._less_since = now
+        if len(heard) == len(self.sentinels):
+            return False
+        return 2 * len(heard) <= len(self.sentinels) or now - self._less_since < _NEWS_TRAVELS
 
 
 def newest_of(heard: Sequence[Sighting]) -> Sighting | None:
