@@ -13,8 +13,9 @@ from litestar.di import NamedDependency
 from stepup.domain import errors
 from stepup.domain.assurance import Acr, Amr, AuthnContext
 from stepup.domain.binding import Value
+from stepup.domain.decision import Allow, Deny, StepUp
+from stepup.domain.decision_request import DecisionRequest
 from stepup.domain.ids import ActionName
-from stepup.domain.policy import Allow, DecisionRequest, Deny, StepUp
 from stepup.http.caller import provide_caller
 from stepup.http.direct import answers_directly
 from stepup.http.json_body import read_json

@@ -10,6 +10,7 @@ from litestar.params import FromPath
 from stepup.domain import errors
 from stepup.domain.challenge import Challenge, ChallengeState
 from stepup.domain.client import Client
+from stepup.domain.decision import Deny
 from stepup.domain.errors import (
     ActionDeniedError,
     InvalidRequestError,
@@ -17,7 +18,6 @@ from stepup.domain.errors import (
     StepUpError,
 )
 from stepup.domain.ids import CeremonyId, ChallengeId
-from stepup.domain.policy import Deny
 from stepup.http.attempts import attempt_of
 from stepup.http.authzen import (
     ActionEntity,

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 
 from stepup.domain import errors
 from stepup.domain.client import Client
-from stepup.domain.policy import Allow, StepUp
+from stepup.domain.decision import Allow, StepUp
 from stepup.http.attempts import attempt_of
 from stepup.http.authzen import (
     ActionEntity,

@@ -2,7 +2,7 @@
 
 import re
 
-from stepup.domain.policy import Attribute, AttributeType, Entity
+from stepup.domain.decision_request import Attribute, AttributeType, Entity
 from stepup.policy_language.fields import Fields
 from stepup.policy_language.findings import Code, Findings, Place
 from stepup.policy_language.reader import plain

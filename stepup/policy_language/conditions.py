@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from cel_expr_python import cel  # type: ignore[import-untyped]  # it ships no py.typed
 from typing_extensions import override
 
-from stepup.domain.policy import Condition, EvaluationError, Inputs
+from stepup.domain.condition import Condition, EvaluationError, Inputs
 from stepup.policy_language.findings import Code, Finding, Severity, did_you_mean
 from stepup.policy_language.references import Call, References, references_in
 from stepup.policy_language.schema import BUILT_IN, PACKAGE, CheckedInputs, RequestSchema

@@ -8,16 +8,9 @@ import msgspec
 
 from stepup.domain.assurance import Acr, Amr, Approval, AuthnContext, Method
 from stepup.domain.binding import Value, bound_digest
-from stepup.domain.policy import (
-    Action,
-    Allow,
-    Decision,
-    DecisionRequest,
-    Deny,
-    Entity,
-    Policy,
-    decide,
-)
+from stepup.domain.decision import Allow, Decision, Deny, decide
+from stepup.domain.decision_request import DecisionRequest, Entity
+from stepup.domain.policy import Action, Policy
 from stepup.policy_language.fields import Fields
 from stepup.policy_language.findings import Code, Place, did_you_mean
 from stepup.policy_language.reader import Fieldset, plain

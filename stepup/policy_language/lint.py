@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from stepup.domain.assurance import Ladder, Level
-from stepup.domain.policy import Action, Attribute, AttributeType, Guardrail, Policy
+from stepup.domain.decision_request import Attribute, AttributeType
+from stepup.domain.policy import Action, Guardrail, Policy
 from stepup.domain.requirement import Requirement
 from stepup.policy_language.actions import WrittenAction, WrittenRule
 from stepup.policy_language.conditions import Compiled

@@ -22,16 +22,9 @@ from typing_extensions import override
 
 from stepup.domain.assurance import AuthnContext, Ladder
 from stepup.domain.binding import Value
-from stepup.domain.policy import (
-    CLOCK_LEEWAY,
-    Attribute,
-    AttributeSchema,
-    AttributeType,
-    DecisionRequest,
-    Entity,
-    EvaluationError,
-    Inputs,
-)
+from stepup.domain.condition import AttributeSchema, EvaluationError, Inputs
+from stepup.domain.decision import CLOCK_LEEWAY
+from stepup.domain.decision_request import Attribute, AttributeType, DecisionRequest, Entity
 from stepup.policy_language.values import MAX_TEXT_BYTES, Checked, WrongValueError, reader_of
 
 PACKAGE = "stepup.request"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from stepup.domain.binding import Value
-from stepup.domain.policy import Attribute, AttributeType
+from stepup.domain.decision_request import Attribute, AttributeType
 from stepup.policy_language.spans import parse_span
 
 MAX_TEXT_BYTES = 1024

@@ -22,9 +22,9 @@ from stepup.domain.assurance import AuthnContext
 from stepup.domain.authenticator import Authenticator, WebAuthnCredential
 from stepup.domain.authorization import Authorization
 from stepup.domain.client import Client, Role
+from stepup.domain.decision_request import DecisionRequest
 from stepup.domain.errors import InvalidRequestError, SessionNotFoundError
 from stepup.domain.ids import ActionName, AttemptId, ClientId
-from stepup.domain.policy import DecisionRequest
 from stepup.domain.requirement import Requirement
 from stepup.domain.site import Site
 from stepup.ports import Ports

@@ -14,9 +14,9 @@ from stepup.domain.assurance import Acr, Approval, Method
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.authenticator import Authenticator
 from stepup.domain.binding import bound_digest
+from stepup.domain.decision import Allow, StepUp, decide, is_fresh
 from stepup.domain.errors import ActionDeniedError, StepUpRequiredError
 from stepup.domain.ids import ActionName, Subject
-from stepup.domain.policy import Allow, StepUp, decide, is_fresh
 from stepup.domain.requirement import DEFAULT_TOKEN_LIFETIME, Requirement
 from stepup.ports import Ports
 from stepup.usecases import account, provision

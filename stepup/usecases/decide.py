@@ -19,11 +19,13 @@ from stepup.domain.authorization import TICKET_LIFETIME, Purpose, Ticket
 from stepup.domain.binding import bound_digest
 from stepup.domain.challenge import amr_of
 from stepup.domain.client import Client, Role
+from stepup.domain.decision import Allow, Decision, StepUp
+from stepup.domain.decision import decide as apply_policy
+from stepup.domain.decision_request import DecisionRequest
 from stepup.domain.errors import ClientNotAllowedError, InvalidRequestError
 from stepup.domain.ids import ActionName, Subject
 from stepup.domain.keyring import Keyring
-from stepup.domain.policy import Action, Allow, Decision, DecisionRequest, StepUp
-from stepup.domain.policy import decide as apply_policy
+from stepup.domain.policy import Action
 from stepup.domain.requirement import Requirement
 from stepup.ports import Ports
 from stepup.usecases.token_state import find_state

@@ -3,8 +3,8 @@
 import msgspec
 
 from stepup.domain.client import Client
+from stepup.domain.decision import StepUp
 from stepup.domain.ids import AttemptId
-from stepup.domain.policy import StepUp
 from stepup.ports import Ports
 from stepup.usecases import authorize, decide
 

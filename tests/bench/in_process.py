@@ -23,8 +23,9 @@ from stepup.adapters.redis.replays import RedisReplayStore
 from stepup.adapters.redis.shard import OneShard
 from stepup.adapters.system import SystemClock, SystemEntropy
 from stepup.domain.assurance import Acr, Approval, AuthnContext
+from stepup.domain.decision import decide
+from stepup.domain.decision_request import DecisionRequest
 from stepup.domain.ids import ActionName, AttemptId
-from stepup.domain.policy import DecisionRequest, decide
 from stepup.policy_language import document
 from stepup.sdk.keys import KeySet
 from stepup.sdk.verifier import Verifier

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from stepup.domain.assurance import DEFAULT_LADDER, Acr, Approval, AuthnContext, Method
 from stepup.domain.binding import bound_digest
+from stepup.domain.condition import EvaluationError
 from stepup.domain.ids import ActionName
-from stepup.domain.policy import Effect, EvaluationError, Guardrail, Policy, Rule
+from stepup.domain.policy import Effect, Guardrail, Policy, Rule
 from stepup.domain.requirement import MAX_TOKEN_LIFETIME, OnUnenrolled, Requirement
 from tests.support.builders import (
     TRANSFER,

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from stepup.domain.assurance import DEFAULT_LADDER, Acr, AuthnContext
-from stepup.domain.policy import AttributeType, Entity, EvaluationError
+from stepup.domain.condition import EvaluationError
+from stepup.domain.decision_request import AttributeType, Entity
 from stepup.policy_language.conditions import Compiled, Environment
 from stepup.policy_language.schema import CheckedInputs, RequestSchema
 from tests.support.builders import AnyInputs, a_decision_request, an_attribute

@@ -6,8 +6,10 @@ from datetime import timedelta
 import pytest
 
 from stepup.domain.assurance import DEFAULT_LADDER, Acr, Factor, Method
+from stepup.domain.decision import Deny, StepUp, decide
+from stepup.domain.decision_request import AttributeType, Entity
 from stepup.domain.errors import PolicyInvalidError
-from stepup.domain.policy import AttributeType, Deny, Effect, Entity, StepUp, decide
+from stepup.domain.policy import Effect
 from stepup.domain.requirement import OnUnenrolled, Requirement
 from stepup.policy_language import builtin, defaults, document
 from stepup.policy_language.requirements import NOT_SUPPORTED_YET

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stepup.domain.assurance import DEFAULT_LADDER, Method
-from stepup.domain.policy import AttributeType
+from stepup.domain.decision_request import AttributeType
 from stepup.policy_language.findings import Code
 from stepup.policy_language.requirements import NOT_SUPPORTED_YET, PRESETS
 from stepup.policy_language.spans import format_span

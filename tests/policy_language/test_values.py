@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepup.domain.policy import AttributeType
+from stepup.domain.decision_request import AttributeType
 from stepup.policy_language.spans import format_span, parse_span
 from stepup.policy_language.values import WrongValueError, reader_of
 from tests.support.builders import an_attribute

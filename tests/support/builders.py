@@ -16,6 +16,8 @@ from stepup.domain.authenticator import Authenticator, Credential, TotpSecret, W
 from stepup.domain.authorization import Authorization, Purpose
 from stepup.domain.binding import bound_digest
 from stepup.domain.challenge import CHALLENGE_LIFETIME, Challenge
+from stepup.domain.condition import AttributeSchema, Condition, EvaluationError, Inputs
+from stepup.domain.decision_request import Attribute, AttributeType, DecisionRequest
 from stepup.domain.ids import (
     ActionName,
     AttemptId,
@@ -24,19 +26,7 @@ from stepup.domain.ids import (
     ClientId,
     Subject,
 )
-from stepup.domain.policy import (
-    Action,
-    Attribute,
-    AttributeSchema,
-    AttributeType,
-    Condition,
-    DecisionRequest,
-    EvaluationError,
-    Guardrail,
-    Inputs,
-    Policy,
-    Rule,
-)
+from stepup.domain.policy import Action, Guardrail, Policy, Rule
 from stepup.domain.requirement import Requirement
 from stepup.ports import PresentedCode
 from tests.support.determinism import NOON

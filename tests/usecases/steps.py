@@ -7,8 +7,8 @@ from stepup.domain.account import AccountSession
 from stepup.domain.assurance import Acr, Method
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.client import Client
+from stepup.domain.decision_request import DecisionRequest
 from stepup.domain.ids import ActionName, ChallengeId, ClientId
-from stepup.domain.policy import DecisionRequest
 from stepup.domain.requirement import Requirement
 from stepup.ports import Ports
 from stepup.usecases import (

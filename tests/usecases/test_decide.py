@@ -8,9 +8,9 @@ import pytest
 from stepup.crypto import tickets
 from stepup.domain.assurance import DEFAULT_LADDER, Acr, AuthnContext, Method
 from stepup.domain.client import Role
+from stepup.domain.decision import Allow, AllowReason, Deny, DenyReason, StepUp
 from stepup.domain.errors import ClientNotAllowedError, InvalidRequestError
 from stepup.domain.ids import ActionName
-from stepup.domain.policy import Allow, AllowReason, Deny, DenyReason, StepUp
 from stepup.domain.requirement import Requirement
 from stepup.usecases import decide, introspect, revoke
 from tests.support.builders import an_attempt

@@ -2,8 +2,8 @@
 
 import pytest
 
+from stepup.domain.decision import Allow, StepUp
 from stepup.domain.errors import ClientNotAllowedError, InvalidRequestError
-from stepup.domain.policy import Allow, StepUp
 from stepup.usecases import step_up
 from tests.support.builders import an_attempt
 from tests.support.world import World

@@ -8,19 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepup.domain.assurance import DEFAULT_LADDER, Acr, Ladder, Method
-from stepup.domain.policy import (
-    Action,
-    Allow,
-    AllowReason,
-    Deny,
-    DenyReason,
-    Effect,
-    EvaluationError,
-    StepUp,
-    decide,
-    is_approved,
-    strongest_requirement,
-)
+from stepup.domain.condition import EvaluationError
+from stepup.domain.decision import Allow, AllowReason, Deny, DenyReason, StepUp, decide, is_approved
+from stepup.domain.policy import Action, Effect, strongest_requirement
 from stepup.domain.requirement import OnUnenrolled, Requirement
 from tests.domain.strategies import (
     ages,

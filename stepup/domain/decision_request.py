@@ -1,0 +1,78 @@
+"""What a caller asks about, and the attributes that an action declares of it."""
+
+from enum import StrEnum
+
+import msgspec
+
+from stepup.domain.binding import Properties, Value
+from stepup.domain.ids import ActionName
+
+
+class AttributeType(StrEnum):
+    """The types an attribute may be declared with."""
+
+    STRING = "string"
+    INT = "int"
+    DOUBLE = "double"
+    DECIMAL = "decimal"
+    BOOL = "bool"
+    TIMESTAMP = "timestamp"
+    DURATION = "duration"
+    IP = "ip"
+    LIST = "list"
+
+
+class Entity(StrEnum):
+    """Where in a request an attribute is found."""
+
+    SUBJECT = "subject"
+    RESOURCE = "resource"
+    ACTION = "action"
+    CONTEXT = "context"
+
+
+class Attribute(msgspec.Struct, frozen=True, kw_only=True):
+    """A declared attribute of an action's request.
+
+    `scale` is the number of decimal places of a decimal; `default` stands in for a value that was
+    not sent, in conditions only.
+    """
+
+    name: str
+    type: AttributeType
+    entity: Entity = Entity.ACTION
+    required: bool = False
+    enum: tuple[str, ...] = ()
+    default: Value = None
+    scale: int = 2
+    sensitive: bool = False
+
+
+class DecisionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller asks about, in the entities of AuthZEN 1.0 section 5."""
+
+    subject_type: str
+    subject_id: str
+    action: ActionName
+    resource_type: str
+    resource_id: str
+    subject: Properties = {}
+    resource: Properties = {}
+    action_properties: Properties = {}
+    context: Properties = {}
+
+    def properties_of(self, entity: Entity) -> Properties:
+        """Return the properties that came with one entity."""
+        match entity:
+            case Entity.SUBJECT:
+                return self.subject
+            case Entity.RESOURCE:
+                return self.resource
+            case Entity.ACTION:
+                return self.action_properties
+            case Entity.CONTEXT:
+                return self.context
+
+    def value_of(self, attribute: Attribute) -> Value:
+        """Return the attribute's value, None when it was not sent."""
+        return self.properties_of(attribute.entity).get(attribute.name)
