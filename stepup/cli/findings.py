@@ -12,7 +12,8 @@ FINDINGS = 3
 
 def explain_findings(error: PolicyInvalidError) -> str:
     """Write what is wrong with a policy document, a line for each finding."""
-    return "\n".join([str(error), *(f"  {finding}" for finding in error.findings)])
+    # The error itself names the first finding, for those who show no list.
+    return "\n".join(["this document has errors", *(f"  {each}" for each in error.findings)])
 
 
 def findings_document(error: PolicyInvalidError) -> list[Any]:

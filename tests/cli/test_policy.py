@@ -32,6 +32,8 @@ def test_lint_says_line_and_column_of_each_finding_and_exits_with_3(document):
     assert "3:9: SU010 error" in result.output
     assert "did you mean `default`?" in result.output
 
+    assert result.output.count("SU010") == 1
+
     found = json.loads(lint(str(document), "--json").output)
     assert found["valid"] is False
     assert {(each["line"], each["code"]) for each in found["findings"]} >= {(3, "SU010")}

@@ -1,0 +1,1 @@
+"""`stepup policy`: one module per verb, imported when it is called for."""

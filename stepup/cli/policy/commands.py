@@ -1,0 +1,16 @@
+"""`stepup policy`: which verbs there are."""
+
+import rich_click as click
+
+from stepup.cli.lazy import LazyGroup
+
+# In the order of a document's life.
+_COMMANDS = {
+    "lint": "stepup.cli.policy.lint:lint",
+    "apply": "stepup.cli.policy.apply:apply",
+}
+
+
+@click.group(cls=LazyGroup, commands_at=_COMMANDS)
+def policy() -> None:
+    """Work on policy documents."""
