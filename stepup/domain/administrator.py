@@ -15,20 +15,81 @@ class Scope(StrEnum):
     POLICY_APPROVE = "policy:approve"
     POLICY_ACTIVATE = "policy:activate"
     DECISIONS_READ = "decisions:read"
+    SUBJECTS_READ = "subjects:read"
     SUBJECTS_CHANGE = "subjects:change"
+
+
+class AdminAction(StrEnum):
+    """What a route of the administrators' API does: an action of our own catalogue.
+
+    A person brings a token that was approved for it, at the level that the catalogue and the
+    document's guardrails ask for.
+    """
+
+    POLICY_READ = "stepup.admin.policy.read"
+    POLICY_DRAFT = "stepup.admin.policy.draft"
+    POLICY_APPROVE = "stepup.admin.policy.approve"
+    POLICY_ACTIVATE = "stepup.admin.policy.activate"
+    POLICY_ROLLBACK = "stepup.admin.policy.rollback"
+    DECISIONS_READ = "stepup.admin.decisions.read"
+    SUBJECT_READ = "stepup.admin.subject.authenticators.read"
+    SUBJECT_CHANGE = "stepup.admin.subject.authenticators.change"
+
+    @property
+    def scope(self) -> Scope:
+        """The scope that it needs."""
+        return _SCOPES[self]
+
+    @property
+    def only_reads(self) -> bool:
+        """Say whether it changes nothing."""
+        return self.value.endswith(".read")
+
+
+_SCOPES = {
+    AdminAction.POLICY_READ: Scope.POLICY_READ,
+    AdminAction.POLICY_DRAFT: Scope.POLICY_DRAFT,
+    AdminAction.POLICY_APPROVE: Scope.POLICY_APPROVE,
+    AdminAction.POLICY_ACTIVATE: Scope.POLICY_ACTIVATE,
+    AdminAction.POLICY_ROLLBACK: Scope.POLICY_ACTIVATE,
+    AdminAction.DECISIONS_READ: Scope.DECISIONS_READ,
+    AdminAction.SUBJECT_READ: Scope.SUBJECTS_READ,
+    AdminAction.SUBJECT_CHANGE: Scope.SUBJECTS_CHANGE,
+}
+
+
+class AdministratorKind(StrEnum):
+    """What somebody showed at the gate."""
+
+    PERSON = "person"
+    """A token of a step-up; what a person approves counts."""
+    KEY = "key"
+    """A pipeline's key; it approves nothing."""
+    DEVELOPMENT = "development"
+    """The one token of a deployment in development."""
 
 
 class Administrator(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody who was let in.
 
     `id` names the same person, or key, every time: of two approvals of one administrator one
-    counts, and an author's own never does.
+    counts, and an author's own never does. `name` is for people to read.
     """
 
     id: AdministratorId
     name: str
+    kind: AdministratorKind = AdministratorKind.PERSON
     scopes: frozenset[Scope]
 
     def may(self, scope: Scope) -> bool:
         """Say whether the administrator may do this."""
         return scope in self.scopes
+
+
+DEVELOPER = Administrator(
+    id=AdministratorId("development"),
+    name="administrator",
+    kind=AdministratorKind.DEVELOPMENT,
+    scopes=frozenset(Scope),
+)
+"""Whoever has the development token: everything may be tried."""

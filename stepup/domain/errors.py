@@ -105,6 +105,37 @@ class NotAuthorizedError(StepUpError):
     message = "A valid token is needed."
 
 
+class TokenRefusedError(NotAuthorizedError):
+    """The administrator's token or key is there, and good for nothing here."""
+
+    message = "This token is not valid here."
+
+
+class InsufficientScopeError(StepUpError):
+    """The administrator is known, and may not do this (RFC 6750 section 3.1)."""
+
+    code = "insufficient_scope"
+    message = "This administrator may not do that."
+
+    def __init__(self, scope: str, detail: str | None = None) -> None:
+        super().__init__(detail)
+        self.scope = scope
+
+
+class InsufficientUserAuthenticationError(StepUpError):
+    """The administrator's token is too weak, too old, or for something else (RFC 9470 section 3)."""
+
+    code = "insufficient_user_authentication"
+    message = "This needs another authentication."
+
+    def __init__(
+        self, action: ActionName, requirement: Requirement, detail: str | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.action = action
+        self.requirement = requirement
+
+
 class ActionDeniedError(StepUpError):
     """The policy denies the action, whatever the authentication."""
 

@@ -25,6 +25,7 @@ from stepup.http import (
     well_known,
 )
 from stepup.http.admin import authenticators, policy
+from stepup.http.admin.gate import provide_administrator
 from stepup.http.caller import provide_caller, provide_form, provide_form_caller
 from stepup.http.direct import DirectRoutes
 from stepup.http.error_forms import ErrorForms, PageErrors
@@ -86,6 +87,7 @@ def create_app(
             "ports": Provide(provide_ports, sync_to_thread=False, use_cache=True),
             "readiness": Provide(provide_readiness, sync_to_thread=False, use_cache=True),
             "caller": Provide(provide_caller),
+            "administrator": Provide(provide_administrator),
             "form": Provide(provide_form),
             "form_caller": Provide(provide_form_caller),
         },

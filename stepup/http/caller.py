@@ -20,7 +20,7 @@ from stepup.http.form import Form, decode_component, read_form
 from stepup.http.headers import headers
 from stepup.http.request_log import request_log
 from stepup.ports import Ports
-from stepup.usecases import admin, clients
+from stepup.usecases import clients
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -62,16 +62,16 @@ async def provide_form_caller(
     return await _authenticated(request, ports, from_header)
 
 
-async def require_admin(request: AnyRequest, ports: NamedDependency[Ports]) -> None:
-    """Let an administrator pass, who brings a bearer token.
+def bearer_token(request: AnyRequest) -> str:
+    """Read an administrator's token or key: from the header, never from a query or a form.
 
     Raises:
-        NotAuthorizedError: If the token is missing or wrong.
+        NotAuthorizedError: If there is none.
     """
     scheme, _, token = _authorization(request, NotAuthorizedError).partition(b" ")
-    if scheme.lower() != b"bearer":
+    if scheme.lower() != b"bearer" or not token.strip():
         raise NotAuthorizedError
-    await admin.authenticate(ports, token.strip().decode("latin-1"))
+    return token.strip().decode("latin-1")
 
 
 def basic_credentials(request: AnyRequest) -> tuple[str, str] | None:

@@ -60,6 +60,10 @@ class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     retry_after: int | None = None
     findings: list[Any] | None = None
     invalid: list[dict[str, str]] | None = None
+    scope: str | None = None
+    acr_values: str | None = None
+    max_age: int | None = None
+    action: str | None = None
 
 
 class OAuthErrorDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +80,17 @@ def problem_responses(*causes: type[StepUpError]) -> dict[int, ResponseSpec]:
     """
     described = [(STATUS[cause], cause.code, cause.message) for cause in (*_USUAL, *causes)]
     return _responses(described, ProblemDocument, PROBLEM_TYPE)
+
+
+def admin_responses(*causes: type[StepUpError]) -> dict[int, ResponseSpec]:
+    """Return the `responses` of a route behind the administrators' gate."""
+    at_the_gate = (
+        errors.NotAuthorizedError,
+        errors.InsufficientUserAuthenticationError,
+        errors.InsufficientScopeError,
+        errors.ActionDeniedError,
+    )
+    return problem_responses(*at_the_gate, *causes)
 
 
 def oauth_responses(*causes: type[StepUpError]) -> dict[int, ResponseSpec]:

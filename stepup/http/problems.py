@@ -14,6 +14,7 @@ from litestar.exceptions import HTTPException
 
 from stepup.domain import errors
 from stepup.domain.errors import StepUpError
+from stepup.http.bearer import bearer_challenge, what_is_needed
 from stepup.http.middleware import ClientGoneError
 
 STATUS: Mapping[type[StepUpError], HTTPStatus] = {
@@ -31,6 +32,8 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     errors.TokenNotConsumableError: HTTPStatus.BAD_REQUEST,
     errors.ClientAuthenticationError: HTTPStatus.UNAUTHORIZED,
     errors.NotAuthorizedError: HTTPStatus.UNAUTHORIZED,
+    errors.InsufficientUserAuthenticationError: HTTPStatus.UNAUTHORIZED,
+    errors.InsufficientScopeError: HTTPStatus.FORBIDDEN,
     errors.ClientNotAllowedError: HTTPStatus.FORBIDDEN,
     errors.ActionDeniedError: HTTPStatus.FORBIDDEN,
     errors.UnmetRequirementError: HTTPStatus.FORBIDDEN,
@@ -82,7 +85,6 @@ OAUTH_CODES: Mapping[type[StepUpError], str] = {
 _OAUTH_STATUSES = frozenset({401, 404, 405, 413, 429, 500, 503})
 
 _BASIC = 'Basic realm="stepup", charset="UTF-8"'
-_BEARER = 'Bearer realm="stepup"'
 # One second is about what a failover of Redis needs; whole seconds, as RFC 9110 section 10.2.3 says.
 _RETRY_SOON = "1"
 
@@ -158,8 +160,12 @@ def _headers_of(error: StepUpError, status: int) -> dict[str, str]:
     match error:
         case errors.ClientAuthenticationError():
             return {"www-authenticate": _BASIC}
-        case errors.NotAuthorizedError():
-            return {"www-authenticate": _BEARER}
+        case (
+            errors.NotAuthorizedError()
+            | errors.InsufficientScopeError()
+            | errors.InsufficientUserAuthenticationError()
+        ):
+            return {"www-authenticate": bearer_challenge(error)}
         case errors.TooManyAttemptsError():
             return {"retry-after": str(_whole_seconds(error))}
         case _ if status == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -181,7 +187,7 @@ def _extensions_of(error: StepUpError) -> dict[str, object]:
         case errors.PolicyInvalidError():
             return {"findings": list(error.findings)}
         case _:
-            return {}
+            return what_is_needed(error)
 
 
 def _whole_seconds(error: errors.TooManyAttemptsError | errors.CodeTooEarlyError) -> int:

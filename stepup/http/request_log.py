@@ -10,7 +10,7 @@ import msgspec
 from litestar.connection import ASGIConnection
 from litestar.types import Scope
 
-from stepup.domain.ids import ClientId, SubjectId
+from stepup.domain.ids import AdministratorId, ClientId, SubjectId
 
 _KEY = "request_log"
 
@@ -22,6 +22,7 @@ class RequestLog(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     request_id: str
     client: ClientId | None = None
+    administrator: AdministratorId | None = None
     subject: SubjectId | None = None
     action: str | None = None
     decision: str | None = None

@@ -7,18 +7,18 @@ from litestar import MediaType, Request, Response, Router, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from stepup.domain.administrator import AdminAction, Administrator
 from stepup.domain.client import Client
 from stepup.domain.errors import StepUpError
 from stepup.domain.ids import SubjectId
 from stepup.http import health, openapi, well_known
-from stepup.http.caller import require_admin
+from stepup.http.admin.gate import administrators_only, performs
 from stepup.http.form import Form
 from stepup.http.headers import page_policy
 from stepup.http.json_body import read_json
 from stepup.http.middleware import reads_up_to
 from stepup.http.problems import Problem
 from stepup.http.request_log import request_log
-from stepup.ports import Ports
 
 FAILURES: dict[str, Exception] = {}
 """What `/fail/{name}` raises; a test puts it here."""
@@ -86,10 +86,14 @@ async def called(caller: NamedDependency[Client]) -> dict[str, str]:
     return {"caller": caller.client_id}
 
 
-@post("/administered", status_code=200)
-async def administered(request: Request, ports: NamedDependency[Ports]) -> dict[str, str]:
-    await require_admin(request, ports)
-    return {"ok": "yes"}
+@post(
+    "/administered",
+    status_code=200,
+    opt=performs(AdminAction.POLICY_READ),
+    guards=[administrators_only],
+)
+async def administered(administrator: NamedDependency[Administrator]) -> dict[str, str]:
+    return {"administrator": administrator.id}
 
 
 def failing_with(error: Exception) -> str:

@@ -6,6 +6,7 @@ import httpx2
 import msgspec
 import pytest
 
+from stepup.domain.administrator import AdminAction
 from stepup.http.app import ROUTERS
 from tests.http.conftest import app_over
 from tests.support.world import World
@@ -32,6 +33,19 @@ async def administered(world: World):
     site = msgspec.structs.replace(world.ports.site, admin_token_digest=digest)
     async with app_over(world.ports._replace(site=site)) as client:
         yield client
+
+
+def test_every_route_says_what_it_does():
+    silent = [
+        (handler.handler_name, router.path)
+        for router in ROUTERS
+        for route in router.routes
+        if route.path.startswith("/v1/admin")
+        for handler in route.route_handlers
+        if "OPTIONS" not in handler.http_methods
+        and not isinstance(handler.opt.get("admin_action"), AdminAction)
+    ]
+    assert silent == []
 
 
 def test_there_are_routes_to_protect():

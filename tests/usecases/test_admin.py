@@ -5,10 +5,12 @@ import hashlib
 import msgspec
 import pytest
 
+from stepup.domain.administrator import AdminAction
 from stepup.domain.errors import NotAuthorizedError
 from stepup.usecases import admin
 from tests.support.world import World
 
+READ = AdminAction.POLICY_READ
 TOKEN = "an-administrators-token"
 
 
@@ -19,13 +21,13 @@ def with_token(world: World, digest: bytes | None):
 async def test_the_administrator_s_token_is_known(world: World):
     ports = with_token(world, hashlib.sha256(TOKEN.encode()).digest())
 
-    await admin.authenticate(ports, TOKEN)
+    await admin.authenticate(ports, TOKEN, READ)
     for wrong in ("", TOKEN + "x", "ü"):
         with pytest.raises(NotAuthorizedError):
-            await admin.authenticate(ports, wrong)
+            await admin.authenticate(ports, wrong, READ)
 
 
 async def test_a_deployment_without_one_knows_nobody(world: World):
     for presented in ("", TOKEN, "None"):
         with pytest.raises(NotAuthorizedError):
-            await admin.authenticate(with_token(world, None), presented)
+            await admin.authenticate(with_token(world, None), presented, READ)

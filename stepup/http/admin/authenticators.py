@@ -9,11 +9,12 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from stepup.domain import errors
+from stepup.domain.administrator import AdminAction
 from stepup.domain.authenticator import Authenticator
 from stepup.domain.ids import AuthenticatorId, Subject
-from stepup.http.admin.gate import administrators_only
+from stepup.http.admin.gate import administrators_only, performs
 from stepup.http.json_body import read_json
-from stepup.http.openapi import ADMIN_SECURITY, problem_responses, reads_json
+from stepup.http.openapi import ADMIN_SECURITY, admin_responses, reads_json
 from stepup.ports import Ports
 from stepup.usecases import provision
 
@@ -57,10 +58,9 @@ class AuthenticatorDocument(msgspec.Struct, frozen=True):
     "/",
     tags=["admin"],
     security=ADMIN_SECURITY,
+    opt=performs(AdminAction.SUBJECT_CHANGE),
     operation_class=reads_json(ProvisionRequest),
-    responses=problem_responses(
-        errors.NotAuthorizedError, errors.AuthenticatorExistsError, errors.NotSupportedYetError
-    ),
+    responses=admin_responses(errors.AuthenticatorExistsError, errors.NotSupportedYetError),
 )
 async def provision_authenticator(
     request: Request[Any, Any, Any],
@@ -80,7 +80,8 @@ async def provision_authenticator(
     "/",
     tags=["admin"],
     security=ADMIN_SECURITY,
-    responses=problem_responses(errors.NotAuthorizedError),
+    opt=performs(AdminAction.SUBJECT_READ),
+    responses=admin_responses(),
 )
 async def list_authenticators(
     subject: FromPath[str], ports: NamedDependency[Ports], issuer: FromQuery[str | None] = None
@@ -95,7 +96,8 @@ async def list_authenticators(
     status_code=204,
     tags=["admin"],
     security=ADMIN_SECURITY,
-    responses=problem_responses(errors.NotAuthorizedError, errors.AuthenticatorNotFoundError),
+    opt=performs(AdminAction.SUBJECT_CHANGE),
+    responses=admin_responses(errors.AuthenticatorNotFoundError),
 )
 async def remove_authenticator(
     subject: FromPath[str],

@@ -1,19 +1,52 @@
-"""The gate of the administrators' API: no route behind it is reached without the token."""
+"""The gate of the administrators' API: no route behind it is reached by anybody else.
+
+Each route says what it does, and gets the administrator who may do it:
+
+    @get("/", opt=performs(AdminAction.POLICY_READ), responses=admin_responses(), ...)
+    async def show(administrator: NamedDependency[Administrator], ...) -> ...
+
+    router = Router(path="/v1/admin/...", guards=[administrators_only], route_handlers=[show])
+"""
+
+from typing import Any, cast
 
 from litestar import Request
 from litestar.handlers.base import BaseRouteHandler
 
-from stepup.http.caller import require_admin
-from stepup.http.request_log import AnyConnection
+from stepup.domain.administrator import AdminAction, Administrator
+from stepup.http.caller import bearer_token
+from stepup.http.request_log import AnyConnection, request_log
+from stepup.ports import Ports
+from stepup.usecases import admin
+
+_OPTION = "admin_action"
+_ADMINISTRATOR = "administrator"
 
 
-async def administrators_only(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
-    """Let an administrator pass; for `Router(guards=...)`.
+def performs(action: AdminAction) -> dict[str, Any]:
+    """Return the `opt` of a route that does this; one that says nothing lets nobody in."""
+    return {_OPTION: action}
+
+
+async def administrators_only(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    """Let an administrator pass who may do what the route does; for `Router(guards=...)`.
 
     A guard and not a dependency: Litestar provides a dependency to the routes that name it, so one
     on a router protects nothing by itself.
 
     Raises:
         NotAuthorizedError: If the token is missing or wrong.
+        InsufficientScopeError: If it is somebody who may not do this.
+        InsufficientUserAuthenticationError: If the token is too weak, too old, or for another act.
     """
-    await require_admin(Request(connection.scope), connection.app.state["ports"])
+    action: AdminAction = handler.opt[_OPTION]
+    ports: Ports = connection.app.state["ports"]
+    token = bearer_token(Request(connection.scope))
+    administrator = await admin.authenticate(ports, token, action)
+    connection.scope["state"][_ADMINISTRATOR] = administrator
+    request_log(connection).administrator = administrator.id
+
+
+async def provide_administrator(request: Request[Any, Any, Any]) -> Administrator:
+    """Return whom the gate has let in; the dependency `administrator`."""
+    return cast("Administrator", request.scope["state"][_ADMINISTRATOR])

@@ -8,10 +8,11 @@ from litestar import Request, Response, Router, get, put
 from litestar.di import NamedDependency
 
 from stepup.domain import errors
+from stepup.domain.administrator import AdminAction, Administrator
 from stepup.domain.errors import InvalidRequestError
-from stepup.http.admin.gate import administrators_only
+from stepup.http.admin.gate import administrators_only, performs
 from stepup.http.middleware import reads_up_to
-from stepup.http.openapi import ADMIN_SECURITY, problem_responses
+from stepup.http.openapi import ADMIN_SECURITY, admin_responses
 from stepup.ports import PolicyVersion, Ports
 from stepup.usecases import policies
 
@@ -39,7 +40,8 @@ class ActivatedVersion(msgspec.Struct, frozen=True):
     "/",
     tags=["admin"],
     security=ADMIN_SECURITY,
-    responses=problem_responses(errors.NotAuthorizedError, errors.PolicyNotFoundError),
+    opt=performs(AdminAction.POLICY_READ),
+    responses=admin_responses(errors.PolicyNotFoundError),
 )
 async def show_policy(ports: NamedDependency[Ports]) -> Response[PolicyDocument]:
     """Return the active policy document."""
@@ -57,20 +59,20 @@ async def show_policy(ports: NamedDependency[Ports]) -> Response[PolicyDocument]
     "/",
     tags=["admin"],
     security=ADMIN_SECURITY,
-    opt=reads_up_to(_DOCUMENT_LIMIT),
-    responses=problem_responses(
-        errors.NotAuthorizedError, errors.PolicyInvalidError, errors.BodyTooLargeError
-    ),
+    opt=performs(AdminAction.POLICY_ACTIVATE) | reads_up_to(_DOCUMENT_LIMIT),
+    responses=admin_responses(errors.PolicyInvalidError, errors.BodyTooLargeError),
 )
 async def activate_policy(
-    request: Request[Any, Any, Any], ports: NamedDependency[Ports]
+    request: Request[Any, Any, Any],
+    ports: NamedDependency[Ports],
+    administrator: NamedDependency[Administrator],
 ) -> Response[ActivatedVersion]:
     """Check the YAML or JSON document in the body and activate it at once."""
     try:
         text = (await request.body()).decode()
     except UnicodeDecodeError:
         raise InvalidRequestError("The document is not UTF-8.") from None
-    version = await policies.activate(ports, text, "administrator")
+    version = await policies.activate(ports, text, administrator.name)
     activated = ActivatedVersion(version=version.version, activated_at=version.activated_at)
     return Response(activated, headers={"etag": _tag(version)})
 
