@@ -50,6 +50,7 @@ class DenyReason(StrEnum):
     RULE = "rule"
     MISSING_BOUND_ATTRIBUTE = "missing_bound_attribute"
     INVALID_ATTRIBUTE = "invalid_attribute"
+    OBLIGATION_NOT_SUPPORTED = "obligation_not_supported"
 
 
 class Allow(msgspec.Struct, frozen=True, kw_only=True):

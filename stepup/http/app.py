@@ -15,7 +15,6 @@ from stepup.http import (
     account_session,
     assets,
     authorize,
-    authzen,
     challenge_pages,
     challenges,
     dev,
@@ -26,6 +25,7 @@ from stepup.http import (
 )
 from stepup.http.admin import authenticators, policy
 from stepup.http.admin.gate import provide_administrator
+from stepup.http.authzen import evaluation
 from stepup.http.caller import provide_caller, provide_form, provide_form_caller
 from stepup.http.direct import DirectRoutes
 from stepup.http.error_forms import ErrorForms, PageErrors
@@ -41,7 +41,7 @@ ROUTERS: tuple[Router, ...] = (
     well_known.router,
     health.router,
     openapi.router,
-    authzen.router,
+    evaluation.router,
     step_ups.router,
     challenges.router,
     par.router,

@@ -19,14 +19,14 @@ from stepup.domain.errors import (
 )
 from stepup.domain.ids import CeremonyId, ChallengeId
 from stepup.http.attempts import attempt_of
-from stepup.http.authzen import (
+from stepup.http.authzen.answers import log_decision
+from stepup.http.authzen.entities import (
     ActionEntity,
     EvaluationRequest,
     Properties,
     ResourceEntity,
     SubjectEntity,
     Text,
-    log_decision,
     question_of,
 )
 from stepup.http.json_body import read_json

@@ -10,13 +10,13 @@ from stepup.domain import errors
 from stepup.domain.client import Client
 from stepup.domain.decision import Allow, StepUp
 from stepup.http.attempts import attempt_of
-from stepup.http.authzen import (
+from stepup.http.authzen.answers import log_decision
+from stepup.http.authzen.entities import (
     ActionEntity,
     EvaluationRequest,
     Properties,
     ResourceEntity,
     SubjectEntity,
-    log_decision,
     question_of,
 )
 from stepup.http.json_body import read_json

@@ -17,6 +17,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from stepup.domain.keyring import JWKS_MAX_AGE, Keyring
+from stepup.domain.obligation import ObligationType
 from stepup.domain.site import Site
 from stepup.http.headers import header
 from stepup.http.openapi import problem_responses, returns
@@ -75,7 +76,7 @@ def authzen_metadata(site: Site) -> dict[str, object]:
     return {
         "policy_decision_point": site.issuer,
         "access_evaluation_endpoint": site.url("/access/v1/evaluation"),
-        "supported_obligations": ["step-up", "consume"],
+        "supported_obligations": list(ObligationType),
     }
 
 

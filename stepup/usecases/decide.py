@@ -1,6 +1,11 @@
-"""Decide whether an authentication is good enough for an action, and sign what would lift a denial."""
+"""Decide whether an authentication is good enough for an action, and sign what would lift a denial.
+
+A request may ask for many decisions (AuthZEN's batches and searches). All of them are made in one
+sitting: by one policy version, as of one moment.
+"""
 
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,13 +24,14 @@ from stepup.domain.authorization import TICKET_LIFETIME, Purpose, Ticket
 from stepup.domain.binding import bound_digest
 from stepup.domain.challenge import amr_of
 from stepup.domain.client import Client, Role
-from stepup.domain.decision import Allow, Decision, StepUp
+from stepup.domain.decision import Allow, Decision, Deny, DenyReason, StepUp
 from stepup.domain.decision import decide as apply_policy
 from stepup.domain.decision_request import DecisionRequest
 from stepup.domain.errors import ClientNotAllowedError, InvalidRequestError
 from stepup.domain.ids import ActionName, Subject
 from stepup.domain.keyring import Keyring
-from stepup.domain.policy import Action
+from stepup.domain.obligation import ObligationType
+from stepup.domain.policy import Action, Policy
 from stepup.domain.requirement import Requirement
 from stepup.ports import Ports
 from stepup.usecases.token_state import find_state
@@ -37,13 +43,19 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """What a caller wants to know.
 
     `elevated_token` is one of our tokens that the subject holds already; `asserted` is an
-    authentication that a client reports, believed only of clients that may.
+    authentication that a client reports, believed only of clients that may. `obligations` are
+    those that the caller can comply with; None when it did not say.
     """
 
     request: DecisionRequest
     subject_issuer: str | None = None
     elevated_token: str | None = None
     asserted: AuthnContext | None = None
+    obligations: frozenset[ObligationType] | None = None
+
+    def can_comply_with(self, obligation: ObligationType) -> bool:
+        """Say whether the caller may be obliged to this; whoever says nothing may be."""
+        return self.obligations is None or obligation in self.obligations
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,37 +75,75 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     must_consume: bool = False
 
 
+class Presented(NamedTuple):
+    """A token that counts: whose it is, and what it approves."""
+
+    subject: Subject
+    approval: Approval
+
+
+class Sitting(msgspec.Struct, kw_only=True):
+    """What all decisions of one request share; a token that several of them bring is read once."""
+
+    caller: Client
+    policy: Policy
+    now: datetime
+    presented: dict[str, Presented | None] = {}
+
+
 async def decide(ports: Ports, caller: Client, question: Question) -> Answer:
     """Decide, and make the ticket when a step-up would lift the denial.
 
     Raises:
         ClientNotAllowedError: If the caller may not ask for decisions.
     """
+    return await decide_in(ports, open_sitting(ports, caller), question)
+
+
+def open_sitting(ports: Ports, caller: Client) -> Sitting:
+    """Fix who asks, the policy version and the moment for all decisions of one request.
+
+    Raises:
+        ClientNotAllowedError: If the caller may not ask for decisions.
+    """
     if not caller.may(Role.PEP):
         raise ClientNotAllowedError
-    now = ports.clock.now()
-    subject = subject_of(ports, caller, question.request.subject_id, question.subject_issuer)
-    approval = await _approval(ports, caller, question, subject, now)
-    policy = ports.snapshot.policy
-    decision = apply_policy(policy, question.request, approval, now)
-    is_named = question.request.action in policy.actions
-    if not isinstance(decision, StepUp):
+    return Sitting(caller=caller, policy=ports.snapshot.policy, now=ports.clock.now())
+
+
+async def decide_in(ports: Ports, sitting: Sitting, question: Question) -> Answer:
+    """Decide as one of a request's decisions, and make the ticket when it needs one."""
+    answer = await weigh(ports, sitting, question)
+    if not isinstance(answer.decision, StepUp):
+        return answer
+    ticket = _ticket(ports, sitting, answer.subject, question.request.action, answer.decision)
+    signed = tickets.sign_ticket(ticket, ticket_key(ports.snapshot.keyring))
+    return msgspec.structs.replace(answer, ticket=signed)
+
+
+async def weigh(ports: Ports, sitting: Sitting, question: Question) -> Answer:
+    """Find out what would be decided; no ticket is made, so nothing comes of it."""
+    policy, action = sitting.policy, question.request.action
+    issuer = question.subject_issuer
+    subject = subject_of(ports, sitting.caller, question.request.subject_id, issuer)
+    approval = await _approval(ports, sitting, question, subject)
+    decision = apply_policy(policy, question.request, approval, sitting.now)
+    is_named = action in policy.actions
+    if isinstance(decision, StepUp):
+        level = policy.ladder.get(decision.requirement.acr)
         return Answer(
             decision=decision,
             subject=subject,
             is_named=is_named,
-            must_consume=approval is not None and approval.once and isinstance(decision, Allow),
+            methods=methods_of(level, decision.requirement),
+            amr_values=amr_values_of(level, decision.requirement),
         )
-    level = policy.ladder.get(decision.requirement.acr)
-    ticket = make_ticket(ports, caller, subject, question.request.action, decision)
-    return Answer(
-        decision=decision,
-        subject=subject,
-        is_named=is_named,
-        ticket=tickets.sign_ticket(ticket, ticket_key(ports.snapshot.keyring)),
-        methods=methods_of(level, decision.requirement),
-        amr_values=amr_values_of(level, decision.requirement),
-    )
+    must_consume = approval is not None and approval.once and isinstance(decision, Allow)
+    if must_consume and not question.can_comply_with(ObligationType.CONSUME):
+        # Allowed, it would act as often as it likes with a token that is good for once.
+        decision = Deny(reason=DenyReason.OBLIGATION_NOT_SUPPORTED, basis=decision.basis)
+        must_consume = False
+    return Answer(decision=decision, subject=subject, is_named=is_named, must_consume=must_consume)
 
 
 def subject_of(ports: Ports, caller: Client, sub: str, issuer: str | None) -> Subject:
@@ -107,31 +157,6 @@ def subject_of(ports: Ports, caller: Client, sub: str, issuer: str | None) -> Su
     if chosen not in ports.site.subject_issuers or caller.subject_issuer not in {None, chosen}:
         raise InvalidRequestError("The subject's issuer is not one of this client's.")
     return Subject(chosen, sub)
-
-
-def make_ticket(
-    ports: Ports, caller: Client, subject: Subject, action: ActionName, decision: StepUp
-) -> Ticket:
-    """Fix what the decision asks for, for this client, subject and these values."""
-    now = ports.clock.now()
-    # None when the policy was swapped meanwhile; one that no document names has no title either.
-    catalogued = ports.snapshot.policy.find(action)
-    return Ticket(
-        id=ports.entropy.token(16),
-        client_id=caller.client_id,
-        subject=subject,
-        requirement=decision.requirement,
-        purpose=Purpose(
-            action=action,
-            title=catalogued.title if catalogued else {},
-            bound=decision.bound,
-            bound_digest=bound_digest(action, decision.bound),
-            displayed=decision.displayed,
-            policy_version=decision.basis.policy_version,
-        ),
-        issued_at=now,
-        expires_at=now + TICKET_LIFETIME,
-    )
 
 
 def general_purpose(ports: Ports, action: Action) -> Purpose:
@@ -170,38 +195,65 @@ def amr_values_of(level: Level, requirement: Requirement) -> tuple[Amr, ...]:
     return shared or ()
 
 
+def _ticket(
+    ports: Ports, sitting: Sitting, subject: Subject, action: ActionName, decision: StepUp
+) -> Ticket:
+    # None when no document names it; such an action has no title either.
+    catalogued = sitting.policy.actions.get(action)
+    return Ticket(
+        id=ports.entropy.token(16),
+        client_id=sitting.caller.client_id,
+        subject=subject,
+        requirement=decision.requirement,
+        purpose=Purpose(
+            action=action,
+            title=catalogued.title if catalogued else {},
+            bound=decision.bound,
+            bound_digest=bound_digest(action, decision.bound),
+            displayed=decision.displayed,
+            policy_version=decision.basis.policy_version,
+        ),
+        issued_at=sitting.now,
+        expires_at=sitting.now + TICKET_LIFETIME,
+    )
+
+
 async def _approval(
-    ports: Ports, caller: Client, question: Question, subject: Subject, now: datetime
+    ports: Ports, sitting: Sitting, question: Question, subject: Subject
 ) -> Approval | None:
-    if question.elevated_token is not None:
-        return await _approval_of_token(ports, caller, question.elevated_token, subject, now)
-    if question.asserted is not None and caller.asserts_authentication:
+    token = question.elevated_token
+    if token is not None:
+        if token not in sitting.presented:
+            sitting.presented[token] = await _presented(ports, sitting, token)
+        presented = sitting.presented[token]
+        # A token of somebody else approves nothing.
+        return presented.approval if presented and presented.subject == subject else None
+    if question.asserted is not None and sitting.caller.asserts_authentication:
         return Approval(context=question.asserted)
     return None
 
 
-async def _approval_of_token(
-    ports: Ports, caller: Client, text: str, subject: Subject, now: datetime
-) -> Approval | None:
+async def _presented(ports: Ports, sitting: Sitting, text: str) -> Presented | None:
     try:
-        read = tokens.read(text, ports.snapshot.keyring, ports.site, now)
+        read = tokens.read(text, ports.snapshot.keyring, ports.site, sitting.now)
     except tokens.InvalidTokenError:
         return None
-    token = read.token
+    token, caller = read.token, sitting.caller
     # Whoever was given a token for itself must not get others' actions allowed with it.
     is_known = token.client_id == caller.client_id or (
         caller.may(Role.RS) and token.audience in caller.audiences
     )
-    # A token of somebody else, or one that was revoked or used up, approves nothing.
-    if not is_known or token.subject != subject or (await find_state(ports, read)).is_over:
+    # One that was revoked or used up approves nothing either.
+    if not is_known or (await find_state(ports, read)).is_over:
         return None
     context = AuthnContext(acr=Acr(token.acr), amr=token.amr, auth_time=token.auth_time)
-    return Approval(
+    approval = Approval(
         context=context,
         action=token.action,
         bound_digest=token.bound_digest,
         once=token.once,
     )
+    return Presented(token.subject, approval)
 
 
 def _certain_amr(combination: tuple[Factor, ...]) -> tuple[Amr, ...]:

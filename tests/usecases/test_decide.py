@@ -10,7 +10,8 @@ from stepup.domain.assurance import DEFAULT_LADDER, Acr, AuthnContext, Method
 from stepup.domain.client import Role
 from stepup.domain.decision import Allow, AllowReason, Deny, DenyReason, StepUp
 from stepup.domain.errors import ClientNotAllowedError, InvalidRequestError
-from stepup.domain.ids import ActionName
+from stepup.domain.ids import ActionName, ChallengeId
+from stepup.domain.obligation import ObligationType
 from stepup.domain.requirement import Requirement
 from stepup.usecases import decide, introspect, revoke
 from tests.support.builders import an_attempt
@@ -243,6 +244,55 @@ async def test_an_allowance_that_rests_on_a_once_only_token_says_to_consume_it(w
 
     assert isinstance(answered.decision, Allow)
     assert answered.must_consume
+
+
+@pytest.mark.parametrize(
+    ("obligations", "expected"),
+    [
+        (None, Allow),
+        (frozenset(ObligationType), Allow),
+        (frozenset({ObligationType.STEP_UP}), Deny),
+        (frozenset(), Deny),
+    ],
+    ids=["says nothing", "all", "another", "none"],
+)
+async def test_a_caller_that_cannot_consume_is_not_allowed_what_rests_on_a_once_only_token(
+    world: World, obligations: frozenset[ObligationType] | None, expected: type
+):
+    await world.enroll_app()
+    approved = await redeemed(world, await code(world))
+    question = a_question(elevated_token=approved.text)
+
+    answered = await ask(world, msgspec.structs.replace(question, obligations=obligations))
+
+    assert isinstance(answered.decision, expected)
+    assert answered.must_consume is (expected is Allow)
+    if expected is Deny:
+        assert answered.decision.reason is DenyReason.OBLIGATION_NOT_SUPPORTED
+
+
+async def test_decisions_of_one_sitting_share_policy_and_moment_and_read_a_token_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    await world.enroll_app()
+    approved = await redeemed(world, await code(world))
+    read = []
+    asked_of_redis = world.ports.state.tokens.is_used
+
+    async def counted(challenge_id: ChallengeId) -> bool:
+        read.append(challenge_id)
+        return await asked_of_redis(challenge_id)
+
+    monkeypatch.setattr(world.ports.state.tokens, "is_used", counted)
+    sitting = decide.open_sitting(world.ports, world.bank)
+    world.snapshot.held_policy = World(document=ACCOUNT_DOCUMENT).snapshot.policy
+    world.clock.advance(timedelta(hours=1))
+    question = a_question(elevated_token=approved.text)
+
+    answers = [await decide.decide_in(world.ports, sitting, question) for _ in range(3)]
+
+    assert [type(answer.decision) for answer in answers] == [Allow] * 3
+    assert len(read) == 1
 
 
 async def test_a_client_of_one_issuer_does_not_speak_of_subjects_of_another(world: World):

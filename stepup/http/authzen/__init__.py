@@ -1,0 +1,1 @@
+"""AuthZEN 1.0 (OpenID Authorization API), and the obligations profile."""

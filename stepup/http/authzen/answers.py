@@ -1,0 +1,81 @@
+"""What is said beside a decision: why not, what would lift it, and what the caller must do first.
+
+A denial that a step-up would lift says so in both known forms (AuthZEN section 5.5.2.3, and the
+obligations profile) and with members of our own.
+"""
+
+from typing import Any
+
+from litestar import Request
+
+from stepup.domain.decision import Allow, Deny, StepUp
+from stepup.domain.obligation import ObligationType
+from stepup.http.request_log import request_log
+from stepup.ports import Ports
+from stepup.telemetry import decision_errors_total, decisions_total
+from stepup.usecases.decide import Answer
+
+_PAR = "/oauth2/par"
+_CONSUME = "/oauth2/consume"
+
+
+def context_of(ports: Ports, answer: Answer) -> dict[str, Any] | None:
+    """Say why not, and what would help; nothing when there is nothing to say."""
+    match answer.decision:
+        case StepUp() as decision:
+            return _step_up_context(ports, answer, decision)
+        case Deny() as decision:
+            reason = {"reason": decision.reason.value}
+            return reason if decision.text is None else {**reason, "reason_text": decision.text}
+        case Allow() if answer.must_consume:
+            return {"obligations": obligations_of(ports, answer)}
+        case Allow():
+            return None
+
+
+def obligations_of(ports: Ports, answer: Answer) -> list[dict[str, Any]]:
+    """Say what the caller must do: raise the subject, or use the token up before it acts."""
+    properties: dict[str, Any]
+    if isinstance(answer.decision, StepUp):
+        kind = ObligationType.STEP_UP
+        properties = {"acr_value": answer.decision.requirement.acr}
+        if answer.amr_values:
+            properties["amr_values"] = list(answer.amr_values)
+    elif answer.must_consume:
+        # A decision spends nothing.
+        kind, properties = ObligationType.CONSUME, {"endpoint": ports.site.url(_CONSUME)}
+    else:
+        return []
+    return [{"id": kind.value, "type": kind.value, "properties": properties}]
+
+
+def _step_up_context(ports: Ports, answer: Answer, decision: StepUp) -> dict[str, Any]:
+    requirement = decision.requirement
+    context: dict[str, Any] = {
+        "acr_values": requirement.acr,
+        "methods": [method.value for method in answer.methods],
+        "obligations": obligations_of(ports, answer),
+        "step_up_ticket": answer.ticket,
+        "step_up_uri": ports.site.url(_PAR),
+        "policy_version": decision.basis.policy_version,
+        "guardrails": list(decision.basis.guardrails),
+    }
+    if decision.basis.rule is not None:
+        context["rule"] = decision.basis.rule
+    if answer.amr_values:
+        context["amr_values"] = " ".join(answer.amr_values)
+    if requirement.max_age is not None:
+        context["max_age"] = int(requirement.max_age.total_seconds())
+    return context
+
+
+def log_decision(request: Request[Any, Any, Any], action: str, answer: Answer) -> None:
+    """Put the decision into the log line and the metrics."""
+    outcome = {Allow: "allow", StepUp: "step_up", Deny: "deny"}[type(answer.decision)]
+    log = request_log(request)
+    log.subject, log.action, log.decision = answer.subject.id, action, outcome
+    # Actions that the policy does not name share one series: anybody can invent names.
+    label = action if answer.is_named else "unknown"
+    decisions_total.labels(action=label, outcome=outcome).inc()
+    if answer.decision.basis.error is not None:
+        decision_errors_total.labels(action=label).inc()
