@@ -34,7 +34,15 @@ class AttributeSchema(Protocol):
 
 
 class Condition(Protocol):
-    """A compiled `when`."""
+    """A compiled `when`.
+
+    Of two conditions with one `source` over the same attributes both say the same. `reads` are the
+    attributes whose values it looks at, as `resource.iban`; `asks` those it asks to be there.
+    """
+
+    source: str = ""
+    reads: frozenset[str] = frozenset()
+    asks: frozenset[str] = frozenset()
 
     def holds(self, inputs: Inputs) -> bool | EvaluationError:
         """Evaluate on checked inputs; an error is a value, so that nobody forgets it."""

@@ -54,6 +54,8 @@ class Compiled(Condition):
     def __init__(self, source: str, expression: cel.Expression, env: cel.Env) -> None:
         self.source = source
         self.references = references_in(expression.serialize(), PACKAGE)
+        self.reads = self.references.read
+        self.asks = self.references.asked
         self._expression = expression
         self._env = env
 

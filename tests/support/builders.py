@@ -17,6 +17,7 @@ from stepup.domain.authorization import Authorization, Purpose
 from stepup.domain.binding import bound_digest
 from stepup.domain.challenge import CHALLENGE_LIFETIME, Challenge
 from stepup.domain.condition import AttributeSchema, Condition, EvaluationError, Inputs
+from stepup.domain.decision import Allow, AllowReason, Basis, Decision
 from stepup.domain.decision_request import Attribute, AttributeType, DecisionRequest
 from stepup.domain.ids import (
     ActionName,
@@ -27,6 +28,7 @@ from stepup.domain.ids import (
     Subject,
 )
 from stepup.domain.policy import Action, Guardrail, Policy, Rule
+from stepup.domain.recorded_decision import RecordedDecision, outcome_of
 from stepup.domain.requirement import Requirement
 from stepup.ports import PresentedCode
 from tests.support.determinism import NOON
@@ -130,10 +132,20 @@ class AnySchema(AttributeSchema):
 
 
 class Answers(Condition):
-    """A condition that always gives the same answer."""
+    """A condition that always gives the same answer, whatever it looks at."""
 
-    def __init__(self, answer: bool | EvaluationError) -> None:
+    def __init__(
+        self,
+        answer: bool | EvaluationError,
+        *,
+        source: str = "",
+        reads: Iterable[str] = (),
+        asks: Iterable[str] = (),
+    ) -> None:
         self.answer = answer
+        self.source = source
+        self.reads = frozenset(reads)
+        self.asks = frozenset(asks)
 
     def holds(self, inputs: Inputs) -> bool | EvaluationError:
         return self.answer
@@ -188,6 +200,27 @@ def a_decision_request(**changes: object) -> DecisionRequest:
         "action_properties": TRANSFER,
     }
     return DecisionRequest(**fields | changes)
+
+
+def a_recorded_decision(
+    decision: Decision | None = None, *, at: datetime = NOON, **changes: object
+) -> RecordedDecision:
+    """A record of a decision; of one that allows, by version 3, when none is given."""
+    decided = decision or Allow(
+        reason=AllowReason.NOT_REQUIRED, basis=Basis(policy_version=3, rule="rule-1")
+    )
+    fields: dict = {
+        "id": secrets.token_urlsafe(12),
+        "at": at,
+        "client_id": ClientId("bank"),
+        "subject_id": a_subject().id,
+        "request": a_decision_request(),
+        "policy_version": decided.basis.policy_version,
+        "outcome": outcome_of(decided),
+        "rule": decided.basis.rule,
+        "error": decided.basis.error,
+    }
+    return RecordedDecision(**fields | changes)
 
 
 def an_approval(

@@ -1,0 +1,115 @@
+"""What it means that two policies answer one request differently: harder, easier, or both."""
+
+from collections.abc import Set as AbstractSet
+from datetime import timedelta
+from enum import StrEnum
+
+import msgspec
+
+from stepup.domain.assurance import Acr, Ladder
+from stepup.domain.decision import Decision, StepUp
+from stepup.domain.recorded_decision import Outcome, outcome_of
+from stepup.domain.requirement import Requirement
+
+
+class DifferenceKind(StrEnum):
+    """Every way in which two answers differ; of two step-ups by what they ask for."""
+
+    ALLOW_TO_STEP_UP = "allow_to_step_up"
+    ALLOW_TO_DENY = "allow_to_deny"
+    STEP_UP_TO_ALLOW = "step_up_to_allow"
+    STEP_UP_TO_DENY = "step_up_to_deny"
+    DENY_TO_ALLOW = "deny_to_allow"
+    DENY_TO_STEP_UP = "deny_to_step_up"
+    RAISED = "raised"
+    LOWERED = "lowered"
+    RAISED_AND_LOWERED = "raised_and_lowered"
+
+
+class Part(StrEnum):
+    """The parts of a requirement that make it harder or easier to meet."""
+
+    ACR = "acr"
+    MAX_AGE = "max_age"
+    METHODS = "methods"
+    ONCE = "once"
+    BOUND = "bound"
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """How an answer differs from the one before it; the parts are those of two step-ups."""
+
+    kind: DifferenceKind
+    raised: frozenset[Part] = frozenset()
+    lowered: frozenset[Part] = frozenset()
+
+
+def difference_of(before: Decision, after: Decision, ladder: Ladder) -> Difference | None:
+    """Say how the second answer differs; None when a caller would see no difference.
+
+    Levels are compared on `ladder`, the one that the second answer was made on.
+    """
+    if isinstance(before, StepUp) and isinstance(after, StepUp):
+        return _of_requirements(before.requirement, after.requirement, ladder)
+    kind = _KINDS.get((outcome_of(before), outcome_of(after)))
+    return None if kind is None else Difference(kind=kind)
+
+
+_KINDS = {
+    (before, after): DifferenceKind(f"{before}_to_{after}")
+    for before in Outcome
+    for after in Outcome
+    if before is not after
+}
+
+
+def _of_requirements(before: Requirement, after: Requirement, ladder: Ladder) -> Difference | None:
+    if before == after:
+        return None
+    raised, lowered = set[Part](), set[Part]()
+    for part, (is_raised, is_lowered) in {
+        Part.ACR: _levels(before.acr, after.acr, ladder),
+        Part.MAX_AGE: _ages(before.max_age, after.max_age),
+        Part.METHODS: _methods(before, after),
+        Part.ONCE: (after.once and not before.once, before.once and not after.once),
+        Part.BOUND: _sets(before.bind, after.bind),
+    }.items():
+        if is_raised:
+            raised.add(part)
+        if is_lowered:
+            lowered.add(part)
+    if not raised and not lowered:
+        return None
+    if raised and lowered:
+        kind = DifferenceKind.RAISED_AND_LOWERED
+    else:
+        kind = DifferenceKind.RAISED if raised else DifferenceKind.LOWERED
+    return Difference(kind=kind, raised=frozenset(raised), lowered=frozenset(lowered))
+
+
+def _levels(before: Acr, after: Acr, ladder: Ladder) -> tuple[bool, bool]:
+    if before == after:
+        return False, False
+    # A level that the newer ladder does not have cannot be placed: both, rather than a guess.
+    if before not in ladder:
+        return True, True
+    return ladder.rank(after) > ladder.rank(before), ladder.rank(after) < ladder.rank(before)
+
+
+def _ages(before: timedelta | None, after: timedelta | None) -> tuple[bool, bool]:
+    oldest = timedelta.max
+    first = oldest if before is None else before
+    second = oldest if after is None else after
+    return second < first, second > first
+
+
+def _methods(before: Requirement, after: Requirement) -> tuple[bool, bool]:
+    if before.methods is None or after.methods is None:
+        return after.methods is not None, before.methods is not None
+    # Fewer methods are harder.
+    return _sets(after.methods, before.methods)
+
+
+def _sets(before: AbstractSet[str], after: AbstractSet[str]) -> tuple[bool, bool]:
+    """Say whether something was added, and whether something was taken away."""
+    return bool(after - before), bool(before - after)
