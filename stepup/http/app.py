@@ -20,6 +20,7 @@ from stepup.http import (
     dev,
     health,
     openapi,
+    schemas,
     step_ups,
     well_known,
 )
@@ -41,6 +42,7 @@ ROUTERS: tuple[Router, ...] = (
     well_known.router,
     health.router,
     openapi.router,
+    schemas.router,
     evaluation.router,
     step_ups.router,
     challenges.router,

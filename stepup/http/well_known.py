@@ -4,8 +4,6 @@ The documents promise only what is served. Clients find the same document under 
 and of OpenID Connect; it names no ID token, because none is issued.
 """
 
-import hashlib
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +17,7 @@ from litestar.params import FromPath
 from stepup.domain.keyring import JWKS_MAX_AGE, Keyring
 from stepup.domain.obligation import ObligationType
 from stepup.domain.site import Site
-from stepup.http.headers import header
+from stepup.http.caching import cacheable, tag_of
 from stepup.http.openapi import problem_responses, returns
 from stepup.ports import Ports
 from stepup.usecases import keys
@@ -151,8 +149,8 @@ class _EncodedKeys:
         keyring = ports.snapshot.keyring
         if keyring is not self._keyring:
             body = msgspec.json.encode(keys.published_jwks(ports))
-            self._keyring, self._body, self._tag = keyring, body, _tag_of(body)
-        return _cacheable(request, self._body, self._tag, _KEYS_CACHING)
+            self._keyring, self._body, self._tag = keyring, body, tag_of(body)
+        return cacheable(request, self._body, self._tag, _KEYS_CACHING)
 
 
 _encoded_keys = _EncodedKeys()
@@ -162,33 +160,7 @@ def _document(
     request: Request[Any, Any, Any], document: Mapping[str, object], caching: str
 ) -> Response[bytes]:
     body = msgspec.json.encode(document)
-    return _cacheable(request, body, _tag_of(body), caching)
-
-
-def _tag_of(body: bytes) -> str:
-    digest = urlsafe_b64encode(hashlib.sha256(body).digest()[:15]).decode()
-    return f'"{digest}"'
-
-
-def _cacheable(
-    request: Request[Any, Any, Any], body: bytes, tag: str, caching: str
-) -> Response[bytes]:
-    sent = {
-        "cache-control": caching,
-        "etag": tag,
-        # Public documents; a browser app reads them as any other client does.
-        "access-control-allow-origin": "*",
-    }
-    if _matches(header(request.scope, b"if-none-match"), tag):
-        return Response(b"", status_code=304, headers=sent)
-    return Response(body, headers=sent, media_type="application/json")
-
-
-def _matches(condition: bytes | None, tag: str) -> bool:
-    if condition is None:
-        return False
-    known = {part.strip().removeprefix(b"W/") for part in condition.split(b",")}
-    return b"*" in known or tag.encode() in known
+    return cacheable(request, body, tag_of(body), caching)
 
 
 router = Router(

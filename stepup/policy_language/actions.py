@@ -20,11 +20,15 @@ from stepup.policy_language.requirements import (
     read_shared,
 )
 from stepup.policy_language.schema import RequestSchema
+from stepup.policy_language.shape import actions as shape
+from stepup.policy_language.shape.actions import ACTION_NAME, MAX_RULES
+from stepup.policy_language.shape.document import MAX_ACTIONS
+from stepup.policy_language.shape.examples import MAX_TESTS, Test
+from stepup.policy_language.shape.parts import LANGUAGE
+from stepup.policy_language.shape.requirements import Requirement as RequirementShape
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}\Z", re.ASCII)
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z", re.ASCII)
-# Above what people can oversee; the checks that compare everything with everything stay quick.
-MAX_ACTIONS, MAX_RULES, MAX_TESTS = 5000, 200, 500
+_NAME = re.compile(ACTION_NAME, re.ASCII)
+_LANGUAGE = re.compile(LANGUAGE, re.ASCII)
 _OUTCOMES = ("require", "allow", "deny")
 
 
@@ -58,10 +62,10 @@ class Scope(msgspec.Struct, frozen=True):
 def read_actions(document: Fields, ladder: Ladder) -> tuple[WrittenAction, ...]:
     """Read every action."""
     actions: dict[str, WrittenAction] = {}
-    for name, at, fields in document.named("actions", "name", most=MAX_ACTIONS):
+    for name, at, fields in document.named("actions", "name", shape.Action, most=MAX_ACTIONS):
         if name in actions:
             document.findings.error(Code.DUPLICATE_ID, f"the action `{name}` is there twice", at)
-        elif not _NAME.match(name):
+        elif not _NAME.fullmatch(name):
             message = f"`{name}` is no name for an action; use letters, digits and . _ : / -"
             document.findings.error(Code.WRONG_VALUE, message, at)
         else:
@@ -92,7 +96,7 @@ def _action(name: str, at: Place, fields: Fields, ladder: Ladder) -> WrittenActi
         rules=rules,
         attributes_at=fields.place("attributes"),
         default_at=fields.place("default"),
-        tests=fields.listing("tests", most=MAX_TESTS),
+        tests=fields.listing("tests", Test, most=MAX_TESTS),
     )
     fields.finish()
     return written
@@ -101,7 +105,7 @@ def _action(name: str, at: Place, fields: Fields, ladder: Ladder) -> WrittenActi
 def _rules(action: Fields, scope: Scope) -> tuple[WrittenRule, ...]:
     environment = Environment(scope.schema)
     rules: list[WrittenRule] = []
-    for fields in action.listing("rules", most=MAX_RULES):
+    for fields in action.listing("rules", shape.Rule, most=MAX_RULES):
         written = _rule(fields, scope, environment)
         if written is None:
             continue
@@ -139,7 +143,7 @@ def _outcome(fields: Fields, scope: Scope) -> tuple[Requirement | Effect, str | 
         return None
     match said[0]:
         case "require":
-            nested = fields.mapping("require")
+            nested = fields.mapping("require", RequirementShape)
             requirement = nested and read_requirement(nested, scope.ladder, scope.shared)
             return (requirement, None) if requirement else None
         case "allow":
@@ -166,7 +170,7 @@ def _default(fields: Fields, scope: Scope) -> Requirement | Effect:
         fields.findings.warn(Code.MISSING_DEFAULT, message, fields.at)
         return Effect.DENY
     if isinstance(node, Fieldset):
-        nested = Fields(node, fields.findings)
+        nested = Fields(node, RequirementShape, fields.findings)
         return read_requirement(nested, scope.ladder, scope.shared) or Effect.DENY
     return fields.choice("default", Effect) or Effect.DENY
 
@@ -192,17 +196,18 @@ def _condition(fields: Fields, environment: Environment) -> Compiled | None:
 
 def _texts(fields: Fields, name: str) -> dict[str, str]:
     """Read a text for people: one for all languages (it counts as English), or one for each."""
-    node = fields.peek(name)
-    if isinstance(node, Scalar):
+    if isinstance(fields.peek(name), Scalar):
         text = fields.text(name)
         return {"en": text} if text else {}
-    languages = fields.mapping(name)
+    languages = fields.fieldset(name)
     texts: dict[str, str] = {}
-    for language, entry in node.entries.items() if isinstance(node, Fieldset) else ():
-        text = languages.text(language) if languages else None
-        if not _LANGUAGE.match(language):
+    for language, entry in languages.entries.items() if languages else ():
+        said = entry.node.value if isinstance(entry.node, Scalar) else None
+        if not isinstance(said, str):
+            fields.findings.error(Code.WRONG_VALUE, f"`{language}` must be text", entry.node.at)
+        elif not _LANGUAGE.fullmatch(language):
             message = f"`{language}` is no language tag, like en or de-AT"
             fields.findings.error(Code.WRONG_VALUE, message, entry.at)
-        elif text:
-            texts[language] = text
+        elif said:
+            texts[language] = said
     return texts

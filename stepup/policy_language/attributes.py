@@ -7,6 +7,8 @@ from stepup.policy_language.fields import Fields
 from stepup.policy_language.findings import Code, Findings, Place
 from stepup.policy_language.reader import plain
 from stepup.policy_language.schema import BUILT_IN
+from stepup.policy_language.shape import actions as shape
+from stepup.policy_language.shape.actions import MAX_ATTRIBUTES, MAX_SCALE
 from stepup.policy_language.values import WrongValueError, reader_of
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}\Z")
@@ -16,14 +18,14 @@ _RESERVED = frozenset(
     | {"let", "loop", "namespace", "null", "package", "return", "true", "var", "void", "while"}
 )
 _ENUM_TYPES = frozenset({AttributeType.STRING, AttributeType.LIST})
-MAX_SCALE = 9
-MAX_ATTRIBUTES = 100
 
 
 def read_attributes(action: Fields) -> tuple[Attribute, ...]:
     """Read an action's declared attributes."""
     attributes: dict[str, Attribute] = {}
-    for name, at, fields in action.named("attributes", "name", most=MAX_ATTRIBUTES):
+    for name, at, fields in action.named(
+        "attributes", "name", shape.Attribute, most=MAX_ATTRIBUTES
+    ):
         attribute = _attribute(name, at, fields)
         if attribute is None:
             continue

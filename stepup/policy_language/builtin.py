@@ -15,6 +15,7 @@ from stepup.policy_language.fields import Fields
 from stepup.policy_language.findings import Findings
 from stepup.policy_language.guardrails import read_guardrails
 from stepup.policy_language.reader import read
+from stepup.policy_language.shape.document import Document
 
 RESERVED_PREFIX = "stepup."
 # Whoever has no authenticator yet cannot step up: it is allowed or denied by base login alone.
@@ -75,7 +76,7 @@ def _read() -> tuple[tuple[Action, ...], tuple[Guardrail, ...]]:
     node = read(defaults.builtin(), findings)
     if node is None:
         raise PolicyInvalidError("Our own actions cannot be read.", tuple(findings.all()))
-    document = Fields(node, findings)
+    document = Fields(node, Document, findings)
     actions = read_actions(document, DEFAULT_LADDER)
     guardrails = read_guardrails(document, DEFAULT_LADDER)
     if findings.all():

@@ -19,8 +19,8 @@ from stepup.policy_language.guardrails import WrittenGuardrail, read_guardrails
 from stepup.policy_language.levels import read_ladder
 from stepup.policy_language.lint import lint_action, lint_guardrail, lint_ladder
 from stepup.policy_language.reader import read
-
-API_VERSION = "stepup/v1"
+from stepup.policy_language.shape.document import Document
+from stepup.policy_language.shape.examples import API_VERSION
 
 
 def parse(text: str, *, version: int) -> Policy:
@@ -47,7 +47,7 @@ def _read(text: str, version: int) -> tuple[Policy | None, Findings]:
     node = read(text, findings)
     if node is None:
         return None, findings
-    document = Fields(node, findings)
+    document = Fields(node, Document, findings)
     _check_version(document)
     # Names and comments for people; nothing depends on them.
     document.peek("metadata")

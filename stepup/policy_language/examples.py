@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 
 import msgspec
 
@@ -13,20 +12,13 @@ from stepup.domain.decision_request import DecisionRequest, Entity
 from stepup.domain.policy import Action, Policy
 from stepup.policy_language.fields import Fields
 from stepup.policy_language.findings import Code, Place, did_you_mean
-from stepup.policy_language.reader import Fieldset, plain
+from stepup.policy_language.reader import plain
+from stepup.policy_language.shape.examples import Auth, Expected, Party, Properties, Request
 from stepup.policy_language.spans import format_span
 from stepup.policy_language.values import parse_timestamp
 
 # A working day at noon; a test that depends on the time says its own.
 DEFAULT_NOW = datetime(2026, 1, 14, 12, tzinfo=UTC)
-
-
-class Expected(StrEnum):
-    """The three decisions."""
-
-    ALLOW = "allow"
-    STEP_UP = "step_up"
-    DENY = "deny"
 
 
 class Authentication(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,11 +94,11 @@ def failures_of(example: Example, policy: Policy) -> list[str]:
 
 
 def _request(test: Fields, action: Action) -> DecisionRequest:
-    fields = test.mapping("request")
+    fields = test.mapping("request", Request)
     if fields is None:
         return _request_of(action, {}, None, None)
-    subject, resource = fields.mapping("subject"), fields.mapping("resource")
-    on_action = fields.mapping("action")
+    subject, resource = fields.mapping("subject", Party), fields.mapping("resource", Party)
+    on_action = fields.mapping("action", Properties)
     properties: dict[Entity, dict[str, Value]] = {
         Entity.SUBJECT: _values(subject, "properties"),
         Entity.RESOURCE: _values(resource, "properties"),
@@ -151,14 +143,12 @@ def _request_of(
 
 
 def _values(fields: Fields | None, name: str) -> dict[str, Value]:
-    if fields is None or fields.mapping(name) is None:
-        return {}
-    node = fields.peek(name)
-    return {k: plain(e.node) for k, e in node.entries.items()} if isinstance(node, Fieldset) else {}
+    node = fields.fieldset(name) if fields else None
+    return {k: plain(e.node) for k, e in node.entries.items()} if node else {}
 
 
 def _authentication(test: Fields) -> Authentication | None:
-    fields = test.mapping("auth")
+    fields = test.mapping("auth", Auth)
     if fields is None:
         return None
     if "acr" not in fields:

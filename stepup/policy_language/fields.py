@@ -1,4 +1,4 @@
-"""The fields of one mapping, taken one by one; what nobody took is unknown."""
+"""The fields of one mapping, taken one by one; which there are is said in `shape`."""
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -7,17 +7,20 @@ from typing import TypeVar
 
 from stepup.policy_language.findings import Code, Findings, Place, did_you_mean
 from stepup.policy_language.reader import Fieldset, Listing, Node, Scalar
+from stepup.policy_language.shape.parts import Shape, names_of
 from stepup.policy_language.spans import parse_span
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class Fields:
-    """Reads a mapping field by field and reports every field of the wrong kind."""
+    """Reads a mapping of one shape field by field and reports every field of the wrong kind."""
 
-    def __init__(self, node: Fieldset, findings: Findings) -> None:
+    def __init__(self, node: Fieldset, shape: type[Shape], findings: Findings) -> None:
         self._node = node
-        self._known: set[str] = set()
+        self._known = names_of(shape)
+        self._refused: set[str] = set()
+        self.shape = shape
         self.findings = findings
         self.at = node.at
 
@@ -25,10 +28,16 @@ class Fields:
         return self.peek(name) is not None
 
     def peek(self, name: str) -> Node | None:
-        """Return a field that was written and is not null."""
-        self._known.add(name)
+        """Return a field that was written and is not empty."""
+        if name not in self._known:
+            raise KeyError(f"{self.shape.__name__} has no field {name}")
         entry = self._node.entries.get(name)
-        if entry is None or (isinstance(entry.node, Scalar) and entry.node.value is None):
+        if entry is None:
+            return None
+        if isinstance(entry.node, Scalar) and entry.node.value is None:
+            # An empty `when` would be a rule that always applies: nobody may mean that by accident.
+            message = f"`{name}` is empty: say something, or leave it out"
+            self.findings.error(Code.WRONG_VALUE, message, entry.at)
             return None
         return entry.node
 
@@ -113,41 +122,48 @@ class Fields:
         """Return a list of texts."""
         return tuple(str(scalar.value) for scalar in self.scalars(name))
 
-    def mapping(self, name: str) -> "Fields | None":
+    def mapping(self, name: str, shape: type[Shape]) -> "Fields | None":
         """Return a mapping, to be read field by field."""
+        node = self.fieldset(name)
+        return None if node is None else Fields(node, shape, self.findings)
+
+    def fieldset(self, name: str) -> Fieldset | None:
+        """Return a mapping whose names are nobody's but the document's."""
         node = self.peek(name)
         if node is None or isinstance(node, Fieldset):
-            return None if node is None else Fields(node, self.findings)
+            return node
         self.wrong(name, "must be a mapping")
         return None
 
-    def listing(self, name: str, *, most: int) -> tuple["Fields", ...]:
+    def listing(self, name: str, shape: type[Shape], *, most: int) -> tuple["Fields", ...]:
         """Return a list of at most so many mappings."""
         node = self.peek(name)
         if node is None or self._is_crowded(name, node, most):
             return ()
         items = node.items if isinstance(node, Listing) else []
         mappings = tuple(
-            Fields(item, self.findings) for item in items if isinstance(item, Fieldset)
+            Fields(item, shape, self.findings) for item in items if isinstance(item, Fieldset)
         )
         if not isinstance(node, Listing) or len(mappings) != len(items):
             self.wrong(name, "must be a list of mappings")
         return mappings
 
-    def named(self, name: str, key: str, *, most: int) -> Iterator[tuple[str, Place, "Fields"]]:
+    def named(
+        self, name: str, key: str, shape: type[Shape], *, most: int
+    ) -> Iterator[tuple[str, Place, "Fields"]]:
         """Yield named mappings, written as `name: {...}` or as a list of `{key: name, ...}`."""
         node = self.peek(name)
         if node is None or self._is_crowded(name, node, most):
             return
         if isinstance(node, Listing):
-            for fields in self.listing(name, most=most):
+            for fields in self.listing(name, shape, most=most):
                 own = fields.text(key)
                 if own is None:
                     fields.missing(key)
                 else:
                     yield own, fields.place(key), fields
         elif isinstance(node, Fieldset):
-            yield from self._entries(node, key)
+            yield from self._entries(node, key, shape)
         else:
             self.wrong(name, "must be a mapping from names, or a list")
 
@@ -159,19 +175,22 @@ class Fields:
 
     def missing(self, name: str) -> None:
         """Report a field that is not there."""
-        self.findings.error(Code.MISSING_FIELD, f"`{name}` is missing", self.at)
+        # An empty one was reported as that.
+        if name not in self._node.entries:
+            self.findings.error(Code.MISSING_FIELD, f"`{name}` is missing", self.at)
 
     def refuse_unsupported(self, *names: str) -> None:
         """Report fields that mean something, but not yet; nothing is ignored silently."""
         for name in names:
-            if name in self:
+            self._refused.add(name)
+            if name in self._node.entries:
                 message = f"`{name}` is not supported yet"
                 self.findings.error(Code.NOT_SUPPORTED_YET, message, self.place(name))
 
     def finish(self) -> None:
-        """Report every field that nobody asked for."""
+        """Report every field that the shape does not have."""
         for name, entry in self._node.entries.items():
-            if name not in self._known and not self.findings.is_full:
+            if name not in self._known | self._refused and not self.findings.is_full:
                 message = f"unknown field `{name}`{did_you_mean(name, self._known)}"
                 self.findings.error(Code.UNKNOWN_FIELD, message, entry.at)
 
@@ -187,13 +206,15 @@ class Fields:
             self.wrong(name, f"has more than {most} entries", Code.TOO_LARGE)
         return count > most
 
-    def _entries(self, node: Fieldset, key: str) -> Iterator[tuple[str, Place, "Fields"]]:
+    def _entries(
+        self, node: Fieldset, key: str, shape: type[Shape]
+    ) -> Iterator[tuple[str, Place, "Fields"]]:
         for own, entry in node.entries.items():
             if not isinstance(entry.node, Fieldset):
                 message = f"`{own}` must be a mapping"
                 self.findings.error(Code.WRONG_VALUE, message, entry.node.at)
                 continue
-            fields = Fields(entry.node, self.findings)
+            fields = Fields(entry.node, shape, self.findings)
             if key in fields and fields.text(key) != own:
                 fields.wrong(key, f"is not `{own}`")
             yield own, entry.at, fields

@@ -7,8 +7,9 @@ from stepup.domain.policy import Guardrail
 from stepup.policy_language.fields import Fields
 from stepup.policy_language.findings import Code, Place
 from stepup.policy_language.requirements import Shared, read_requirement
-
-MAX_GUARDRAILS = 200
+from stepup.policy_language.shape import document as shape
+from stepup.policy_language.shape.document import MAX_GUARDRAILS
+from stepup.policy_language.shape.requirements import Floor
 
 
 class WrittenGuardrail(msgspec.Struct, frozen=True):
@@ -22,7 +23,9 @@ class WrittenGuardrail(msgspec.Struct, frozen=True):
 def read_guardrails(document: Fields, ladder: Ladder) -> tuple[WrittenGuardrail, ...]:
     """Read every guardrail."""
     guardrails: dict[str, WrittenGuardrail] = {}
-    for name, at, fields in document.named("guardrails", "id", most=MAX_GUARDRAILS):
+    for name, at, fields in document.named(
+        "guardrails", "id", shape.Guardrail, most=MAX_GUARDRAILS
+    ):
         written = _guardrail(name, at, fields, ladder)
         if name in guardrails:
             document.findings.error(Code.DUPLICATE_ID, f"the guardrail `{name}` is there twice", at)
@@ -35,7 +38,7 @@ def _guardrail(name: str, at: Place, fields: Fields, ladder: Ladder) -> WrittenG
     for field in ("match", "require"):
         if field not in fields:
             fields.missing(field)
-    match, require = fields.mapping("match"), fields.mapping("require")
+    match, require = fields.mapping("match", shape.Match), fields.mapping("require", Floor)
     fields.refuse_unsupported("mode", "shadow")
     fields.finish()
     tags = match.texts("tags") if match else ()

@@ -7,8 +7,8 @@ from stepup.domain.assurance import DEFAULT_LADDER, Acr, Factor, Ladder, Level, 
 from stepup.policy_language.fields import Fields
 from stepup.policy_language.findings import Code, Findings, did_you_mean
 from stepup.policy_language.reader import Fieldset, Listing, Node, Scalar
-
-MAX_LEVELS = 16
+from stepup.policy_language.shape import levels as shape
+from stepup.policy_language.shape.levels import MAX_LEVELS
 
 
 def read_ladder(document: Fields) -> Ladder:
@@ -16,7 +16,7 @@ def read_ladder(document: Fields) -> Ladder:
     if "levels" not in document:
         return DEFAULT_LADDER
     levels: list[Level] = []
-    for name, at, fields in document.named("levels", "acr", most=MAX_LEVELS):
+    for name, at, fields in document.named("levels", "acr", shape.Level, most=MAX_LEVELS):
         level = _level(Acr(name), fields)
         if any(other.acr == level.acr for other in levels):
             message = f"the level `{name}` is there twice"
@@ -87,7 +87,7 @@ def _factor(node: Node, findings: Findings) -> Factor | None:
     if not isinstance(node, Fieldset):
         findings.error(Code.WRONG_VALUE, "a factor is a method, or a mapping with one", node.at)
         return None
-    fields = Fields(node, findings)
+    fields = Fields(node, shape.Factor, findings)
     if "method" not in fields:
         fields.missing("method")
     method = fields.choice("method", Method)

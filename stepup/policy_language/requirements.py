@@ -1,7 +1,6 @@
 """What a rule, a default or a guardrail asks for."""
 
 from datetime import timedelta
-from enum import StrEnum
 
 import msgspec
 
@@ -14,18 +13,11 @@ from stepup.domain.requirement import (
 )
 from stepup.policy_language.fields import Fields
 from stepup.policy_language.findings import Code, did_you_mean
+from stepup.policy_language.shape.actions import Token
+from stepup.policy_language.shape.requirements import Preset
 
 # Later work gives these a meaning; a document that relies on one must not be used before.
 NOT_SUPPORTED_YET = ("approvals", "fallback", "min_credential_age", "on_degraded")
-
-
-class Preset(StrEnum):
-    """Names for ages that most policies want (UX AD-14)."""
-
-    ALWAYS = "always"
-    STRICT = "strict"
-    MODERATE = "moderate"
-    RELAXED = "relaxed"
 
 
 PRESETS = {
@@ -61,7 +53,7 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_shared(fields: Fields) -> Shared:
     """Read an action's `token`, `bind`, `display` and `on_unenrolled`."""
-    token = fields.mapping("token")
+    token = fields.mapping("token", Token)
     shared = Shared(
         once=(token.flag("once") if token else None) or False,
         bind=fields.texts("bind"),
@@ -91,7 +83,7 @@ def read_requirement(
         acr=acr or ladder.top.acr,
         max_age=_max_age(fields, ladder.get(acr).max_age if level and acr else None),
         methods=_methods(fields),
-        once=shared.once or fields.flag("once") or False,
+        once=fields.flag("once") or shared.once,
         bind=frozenset(bind),
         # What you see is what you sign: what is bound is shown, unless the document says what is.
         display=fields.texts("display") or shared.display or bind,

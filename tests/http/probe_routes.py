@@ -11,7 +11,7 @@ from stepup.domain.administrator import AdminAction, Administrator
 from stepup.domain.client import Client
 from stepup.domain.errors import StepUpError
 from stepup.domain.ids import SubjectId
-from stepup.http import health, openapi, well_known
+from stepup.http import health, openapi, schemas, well_known
 from stepup.http.admin.gate import administrators_only, performs
 from stepup.http.form import Form
 from stepup.http.headers import page_policy
@@ -120,5 +120,5 @@ probes = Router(
     ],
 )
 
-FRAME = (well_known.router, health.router, openapi.router, probes)
+FRAME = (well_known.router, schemas.router, health.router, openapi.router, probes)
 """The frame's own routes and these; the rest of the interface has tests of its own."""

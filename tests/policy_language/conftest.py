@@ -1,6 +1,37 @@
-"""Time is measured where it matters; a slow machine is no failing property."""
+"""Whatever these tests check is held against the published schema too."""
 
+import jsonschema_rs
+import pytest
 from hypothesis import settings
 
+from stepup.policy_language import document
+from stepup.policy_language.findings import Findings
+from stepup.policy_language.json_schema import json_schema
+from stepup.policy_language.reader import plain, read
+
+# Time is measured where it matters; a slow machine is no failing property.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+VALIDATOR = jsonschema_rs.validator_for(json_schema())
+
+
+def complaints(text: str) -> list[str]:
+    """What the published schema says against a document."""
+    node = read(text, Findings())
+    assert node is not None
+    return [error.message for error in VALIDATOR.iter_errors(plain(node))]
+
+
+@pytest.fixture(autouse=True)
+def held_against_the_schema(monkeypatch):
+    """Every document that the reader accepts, the schema accepts."""
+    read_as_it_is = document._read
+
+    def read_and_compare(text, version):
+        policy, findings = read_as_it_is(text, version)
+        if not findings.has_errors:
+            assert complaints(text) == []
+        return policy, findings
+
+    monkeypatch.setattr(document, "_read", read_and_compare)

@@ -10,6 +10,7 @@ from stepup.cli.main import stepup
 from stepup.telemetry import describe_metrics
 from tests.support.audit_page import audit_page
 from tests.support.errors_page import errors_page
+from tests.support.policy_reference import policy_reference_page
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,6 +24,7 @@ def pages() -> dict[Path, str]:
         docs / "cli.md": cli_page(),
         docs / "errors.md": errors_page(),
         docs / "audit.md": audit_page(),
+        docs / "policy-reference.md": policy_reference_page(),
     }
 
 

@@ -7,6 +7,7 @@ from stepup.cli.lazy import LazyGroup
 # In the order of a document's life.
 _COMMANDS = {
     "lint": "stepup.cli.policy.lint:lint",
+    "schema": "stepup.cli.policy.schema:schema",
     "apply": "stepup.cli.policy.apply:apply",
 }
 

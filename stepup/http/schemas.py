@@ -1,0 +1,26 @@
+"""`GET /schemas/policy-v1.json`: what a policy document may hold, for editors and pipelines."""
+
+from typing import Any
+
+from litestar import Request, Response, Router, get
+
+from stepup.http.caching import cacheable, tag_of
+from stepup.http.openapi import problem_responses, returns
+from stepup.usecases.policy_schema import published_schema
+
+# It changes with a release only, and an editor that knows yesterday's is not wrong for long.
+_CACHING = "public, max-age=3600, stale-while-revalidate=86400"
+
+
+@get(
+    "/schemas/policy-v1.json",
+    tags=["metadata"],
+    responses=returns(dict[str, Any], "JSON Schema 2020-12.") | problem_responses(),
+)
+async def policy_schema(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Return the JSON Schema of the policy document."""
+    body = published_schema()
+    return cacheable(request, body, tag_of(body), _CACHING)
+
+
+router = Router("/", route_handlers=[policy_schema])
