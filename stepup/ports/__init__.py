@@ -32,6 +32,7 @@ from stepup.ports.database import (
     PolicyVersion,
     Stores,
 )
+from stepup.ports.decisions import DecisionLog, DecisionPlace, DecisionQuery, DecisionStore
 from stepup.ports.generations import GenerationRecord, Generations, NoRecord
 from stepup.ports.ledger import CodeRedeemed, Ledger, LedgerRow, LedgerStore, TokenConsumed
 from stepup.ports.outbox import (
@@ -88,6 +89,10 @@ __all__ = [
     "Confirmation",
     "CredentialCache",
     "Database",
+    "DecisionLog",
+    "DecisionPlace",
+    "DecisionQuery",
+    "DecisionStore",
     "Entropy",
     "FeedPage",
     "FeedPlace",

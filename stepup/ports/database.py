@@ -18,6 +18,7 @@ from stepup.domain.ids import (
 )
 from stepup.domain.keyring import SealedKey
 from stepup.domain.revocation import Revocation
+from stepup.ports.decisions import DecisionStore
 from stepup.ports.ledger import Ledger, LedgerStore
 from stepup.ports.outbox import AuthenticatorUsed
 from stepup.ports.revocation import RevocationStore
@@ -200,6 +201,8 @@ class Lease(IntEnum):
     DRAIN = 1
     KEYS = 2
     CREDENTIALS = 3
+    DECISIONS = 4
+    DECISION_DAYS = 5
 
 
 class LeaseStore(Protocol):
@@ -224,6 +227,7 @@ class Stores(NamedTuple):
     leases: LeaseStore
     ledger: LedgerStore
     revocations: RevocationStore
+    decisions: DecisionStore
 
 
 class Database(Protocol):

@@ -10,6 +10,7 @@ from tests.adapters.conftest import write_as_before_the_chain
 from tests.contracts.audit import AuditStoreContract
 from tests.contracts.authenticators import AuthenticatorStoreContract
 from tests.contracts.clients import ClientStoreContract
+from tests.contracts.decisions import DecisionStoreContract
 from tests.contracts.generation_record import GenerationRecordContract
 from tests.contracts.keys import KeyStoreContract
 from tests.contracts.leases import LeaseStoreContract
@@ -132,6 +133,19 @@ class TestPostgresGenerationRecord(GenerationRecordContract):
     @pytest.fixture
     def elsewhere(self, postgres):
         return postgres.generations_of("r2")
+
+
+class TestMemoryDecisions(InMemory, DecisionStoreContract):
+    pass
+
+
+class TestPostgresDecisions(OverPostgres, DecisionStoreContract):
+    @pytest.fixture
+    async def database(self, postgres):
+        async with postgres.transaction() as stores:
+            for day in await stores.decisions.days():
+                await stores.decisions.drop(day)
+        return postgres
 
 
 class TestMemoryLeases(InMemory, LeaseStoreContract):

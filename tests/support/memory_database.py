@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import date, datetime
 
 import msgspec
 from typing_extensions import override
@@ -20,8 +20,17 @@ from stepup.domain.authenticator import (
 )
 from stepup.domain.client import Client
 from stepup.domain.errors import AuthenticatorExistsError, DependencyUnavailableError
-from stepup.domain.ids import AttemptId, AuthenticatorId, ClientId, KeyId, Subject, TokenId
+from stepup.domain.ids import (
+    AttemptId,
+    AuthenticatorId,
+    ClientId,
+    DecisionId,
+    KeyId,
+    Subject,
+    TokenId,
+)
 from stepup.domain.keyring import KeyState, SealedKey
+from stepup.domain.recorded_decision import RecordedDecision
 from stepup.domain.revocation import Revocation
 from stepup.ports import (
     AuditStore,
@@ -45,6 +54,7 @@ from stepup.ports import (
     WrittenRevocation,
 )
 from tests.support.determinism import StillClock
+from tests.support.memory_decisions import MemoryDecisionStore
 
 CHAIN_KEY = audit_chain.chain_key(bytes(32))
 
@@ -66,6 +76,8 @@ class Tables:
     audit: dict[str, AuditRecord] = field(default_factory=dict)
     changes: list[None] = field(default_factory=list)
     revocations: list[Revocation] = field(default_factory=list)
+    decisions: dict[DecisionId, RecordedDecision] = field(default_factory=dict)
+    decision_days: set[date] = field(default_factory=set)
 
     def events(self) -> list[AuditEvent]:
         """Return what the audit log tells, in order."""
@@ -107,6 +119,7 @@ class MemoryDatabase(Database):
                 leases=MemoryLeaseStore(),
                 ledger=MemoryLedgerStore(tables),
                 revocations=MemoryRevocationStore(tables),
+                decisions=MemoryDecisionStore(tables.decisions, tables.decision_days),
             )
             self.tables = tables
 

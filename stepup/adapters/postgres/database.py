@@ -13,6 +13,7 @@ from stepup.adapters.postgres.bounded import BoundedCalls
 from stepup.adapters.postgres.breaker import CircuitBreaker
 from stepup.adapters.postgres.chain_keys import ChainKeys
 from stepup.adapters.postgres.clients import PostgresClientStore
+from stepup.adapters.postgres.decisions import PostgresDecisionStore
 from stepup.adapters.postgres.engine import make_engine
 from stepup.adapters.postgres.generations import PostgresGenerationRecord
 from stepup.adapters.postgres.group_commit import PATIENCE, GroupCommittedLedger
@@ -129,4 +130,5 @@ class PostgresDatabase(Database):
             leases=PostgresLeaseStore(transaction),
             ledger=PostgresLedgerStore(transaction),
             revocations=PostgresRevocationStore(transaction),
+            decisions=PostgresDecisionStore(transaction),
         )

@@ -159,6 +159,26 @@ revocation = Table(
     ),
 )
 
+# Each day has a partition, `decision_20260131`, and what belongs to no day lies in
+# `decision_other`. A record is looked up by the columns, and read from `record` alone.
+decision = Table(
+    "decision",
+    metadata,
+    Column("at", DateTime(timezone=True), primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("action", Text, nullable=False),
+    Column("client_id", Text, nullable=False),
+    Column("subject_id", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("rule", Text, nullable=True),
+    Column("record", Text, nullable=False),
+    Index(None, "action", "at"),
+    Index(None, "subject_id", "at"),
+    # Most are allowances, which nobody looks for.
+    Index("ix_decision_refused", "outcome", "at", postgresql_where=text("outcome <> 'allow'")),
+    postgresql_partition_by="RANGE (at)",
+)
+
 # Which generations of the state in Redis there were: the one that is there must be the youngest.
 generation = Table(
     "generation",

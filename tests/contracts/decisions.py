@@ -1,0 +1,170 @@
+"""What `DecisionStore` promises: each record once, found by what it is about, gone by its day."""
+
+import secrets
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from stepup.domain.ids import ActionName, ClientId, DecisionId, SubjectId
+from stepup.domain.recorded_decision import Outcome, RecordedDecision, decision_id
+from stepup.ports import DecisionPlace, DecisionQuery
+from tests.support.builders import a_decision_request, a_subject, an_approval
+from tests.support.determinism import NOON
+
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+TODAY = NOON.date()
+EVERYTHING = DecisionQuery()
+
+
+def a_record(at: datetime = NOON, *, action: str | None = None, **changes: object):
+    request = a_decision_request() if action is None else a_decision_request(action=action)
+    fields: dict = {
+        "id": decision_id(at, secrets.token_urlsafe(12)),
+        "at": at,
+        "client_id": ClientId("bank"),
+        "subject_id": a_subject().id,
+        "request": request,
+        "approval": an_approval(),
+        "policy_version": 3,
+        "outcome": Outcome.STEP_UP,
+        "rule": "large",
+        "guardrails": ("money",),
+    }
+    return RecordedDecision(**fields | changes)
+
+
+class DecisionStoreContract:
+    """Subclass it and provide `database`."""
+
+    async def test_keeps_a_record_as_it_is(self, database):
+        record = a_record(
+            digested=frozenset({"resource.iban"}),
+            max_age=timedelta(minutes=5),
+            sampled_as=10,
+            at=NOON + timedelta(microseconds=123456),
+        )
+        await add(database, record)
+        assert await page(database) == [record]
+        async with database.transaction() as stores:
+            assert await stores.decisions.find(record.id) == record
+
+    @pytest.mark.parametrize("name", ["", "unheard", "0" * 12 + ".x", "\0"])
+    async def test_does_not_find_what_is_not_there(self, database, name):
+        async with database.transaction() as stores:
+            assert await stores.decisions.find(DecisionId(name)) is None
+
+    async def test_keeps_each_record_once(self, database):
+        first, second = a_record(), a_record()
+        await add(database, first, second, first)
+        await add(database, second)
+        assert len(await page(database)) == 2
+
+    async def test_adds_nothing(self, database):
+        await add(database)
+        assert await page(database) == []
+
+    @pytest.mark.parametrize("action", ["\0", "é" * 1024, "a\nb"])
+    async def test_keeps_actions_that_somebody_invented(self, database, action):
+        record = a_record(action=action)
+        await add(database, record)
+        assert await page(database, DecisionQuery(actions=frozenset({ActionName(action)}))) == [
+            record
+        ]
+
+    async def test_hands_out_pages_newest_first(self, database):
+        records = [a_record(NOON + n // 3 * MINUTE) for n in range(10)]
+        await add(database, *records)
+        expected = sorted(records, key=lambda r: (r.at, r.id), reverse=True)
+
+        read, after = [], None
+        async with database.transaction() as stores:
+            while found := await stores.decisions.page(EVERYTHING, after=after, count=4):
+                read += found
+                after = DecisionPlace(found[-1].at, found[-1].id)
+        assert read == expected
+
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [
+            (DecisionQuery(since=NOON), {"now", "later"}),
+            (DecisionQuery(until=NOON), {"before"}),
+            (DecisionQuery(since=NOON - DAY, until=NOON + MINUTE), {"before", "now"}),
+            (DecisionQuery(actions=frozenset({ActionName("b")})), {"now"}),
+            (
+                DecisionQuery(actions=frozenset({ActionName("b"), ActionName("a")})),
+                {"now", "later"},
+            ),
+            (DecisionQuery(actions=frozenset()), set()),
+            (DecisionQuery(outcome=Outcome.ALLOW), {"later"}),
+            (DecisionQuery(outcome=Outcome.DENY), {"now"}),
+            (DecisionQuery(subject_id=SubjectId("s2")), {"now"}),
+            (DecisionQuery(client_id=ClientId("shop")), {"before"}),
+            (DecisionQuery(rule="small"), {"later"}),
+            (DecisionQuery(rule="small", outcome=Outcome.DENY), set()),
+        ],
+    )
+    async def test_finds_by_what_a_record_is_about(self, database, query, found):
+        records = {
+            "before": a_record(NOON - MINUTE, client_id=ClientId("shop")),
+            "now": a_record(action="b", outcome=Outcome.DENY, subject_id=SubjectId("s2")),
+            "later": a_record(NOON + MINUTE, action="a", outcome=Outcome.ALLOW, rule="small"),
+        }
+        await add(database, *records.values())
+        names = {record.id: name for name, record in records.items()}
+        assert {names[record.id] for record in await page(database, query)} == found
+
+    async def test_a_day_goes_with_its_records_and_the_others_stay(self, database):
+        async with database.transaction() as stores:
+            for day in (TODAY, TODAY - DAY):
+                assert await stores.decisions.prepare(day)
+            assert await stores.decisions.days() == [TODAY - DAY, TODAY]
+        yesterday, today = a_record(NOON - DAY), a_record()
+        await add(database, yesterday, today)
+
+        async with database.transaction() as stores:
+            await stores.decisions.drop(TODAY - DAY)
+            await stores.decisions.drop(TODAY - 9 * DAY)
+            assert await stores.decisions.days() == [TODAY]
+        assert await page(database) == [today]
+
+    async def test_a_day_begins_and_ends_at_midnight(self, database):
+        async with database.transaction() as stores:
+            assert await stores.decisions.prepare(TODAY)
+        midnight = datetime(TODAY.year, TODAY.month, TODAY.day, tzinfo=UTC)
+        inside = [a_record(midnight), a_record(midnight + DAY - timedelta(microseconds=1))]
+        outside = [a_record(midnight - timedelta(microseconds=1)), a_record(midnight + DAY)]
+        await add(database, *inside, *outside)
+
+        async with database.transaction() as stores:
+            await stores.decisions.drop(TODAY)
+        assert {record.id for record in await page(database)} == {r.id for r in outside}
+
+    async def test_records_that_came_before_their_day_keep_their_place(self, database):
+        record = a_record()
+        await add(database, record)
+        async with database.transaction() as stores:
+            assert not await stores.decisions.prepare(TODAY)
+        assert await page(database) == [record]
+
+    async def test_forgets_old_records_of_no_day(self, database):
+        async with database.transaction() as stores:
+            await stores.decisions.prepare(TODAY)
+        kept = [a_record(), a_record(NOON + 40 * DAY)]
+        await add(database, *kept, *(a_record(NOON - 40 * DAY) for _ in range(5)))
+        forgotten = []
+        for _ in range(3):
+            async with database.transaction() as stores:
+                forgotten.append(await stores.decisions.forget(NOON - DAY, 3))
+        assert forgotten == [3, 2, 0]
+        assert {record.id for record in await page(database)} == {record.id for record in kept}
+
+
+async def add(database, *records: RecordedDecision) -> None:
+    async with database.transaction() as stores:
+        await stores.decisions.add_all(records)
+
+
+async def page(database, query: DecisionQuery = EVERYTHING) -> list[RecordedDecision]:
+    async with database.transaction() as stores:
+        return list(await stores.decisions.page(query, count=1000))
