@@ -26,7 +26,7 @@ from stepup.http import (
 )
 from stepup.http.admin import authenticators, policy
 from stepup.http.admin.gate import provide_administrator
-from stepup.http.authzen import evaluation
+from stepup.http.authzen import evaluation, evaluations
 from stepup.http.caller import provide_caller, provide_form, provide_form_caller
 from stepup.http.direct import DirectRoutes
 from stepup.http.error_forms import ErrorForms, PageErrors
@@ -44,6 +44,7 @@ ROUTERS: tuple[Router, ...] = (
     openapi.router,
     schemas.router,
     evaluation.router,
+    evaluations.router,
     step_ups.router,
     challenges.router,
     par.router,

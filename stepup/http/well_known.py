@@ -74,6 +74,7 @@ def authzen_metadata(site: Site) -> dict[str, object]:
     return {
         "policy_decision_point": site.issuer,
         "access_evaluation_endpoint": site.url("/access/v1/evaluation"),
+        "access_evaluations_endpoint": site.url("/access/v1/evaluations"),
         "supported_obligations": list(ObligationType),
     }
 

@@ -65,6 +65,7 @@ async def test_the_decision_point_describes_itself(frame):
     assert (await frame.get(AUTHZEN)).json() == {
         "policy_decision_point": ISSUER,
         "access_evaluation_endpoint": f"{ISSUER}/access/v1/evaluation",
+        "access_evaluations_endpoint": f"{ISSUER}/access/v1/evaluations",
         "supported_obligations": ["step-up", "consume"],
     }
 

@@ -70,12 +70,18 @@ def _step_up_context(ports: Ports, answer: Answer, decision: StepUp) -> dict[str
 
 
 def log_decision(request: Request[Any, Any, Any], action: str, answer: Answer) -> None:
-    """Put the decision into the log line and the metrics."""
-    outcome = {Allow: "allow", StepUp: "step_up", Deny: "deny"}[type(answer.decision)]
+    """Put the one decision of a request into the log line and the metrics."""
     log = request_log(request)
-    log.subject, log.action, log.decision = answer.subject.id, action, outcome
+    log.subject, log.action = answer.subject.id, action
+    log.decision = count_decision(action, answer)
+
+
+def count_decision(action: str, answer: Answer) -> str:
+    """Count a decision, and return the word for it."""
+    outcome = {Allow: "allow", StepUp: "step_up", Deny: "deny"}[type(answer.decision)]
     # Actions that the policy does not name share one series: anybody can invent names.
     label = action if answer.is_named else "unknown"
     decisions_total.labels(action=label, outcome=outcome).inc()
     if answer.decision.basis.error is not None:
         decision_errors_total.labels(action=label).inc()
+    return outcome
