@@ -94,6 +94,12 @@ policy_version = Gauge(
     multiprocess_mode="livemin",
     registry=REGISTRY,
 )
+policy_activation_seconds = Histogram(
+    "stepup_policy_activation_seconds",
+    "Time from a version's activation until a worker decides by it; 2 s are promised.",
+    buckets=_REQUEST_BUCKETS,
+    registry=REGISTRY,
+)
 signing_key_state = Gauge(
     "stepup_signing_key_state",
     "1 for the state that a signing key is in, 0 for every other one.",

@@ -206,6 +206,9 @@ class _Parts:
             built_in_clients=tuple(built_in_clients),
             on_swap=lambda policy: telemetry.policy_version.set(policy.version),
             on_age=lambda age: _configuration_age.set(age.total_seconds()),
+            on_activation=lambda took: telemetry.policy_activation_seconds.observe(
+                took.total_seconds()
+            ),
         )
         self.revocations = LiveRevocations(
             monotonic,

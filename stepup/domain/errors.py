@@ -3,6 +3,7 @@
 Each class has a stable code, which callers may depend on. `http/problems.py` gives each a status.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -19,6 +20,11 @@ class StepUpError(Exception):
     def __init__(self, detail: str | None = None) -> None:
         super().__init__(detail or self.message)
         self.detail = detail or self.message
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """How things stand, where whoever tries again should know."""
+        return {}
 
 
 class InvalidRequestError(StepUpError):

@@ -35,12 +35,20 @@ class ComponentState(StrEnum):
     FAILING = "failing"
 
 
+class LoadedPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """By which version this process decides, and why not by the active one if that is another."""
+
+    version: int | None
+    refused: str | None
+
+
 class ReadinessReport(msgspec.Struct, frozen=True, kw_only=True):
     """What `/readyz` says."""
 
     status: str
     draining: bool
     components: dict[str, ComponentState]
+    policy: LoadedPolicy
 
 
 class Readiness:
@@ -86,6 +94,9 @@ class Readiness:
             "keys": _loaded(ports.snapshot, lambda: ports.snapshot.keyring.active),
             "policy": _loaded(ports.snapshot, lambda: ports.snapshot.policy),
         }
+        refused = ports.snapshot.refused_policy
+        if refused is not None and loaded["policy"] is ComponentState.OK:
+            loaded["policy"] = ComponentState.DEGRADED
         components = {**self._states, **loaded}
         can_serve = (
             not self._draining
@@ -98,7 +109,10 @@ class Readiness:
             status = "ready"
         else:
             status = "degraded"
-        return ReadinessReport(status=status, draining=self._draining, components=components)
+        policy = LoadedPolicy(version=_version(ports.snapshot), refused=refused)
+        return ReadinessReport(
+            status=status, draining=self._draining, components=components, policy=policy
+        )
 
     async def check(self) -> None:
         """Ask every component once, all at the same time."""
@@ -141,6 +155,13 @@ def _loaded(snapshot: Snapshot, read: Callable[[], object]) -> ComponentState:
         return ComponentState.FAILING
     is_stale = snapshot.freshness is Freshness.STALE
     return ComponentState.DEGRADED if is_stale else ComponentState.OK
+
+
+def _version(snapshot: Snapshot) -> int | None:
+    try:
+        return snapshot.policy.version
+    except StepUpError:
+        return None
 
 
 @get("/livez", sync_to_thread=False, tags=["health"])

@@ -64,6 +64,12 @@ class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     acr_values: str | None = None
     max_age: int | None = None
     action: str | None = None
+    revision: int | None = None
+    digest: str | None = None
+    base: int | None = None
+    active: int | None = None
+    approvals: int | None = None
+    needed: int | None = None
 
 
 class OAuthErrorDocument(msgspec.Struct, frozen=True, kw_only=True):

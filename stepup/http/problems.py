@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from litestar.exceptions import HTTPException
 
-from stepup.domain import errors
+from stepup.domain import errors, policy_errors
 from stepup.domain.errors import StepUpError
 from stepup.http.bearer import bearer_challenge, what_is_needed
 from stepup.http.middleware import ClientGoneError
@@ -47,6 +47,17 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     errors.AuthenticatorNotFoundError: HTTPStatus.NOT_FOUND,
     errors.EnrollmentNotFoundError: HTTPStatus.NOT_FOUND,
     errors.PolicyNotFoundError: HTTPStatus.NOT_FOUND,
+    policy_errors.DraftNotFoundError: HTTPStatus.NOT_FOUND,
+    policy_errors.VersionNotFoundError: HTTPStatus.NOT_FOUND,
+    policy_errors.OwnDraftError: HTTPStatus.FORBIDDEN,
+    policy_errors.PersonRequiredError: HTTPStatus.FORBIDDEN,
+    policy_errors.DigestChangedError: HTTPStatus.CONFLICT,
+    policy_errors.BaseChangedError: HTTPStatus.CONFLICT,
+    policy_errors.ApprovalRequiredError: HTTPStatus.CONFLICT,
+    policy_errors.DraftClosedError: HTTPStatus.CONFLICT,
+    policy_errors.DraftScheduledError: HTTPStatus.CONFLICT,
+    policy_errors.RevisionStaleError: HTTPStatus.PRECONDITION_FAILED,
+    policy_errors.RevisionRequiredError: HTTPStatus.PRECONDITION_REQUIRED,
     errors.ChallengeNotPendingError: HTTPStatus.CONFLICT,
     errors.CeremonyExpiredError: HTTPStatus.CONFLICT,
     errors.TokenAlreadyConsumedError: HTTPStatus.CONFLICT,
@@ -168,6 +179,8 @@ def _headers_of(error: StepUpError, status: int) -> dict[str, str]:
             return {"www-authenticate": bearer_challenge(error)}
         case errors.TooManyAttemptsError():
             return {"retry-after": str(_whole_seconds(error))}
+        case policy_errors.RevisionStaleError():
+            return {"etag": f'"{error.revision}"'}
         case _ if status == HTTPStatus.SERVICE_UNAVAILABLE:
             return {"retry-after": _RETRY_SOON}
         case _:
@@ -187,7 +200,7 @@ def _extensions_of(error: StepUpError) -> dict[str, object]:
         case errors.PolicyInvalidError():
             return {"findings": list(error.findings)}
         case _:
-            return what_is_needed(error)
+            return {**error.facts, **what_is_needed(error)}
 
 
 def _whole_seconds(error: errors.TooManyAttemptsError | errors.CodeTooEarlyError) -> int:

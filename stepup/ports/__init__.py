@@ -28,8 +28,6 @@ from stepup.ports.database import (
     KeyStore,
     Lease,
     LeaseStore,
-    PolicyStore,
-    PolicyVersion,
     Stores,
 )
 from stepup.ports.decisions import DecisionLog, DecisionPlace, DecisionQuery, DecisionStore
@@ -44,6 +42,14 @@ from stepup.ports.outbox import (
     OutboxEntry,
     RecoveryCodeBurned,
     RevocationRecorded,
+)
+from stepup.ports.policies import (
+    DraftStore,
+    Origin,
+    PolicyStore,
+    PolicyVersion,
+    ShadowPolicy,
+    VersionHeader,
 )
 from stepup.ports.revocation import (
     FeedPage,
@@ -68,7 +74,7 @@ from stepup.ports.spent import (
     TokenStore,
     UnknownTokenError,
 )
-from stepup.ports.surroundings import Snapshot, Upstreams
+from stepup.ports.surroundings import Shadow, Snapshot, Upstreams
 from stepup.ports.system import Clock, Entropy
 
 __all__ = [
@@ -93,6 +99,7 @@ __all__ = [
     "DecisionPlace",
     "DecisionQuery",
     "DecisionStore",
+    "DraftStore",
     "Entropy",
     "FeedPage",
     "FeedPlace",
@@ -107,6 +114,7 @@ __all__ = [
     "LedgerRow",
     "LedgerStore",
     "NoRecord",
+    "Origin",
     "Outbox",
     "OutboxEntry",
     "Permit",
@@ -121,6 +129,8 @@ __all__ = [
     "RevocationFeed",
     "RevocationRecorded",
     "RevocationStore",
+    "Shadow",
+    "ShadowPolicy",
     "Snapshot",
     "SnapshotStore",
     "State",
@@ -130,6 +140,7 @@ __all__ = [
     "TokenStore",
     "UnknownTokenError",
     "Upstreams",
+    "VersionHeader",
     "WrittenRevocation",
 ]
 

@@ -6,8 +6,6 @@ from datetime import datetime
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
-import msgspec
-
 from stepup.domain.audit import AuditEvent, AuditRecord
 from stepup.domain.authenticator import Authenticator
 from stepup.domain.client import Client
@@ -21,32 +19,8 @@ from stepup.domain.revocation import Revocation
 from stepup.ports.decisions import DecisionStore
 from stepup.ports.ledger import Ledger, LedgerStore
 from stepup.ports.outbox import AuthenticatorUsed
+from stepup.ports.policies import DraftStore, PolicyStore
 from stepup.ports.revocation import RevocationStore
-
-
-class PolicyVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """An immutable version of the policy document, as text."""
-
-    version: int
-    document: str
-    author: str
-    activated_at: datetime
-
-
-class PolicyStore(Protocol):
-    """All versions; the one with the largest number is active."""
-
-    async def activate(self, document: str, author: str, now: datetime) -> PolicyVersion:
-        """Keep a document as the next version; two at once get two numbers."""
-        ...
-
-    async def find_active(self) -> PolicyVersion | None:
-        """Return the active version, None before the first."""
-        ...
-
-    async def configuration_version(self) -> int:
-        """Return `Database.configuration_version` as this transaction's own server has it."""
-        ...
 
 
 class ClientStore(Protocol):
@@ -203,6 +177,7 @@ class Lease(IntEnum):
     CREDENTIALS = 3
     DECISIONS = 4
     DECISION_DAYS = 5
+    POLICIES = 6
 
 
 class LeaseStore(Protocol):
@@ -220,6 +195,7 @@ class Stores(NamedTuple):
     """The stores inside one transaction."""
 
     policies: PolicyStore
+    drafts: DraftStore
     clients: ClientStore
     authenticators: AuthenticatorStore
     keys: KeyStore

@@ -10,13 +10,14 @@ from stepup.domain.authenticator import Authenticator
 from stepup.domain.client import Client
 from stepup.domain.ids import Subject
 from stepup.domain.keyring import SealedKey
-from stepup.ports.database import PolicyVersion
+from stepup.ports.policies import PolicyVersion, ShadowPolicy
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """Policy, clients and keys as they lie in PostgreSQL, read in one transaction.
 
-    `version` grows with every change of any of them; `issuer` names the deployment.
+    `version` grows with every change of any of them; `issuer` names the deployment. What a newer
+    release adds has a default, and an older one passes over it: they read each other's copies.
     """
 
     issuer: str
@@ -24,6 +25,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     policy: PolicyVersion
     clients: tuple[Client, ...]
     keys: tuple[SealedKey, ...]
+    shadow: ShadowPolicy | None = None
 
     def __repr__(self) -> str:
         return f"Configuration({self.version})"

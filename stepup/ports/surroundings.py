@@ -3,17 +3,25 @@
 from datetime import datetime
 from typing import Protocol
 
+import msgspec
+
 from stepup.domain.account import (
     BaseIdentity,
     PendingLogin,
 )
 from stepup.domain.client import Client
 from stepup.domain.freshness import Freshness
-from stepup.domain.ids import (
-    ClientId,
-)
+from stepup.domain.ids import ClientId, DraftId
 from stepup.domain.keyring import Keyring
 from stepup.domain.policy import Policy
+
+
+class Shadow(msgspec.Struct, frozen=True, kw_only=True):
+    """A draft's text that is evaluated beside the active policy, to no effect."""
+
+    draft: DraftId
+    digest: str
+    policy: Policy
 
 
 class Snapshot(Protocol):
@@ -38,6 +46,16 @@ class Snapshot(Protocol):
         Raises:
             DependencyUnavailableError: If none were ever loaded.
         """
+        ...
+
+    @property
+    def shadow(self) -> Shadow | None:
+        """The draft that is evaluated beside the policy; None when none is, or none can be read."""
+        ...
+
+    @property
+    def refused_policy(self) -> str | None:
+        """Why a newer version is not the policy here: it cannot be read; None when all is well."""
         ...
 
     @property

@@ -112,6 +112,7 @@ async def _read(ports: Ports, version: int) -> Configuration:
         if await stores.policies.configuration_version() < version:
             raise DependencyUnavailableError
         active = await stores.policies.find_active()
+        shadow = await stores.policies.find_shadow()
         clients = await stores.clients.all()
         keys = await stores.keys.all()
     if active is None:
@@ -122,6 +123,7 @@ async def _read(ports: Ports, version: int) -> Configuration:
         policy=active,
         clients=tuple(clients),
         keys=tuple(keys),
+        shadow=shadow,
     )
 
 

@@ -19,7 +19,7 @@ from stepup.domain.ids import ClientId
 from stepup.domain.keyring import Keyring
 from stepup.domain.policy import Policy
 from stepup.policy_language import document
-from stepup.ports import Clock, Configuration, Snapshot
+from stepup.ports import Clock, Configuration, Shadow, ShadowPolicy, Snapshot
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +29,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy
     keyring: Keyring
     clients: Mapping[ClientId, Client]
+    shadow: Shadow | None = None
 
     @property
     def version(self) -> int:
@@ -47,6 +48,7 @@ class LiveSnapshot(Snapshot):
         built_in_clients: tuple[Client, ...] = (),
         on_swap: Callable[[Policy], object] = lambda _policy: None,
         on_age: Callable[[timedelta], object] = lambda _age: None,
+        on_activation: Callable[[timedelta], object] = lambda _took: None,
     ) -> None:
         self._clock = clock
         self._usable_for = usable_for
@@ -55,7 +57,8 @@ class LiveSnapshot(Snapshot):
         self._built_in = {client.client_id: client for client in built_in_clients}
         self._on_swap = on_swap
         self._on_age = on_age
-        self.refused_policy: str | None = None
+        self._on_activation = on_activation
+        self._refused_policy: str | None = None
 
     @property
     @override
@@ -66,6 +69,16 @@ class LiveSnapshot(Snapshot):
     @override
     def keyring(self) -> Keyring:
         return self._require().keyring
+
+    @property
+    @override
+    def shadow(self) -> Shadow | None:
+        return self._require().shadow
+
+    @property
+    @override
+    def refused_policy(self) -> str | None:
+        return self._refused_policy
 
     @override
     def client(self, client_id: ClientId) -> Client | None:
@@ -88,11 +101,19 @@ class LiveSnapshot(Snapshot):
         """When PostgreSQL confirmed it last, to anybody."""
         return self._confirmed_at
 
+    def refuse(self, reason: str | None) -> None:
+        """Note why the active version is not the policy here, or that it is."""
+        self._refused_policy = reason
+
     def swap(self, loaded: Loaded, confirmed_at: datetime) -> None:
         """Make newly loaded configuration the one that requests see."""
-        self._loaded = loaded
+        before, self._loaded = self._loaded, loaded
         self._confirmed_at = confirmed_at
         self._on_swap(loaded.policy)
+        # What was active before we started took us no time to hear of.
+        if before is not None and before.policy.version < loaded.policy.version:
+            activated_at = loaded.configuration.policy.activated_at
+            self._on_activation(age_of(activated_at, self._clock.now()))
         self.tell_age()
 
     def confirm(self, at: datetime) -> None:
@@ -135,9 +156,12 @@ def open_configuration(
     active = configuration.policy
     try:
         policy = _parsed(before, active.document, active.version)
-        snapshot.refused_policy = None
-    except PolicyInvalidError:
-        snapshot.refused_policy = f"version {active.version} cannot be read by this release"
+        snapshot.refuse(None)
+    # Not only what the language foresees: whatever a text does to its reader, rules must remain.
+    except Exception as error:
+        foreseen = isinstance(error, PolicyInvalidError)
+        what = "cannot be read by this release" if foreseen else "makes this release fail"
+        snapshot.refuse(f"version {active.version} {what}")
         if before is None:
             raise
         policy = before.policy
@@ -146,6 +170,7 @@ def open_configuration(
         policy=policy,
         keyring=keyring,
         clients={client.client_id: client for client in configuration.clients},
+        shadow=_shadow(before, configuration.shadow),
     )
     snapshot.swap(loaded, confirmed_at)
 
@@ -158,3 +183,16 @@ def _parsed(before: Loaded | None, text: str, version: int) -> Policy:
     ):
         return before.policy
     return document.parse(text, version=version)
+
+
+def _shadow(before: Loaded | None, marked: ShadowPolicy | None) -> Shadow | None:
+    if marked is None:
+        return None
+    if before is not None and before.configuration.shadow == marked:
+        return before.shadow
+    try:
+        policy = document.parse(marked.document, version=0)
+    # It has no effect, so it must have none on the configuration that has.
+    except Exception:  # noqa: BLE001  see above
+        return None
+    return Shadow(draft=marked.draft, digest=marked.digest, policy=policy)

@@ -11,6 +11,7 @@ from tests.contracts.audit import AuditStoreContract
 from tests.contracts.authenticators import AuthenticatorStoreContract
 from tests.contracts.clients import ClientStoreContract
 from tests.contracts.decisions import DecisionStoreContract
+from tests.contracts.drafts import DraftStoreContract
 from tests.contracts.generation_record import GenerationRecordContract
 from tests.contracts.keys import KeyStoreContract
 from tests.contracts.leases import LeaseStoreContract
@@ -44,6 +45,14 @@ class TestMemoryPolicies(InMemory, PolicyStoreContract):
 
 
 class TestPostgresPolicies(OverPostgres, PolicyStoreContract):
+    pass
+
+
+class TestMemoryDrafts(InMemory, DraftStoreContract):
+    pass
+
+
+class TestPostgresDrafts(OverPostgres, DraftStoreContract):
     pass
 
 

@@ -49,6 +49,7 @@ async def test_an_instance_whose_stores_answered_is_ready(frame, readiness):
         "status": "ready",
         "draining": False,
         "components": {"redis": "ok", "keys": "ok", "policy": "ok"},
+        "policy": {"version": 1, "refused": None},
     }
 
 
@@ -92,6 +93,17 @@ async def test_a_configuration_that_nobody_confirmed_lately_is_degraded(readines
 
     assert report.status == "degraded"
     assert report.components == {"redis": "ok", "keys": "degraded", "policy": "degraded"}
+
+
+async def test_an_instance_that_cannot_load_a_version_says_so_and_serves(readiness):
+    snapshot = HeldSnapshot(a_policy(version=3), a_keyring())
+    snapshot.held_refusal = "version 4 cannot be read by this release"
+    await readiness.check()
+    report = readiness.report(memory_ports(snapshot=snapshot))
+
+    assert report.status == "degraded"
+    assert report.components == {"redis": "ok", "keys": "ok", "policy": "degraded"}
+    assert (report.policy.version, report.policy.refused) == (3, snapshot.held_refusal)
 
 
 async def test_a_store_that_comes_back_is_seen(frame, readiness, redis):

@@ -15,7 +15,7 @@ from stepup.domain.ids import ClientId
 from stepup.domain.keyring import Keyring, KeyState
 from stepup.domain.policy import Policy
 from stepup.domain.site import Site
-from stepup.ports import Ports, Snapshot, Upstreams
+from stepup.ports import Ports, Shadow, Snapshot, Upstreams
 from stepup.usecases.clients import secret_digest
 from tests.support.determinism import CountingEntropy, StillClock
 from tests.support.memory import memory_database, memory_state
@@ -38,6 +38,8 @@ class HeldSnapshot(Snapshot):
         self.held_keyring = keyring
         self.clients = dict(clients or {})
         self.held_freshness = Freshness.FRESH
+        self.held_shadow: Shadow | None = None
+        self.held_refusal: str | None = None
 
     @property
     @override
@@ -52,6 +54,16 @@ class HeldSnapshot(Snapshot):
         if self.held_keyring is None:
             raise DependencyUnavailableError
         return self.held_keyring
+
+    @property
+    @override
+    def shadow(self) -> Shadow | None:
+        return self.held_shadow
+
+    @property
+    @override
+    def refused_policy(self) -> str | None:
+        return self.held_refusal
 
     @property
     @override

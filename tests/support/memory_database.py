@@ -46,8 +46,6 @@ from stepup.ports import (
     Ledger,
     LedgerRow,
     LedgerStore,
-    PolicyStore,
-    PolicyVersion,
     RevocationStore,
     Stores,
     TokenConsumed,
@@ -55,6 +53,7 @@ from stepup.ports import (
 )
 from tests.support.determinism import StillClock
 from tests.support.memory_decisions import MemoryDecisionStore
+from tests.support.memory_policies import MemoryDraftStore, MemoryPolicyStore, PolicyRows
 
 CHAIN_KEY = audit_chain.chain_key(bytes(32))
 
@@ -68,7 +67,7 @@ def memory_database(clock: Clock | None = None) -> "MemoryDatabase":
 class Tables:
     """All rows."""
 
-    policies: list[PolicyVersion] = field(default_factory=list)
+    policies: PolicyRows = field(default_factory=PolicyRows)
     clients: dict[ClientId, Client] = field(default_factory=dict)
     authenticators: dict[AuthenticatorId, Authenticator] = field(default_factory=dict)
     keys: dict[KeyId, SealedKey] = field(default_factory=dict)
@@ -112,6 +111,7 @@ class MemoryDatabase(Database):
             tables = self.tables.copy()
             yield Stores(
                 policies=MemoryPolicyStore(tables),
+                drafts=MemoryDraftStore(tables.policies),
                 clients=MemoryClientStore(tables),
                 authenticators=MemoryAuthenticatorStore(tables),
                 keys=MemoryKeyStore(tables, self._clock),
@@ -159,33 +159,6 @@ class AwayDatabase(MemoryDatabase):
     @override
     async def check(self) -> None:
         raise DependencyUnavailableError(AWAY)
-
-
-class MemoryPolicyStore(PolicyStore):
-    """Versions in a list."""
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
-
-    @override
-    async def activate(self, document: str, author: str, now: datetime) -> PolicyVersion:
-        version = PolicyVersion(
-            version=len(self._tables.policies) + 1,
-            document=document,
-            author=author,
-            activated_at=now,
-        )
-        self._tables.policies.append(version)
-        self._tables.changes.append(None)
-        return version
-
-    @override
-    async def find_active(self) -> PolicyVersion | None:
-        return self._tables.policies[-1] if self._tables.policies else None
-
-    @override
-    async def configuration_version(self) -> int:
-        return len(self._tables.changes)
 
 
 class MemoryClientStore(ClientStore):

@@ -254,7 +254,7 @@ async def test_a_newer_copy_of_another_deployment_is_replaced(world: World, live
 
 
 async def test_another_text_under_a_known_number_is_parsed(world: World, live: LiveSnapshot):
-    world.ports.database.tables.policies.clear()
+    world.ports.database.tables.policies.versions.clear()
     await activate(world, "sell")
     await refresh(world.ports, live, SEALER)
 

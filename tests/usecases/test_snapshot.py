@@ -3,20 +3,24 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
 
 from stepup.crypto.sealing import Sealer, UnsealError
+from stepup.domain.client import Client
 from stepup.domain.errors import (
     DependencyUnavailableError,
     NewerFormatError,
     PolicyInvalidError,
     PolicyNotFoundError,
 )
-from stepup.domain.ids import ActionName, ClientId
-from stepup.ports import Changes, Database
+from stepup.domain.ids import ActionName, AdministratorId, ClientId, DraftId
+from stepup.domain.keyring import SealedKey
+from stepup.domain.policy_draft import digest_of
+from stepup.policy_language import document
+from stepup.ports import Changes, Configuration, Database, ShadowPolicy
 from stepup.usecases import clients, keys, policies
 from stepup.usecases import refresh as refreshing
 from stepup.usecases.account import account_client
@@ -120,6 +124,110 @@ async def test_a_good_policy_ends_the_refusal(world: World, live: LiveSnapshot):
 
     assert live.policy.version == 3
     assert live.refused_policy is None
+
+
+async def test_whatever_a_text_does_to_its_reader_rules_remain(
+    world: World, live: LiveSnapshot, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(_text: str, *, version: int) -> None:
+        raise RecursionError(version)
+
+    await policies.activate(world.ports, a_document("sell"), "carol")
+    monkeypatch.setattr(document, "parse", fail)
+    assert await refresh(world.ports, live, SEALER)
+
+    assert live.policy.version == 1
+    assert live.refused_policy == "version 2 makes this release fail"
+
+
+async def test_it_is_told_how_long_an_activation_took(world: World):
+    took: list[timedelta] = []
+    live = LiveSnapshot(world.clock, on_activation=took.append)
+    await keys.ensure_keys(world.ports, SEALER)
+    await policies.activate(world.ports, a_document(), "carol")
+    world.clock.advance(timedelta(hours=1))
+    await refresh(world.ports, live, SEALER)
+    await clients.put(world.ports, world.bank)
+    await refresh(world.ports, live, SEALER)
+    assert took == []
+
+    await policies.activate(world.ports, a_document("sell"), "carol")
+    world.clock.advance(timedelta(seconds=1))
+    await refresh(world.ports, live, SEALER)
+    assert took == [timedelta(seconds=1)]
+
+
+async def mark(world: World, text: str) -> None:
+    async with world.ports.database.transaction() as stores:
+        await stores.policies.put_shadow(
+            ShadowPolicy(
+                draft=DraftId(7),
+                digest=digest_of(text),
+                document=text,
+                by=AdministratorId("alice"),
+                at=world.clock.now(),
+            )
+        )
+
+
+async def test_the_shadow_comes_with_the_configuration_and_goes_with_it(
+    world: World, live: LiveSnapshot
+):
+    assert live.shadow is None
+    await mark(world, a_document("sell"))
+    await refresh(world.ports, live, SEALER)
+    assert live.shadow is not None
+    assert (live.shadow.draft, live.shadow.digest) == (7, digest_of(a_document("sell")))
+    assert "sell" in live.shadow.policy.actions
+    assert "sell" not in live.policy.actions
+
+    read_once = live.shadow
+    await clients.put(world.ports, world.bank)
+    await refresh(world.ports, live, SEALER)
+    assert live.shadow is read_once
+
+    async with world.ports.database.transaction() as stores:
+        await stores.policies.remove_shadow(DraftId(7))
+    await refresh(world.ports, live, SEALER)
+    assert live.shadow is None
+
+
+async def test_a_shadow_that_cannot_be_read_touches_nothing(world: World, live: LiveSnapshot):
+    await mark(world, "apiVersion: stepup/v9")
+    assert await refresh(world.ports, live, SEALER)
+    assert live.shadow is None
+    assert (live.policy.version, live.refused_policy) == (1, None)
+
+
+class VersionOfBefore(msgspec.Struct, frozen=True, kw_only=True):
+    """A version as the release before kept it."""
+
+    version: int
+    document: str
+    author: str
+    activated_at: datetime
+
+
+class ConfigurationOfBefore(msgspec.Struct, frozen=True, kw_only=True):
+    """The configuration as the release before kept it."""
+
+    issuer: str
+    version: int
+    policy: VersionOfBefore
+    clients: tuple[Client, ...]
+    keys: tuple[SealedKey, ...]
+
+
+async def test_two_releases_read_each_other_s_copy(world: World, live: LiveSnapshot):
+    await mark(world, a_document("sell"))
+    await refresh(world.ports, live, SEALER)
+    ours = live.loaded.configuration
+    theirs = msgspec.json.decode(msgspec.json.encode(ours), type=ConfigurationOfBefore)
+    assert (theirs.version, theirs.policy.document) == (ours.version, ours.policy.document)
+
+    read = msgspec.json.decode(msgspec.json.encode(theirs), type=Configuration)
+    assert read.policy.document == ours.policy.document
+    assert (read.shadow, read.policy.approvers) == (None, ())
 
 
 async def test_an_instance_never_starts_without_rules(world: World):

@@ -14,6 +14,7 @@ from stepup.adapters.postgres.breaker import CircuitBreaker
 from stepup.adapters.postgres.chain_keys import ChainKeys
 from stepup.adapters.postgres.clients import PostgresClientStore
 from stepup.adapters.postgres.decisions import PostgresDecisionStore
+from stepup.adapters.postgres.drafts import PostgresDraftStore
 from stepup.adapters.postgres.engine import make_engine
 from stepup.adapters.postgres.generations import PostgresGenerationRecord
 from stepup.adapters.postgres.group_commit import PATIENCE, GroupCommittedLedger
@@ -123,6 +124,7 @@ class PostgresDatabase(Database):
     def _stores(self, transaction: Transaction) -> Stores:
         return Stores(
             policies=PostgresPolicyStore(transaction),
+            drafts=PostgresDraftStore(transaction),
             clients=PostgresClientStore(transaction),
             authenticators=PostgresAuthenticatorStore(transaction, self._sealer),
             keys=PostgresKeyStore(transaction),

@@ -38,6 +38,68 @@ policy_version = Table(
     Column("document", Text, nullable=False),
     Column("author", Text, nullable=False),
     Column("activated_at", DateTime(timezone=True), nullable=False),
+    # NULL in rows of a release that kept nothing of how a version came about.
+    Column("digest", Text, nullable=True),
+    Column("note", Text, nullable=True),
+    Column("base", Integer, nullable=True),
+    Column("draft", BigInteger, nullable=True),
+    Column("approvers", JSONB, nullable=True),
+    Column("rolled_back_from", Integer, nullable=True),
+)
+
+policy_draft = Table(
+    "policy_draft",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("base", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("scheduled_at", DateTime(timezone=True), nullable=True),
+    Column("scheduled_by", Text, nullable=True),
+    Column("activated_as", Integer, nullable=True),
+    Column("failure", Text, nullable=True),
+    CheckConstraint("num_nulls(scheduled_at, scheduled_by) IN (0, 2)", name="whole_schedule"),
+    # Asked every second by every worker.
+    Index("ix_policy_draft_due", "scheduled_at", postgresql_where=text("state = 'scheduled'")),
+)
+
+# Rows are never removed: who wrote a text once is its author in every later draft.
+policy_author = Table(
+    "policy_author",
+    metadata,
+    Column("draft", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", Text, primary_key=True),
+    Column("administrator", Text, primary_key=True),
+    Index(None, "digest"),
+)
+
+policy_approval = Table(
+    "policy_approval",
+    metadata,
+    Column("draft", BigInteger, primary_key=True, autoincrement=False),
+    Column("administrator", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("base", Integer, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+
+policy_shadow = Table(
+    "policy_shadow",
+    metadata,
+    Column("only_row", Boolean, primary_key=True, server_default=text("true")),
+    Column("draft", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("administrator", Text, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("only_row", name="only_row"),
 )
 
 client = Table(
@@ -188,8 +250,8 @@ generation = Table(
     Column("begun_at", DateTime(timezone=True), nullable=False),
 )
 
-# One row, moved on by triggers on `policy_version`, `client` and `key`, so that a change made by
-# hand reaches every instance as well.
+# One row, moved on by triggers on `policy_version`, `policy_shadow`, `client` and `key`, so that a
+# change made by hand reaches every instance as well.
 configuration_change = Table(
     "configuration_change",
     metadata,
