@@ -1,6 +1,6 @@
 """PostgreSQL: what must never be lost, inside one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from enum import IntEnum
@@ -13,6 +13,7 @@ from stepup.domain.ids import (
     AttemptId,
     AuthenticatorId,
     Subject,
+    SubjectId,
 )
 from stepup.domain.keyring import SealedKey
 from stepup.domain.revocation import Revocation
@@ -40,6 +41,12 @@ class AuthenticatorStore(Protocol):
 
     async def of_subject(self, subject: Subject) -> Sequence[Authenticator]:
         """Return a subject's authenticators, oldest first."""
+        ...
+
+    async def of_subjects(
+        self, subject_ids: Collection[SubjectId]
+    ) -> Mapping[SubjectId, Sequence[Authenticator] | None]:
+        """Return what each of many subjects has, oldest first; None where it cannot be opened."""
         ...
 
     async def find(

@@ -42,6 +42,17 @@ async def find(database, authenticator):
 class AuthenticatorStoreContract:
     """Subclass it and provide `database`."""
 
+    async def test_finds_what_each_of_many_subjects_has(self, database):
+        alice, bob, carol = (a_subject() for _ in range(3))
+        own = [an_authenticator(subject=alice, created_at=NOON + n * MINUTE) for n in range(2)]
+        others = an_authenticator(subject=carol)
+        await add(database, *reversed(own), others)
+
+        async with database.transaction() as stores:
+            found = await stores.authenticators.of_subjects([alice.id, bob.id])
+
+        assert {who: list(has) for who, has in found.items()} == {alice.id: own, bob.id: []}
+
     async def test_pages_through_all_subjects_each_with_all_that_it_has(self, database):
         subjects = sorted((a_subject() for _ in range(5)), key=lambda subject: subject.id)
         held = {

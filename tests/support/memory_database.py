@@ -1,7 +1,7 @@
 """PostgreSQL in memory: one transaction at a time, and all of it or nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
@@ -27,6 +27,7 @@ from stepup.domain.ids import (
     DecisionId,
     KeyId,
     Subject,
+    SubjectId,
     TokenId,
 )
 from stepup.domain.keyring import KeyState, SealedKey
@@ -187,6 +188,16 @@ class MemoryAuthenticatorStore(AuthenticatorStore):
     async def of_subject(self, subject: Subject) -> Sequence[Authenticator]:
         own = [a for a in self._rows.values() if a.subject == subject]
         return sorted(own, key=lambda a: (a.created_at, a.id))
+
+    @override
+    async def of_subjects(
+        self, subject_ids: Collection[SubjectId]
+    ) -> Mapping[SubjectId, Sequence[Authenticator] | None]:
+        oldest_first = sorted(self._rows.values(), key=lambda a: (a.created_at, a.id))
+        return {
+            subject_id: [a for a in oldest_first if a.subject.id == subject_id]
+            for subject_id in subject_ids
+        }
 
     @override
     async def page(

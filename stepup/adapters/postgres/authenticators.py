@@ -1,7 +1,7 @@
 """Authenticators. Their credentials lie sealed, each bound to its row and its subject."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -85,6 +85,20 @@ class PostgresAuthenticatorStore(AuthenticatorStore):
         return [self._authenticator(row, subject) for row in rows]
 
     @override
+    async def of_subjects(
+        self, subject_ids: Collection[SubjectId]
+    ) -> Mapping[SubjectId, Sequence[Authenticator] | None]:
+        statement = (
+            select(*_COLUMNS, table.c.issuer, table.c.sub)
+            .where(table.c.subject_id.in_(subject_ids))
+            .order_by(table.c.subject_id, table.c.created_at, table.c.id)
+        )
+        found: dict[SubjectId, Sequence[Authenticator] | None] = dict.fromkeys(subject_ids, ())
+        for subject, own in _by_subject(await self._transaction.rows(statement)):
+            found[subject.id] = self._if_opened(subject, own)
+        return found
+
+    @override
     async def find(
         self, subject: Subject, authenticator_id: AuthenticatorId
     ) -> Authenticator | None:
@@ -108,15 +122,16 @@ class PostgresAuthenticatorStore(AuthenticatorStore):
             .where(table.c.subject_id.in_(subjects))
             .order_by(table.c.subject_id, table.c.created_at, table.c.id)
         )
-        rows = await self._transaction.rows(statement)
-        whole = groupby(rows, lambda row: Subject(row.issuer, row.sub))
-        return [(subject, self._opened(subject, list(own))) for subject, own in whole]
+        whole = _by_subject(await self._transaction.rows(statement))
+        return [(subject, self._if_opened(subject, own) or ()) for subject, own in whole]
 
-    def _opened(self, subject: Subject, rows: Sequence[Row[Any]]) -> Sequence[Authenticator]:
+    def _if_opened(
+        self, subject: Subject, rows: Iterable[Row[Any]]
+    ) -> Sequence[Authenticator] | None:
         try:
             return [self._authenticator(row, subject) for row in rows]
         except (DependencyUnavailableError, NewerFormatError):
-            return []
+            return None
 
     @override
     async def add(self, authenticator: Authenticator) -> None:
@@ -270,6 +285,10 @@ def _is_row(seen: Row[Any]) -> Any:
         table.c.sign_count.is_not_distinct_from(seen.sign_count),
         table.c.backed_up.is_not_distinct_from(seen.backed_up),
     )
+
+
+def _by_subject(rows: Iterable[Row[Any]]) -> Iterator[tuple[Subject, Iterator[Row[Any]]]]:
+    return groupby(rows, lambda row: Subject(row.issuer, row.sub))
 
 
 def _is(subject: Subject, authenticator_id: AuthenticatorId) -> Any:
