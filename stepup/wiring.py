@@ -21,6 +21,7 @@ from stepup.adapters.redis.state import RedisState
 from stepup.adapters.system import SystemClock, SystemEntropy, monotonic
 from stepup.adapters.upstream.provider import Provider
 from stepup.adapters.upstream.upstreams import HttpUpstreams
+from stepup.adapters.workshop.processes import ProcessWorkshop
 from stepup.config import Settings, UpstreamSettings
 from stepup.crypto.sealing import Sealer
 from stepup.domain.client import Client
@@ -60,6 +61,7 @@ class Application:
         from stepup.usecases.account import account_client  # noqa: PLC0415
 
         self._parts = _Parts(settings, [account_client(_site(settings))])
+        self._workshop = ProcessWorkshop(["stepup.policy_language.document"])
         ports, snapshot, sealer = self._parts.ports, self._parts.snapshot, self._parts.sealer
         revocations = self._parts.revocations
         filling = {"credential_cache": lambda: fill_cache(ports)}
@@ -87,6 +89,7 @@ class Application:
             self._parts.ports,
             readiness=self._readiness,
             page_errors=PageErrorRenderer(self._parts.ports),
+            workshop=self._workshop,
             lifespan=[self._run],
         )
 
@@ -109,8 +112,11 @@ class Application:
             # Without a configuration we are not ready, and become so when there is one.
             with suppress(PolicyNotFoundError, DependencyUnavailableError, NewerFormatError):
                 await refresh(parts.ports, parts.snapshot, parts.sealer)
-            async with self._background.running():
-                yield
+            try:
+                async with self._background.running():
+                    yield
+            finally:
+                await self._workshop.close()
 
 
 def import_application() -> None:

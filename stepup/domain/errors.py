@@ -332,6 +332,13 @@ class PolicyNotFoundError(StepUpError):
     message = "No policy has been activated yet."
 
 
+class TookTooLongError(StepUpError):
+    """Trying a document out took longer than it may; what was asked for is too much."""
+
+    code = "took_too_long"
+    message = "Trying this out takes too long; make the document or the request smaller."
+
+
 class NotSupportedYetError(StepUpError):
     """What was asked for is specified, but not built."""
 

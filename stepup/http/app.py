@@ -7,6 +7,7 @@ from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 
+from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.freshness import Freshness
 from stepup.http import (
     account_enroll,
@@ -35,6 +36,7 @@ from stepup.http.health import Readiness
 from stepup.http.middleware import Edge
 from stepup.http.oauth import introspect, par, token
 from stepup.ports import Ports
+from stepup.ports.workshop import Workshop
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -70,11 +72,13 @@ def create_app(
     readiness: Readiness,
     routers: Sequence[Router] = ROUTERS,
     page_errors: PageErrors | None = None,
+    workshop: Workshop | None = None,
     lifespan: Sequence[Lifespan] = (),
 ) -> Litestar:
     """Make the application over some ports; nothing is opened before it starts.
 
-    `page_errors` draws errors for browsers, and `lifespan` runs while the application does.
+    `page_errors` draws errors for browsers, administrators' documents are tried out in the
+    `workshop`, and `lifespan` runs while the application does.
     """
 
     def provide_ports() -> Ports:
@@ -83,12 +87,18 @@ def create_app(
     def provide_readiness() -> Readiness:
         return readiness
 
+    def provide_workshop() -> Workshop:
+        if workshop is None:
+            raise DependencyUnavailableError
+        return workshop
+
     errors = ErrorForms(page_errors)
     app = Litestar(
         route_handlers=list(routers),
         dependencies={
             "ports": Provide(provide_ports, sync_to_thread=False, use_cache=True),
             "readiness": Provide(provide_readiness, sync_to_thread=False, use_cache=True),
+            "workshop": Provide(provide_workshop, sync_to_thread=False),
             "caller": Provide(provide_caller),
             "administrator": Provide(provide_administrator),
             "form": Provide(provide_form),

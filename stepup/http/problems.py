@@ -65,6 +65,7 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     errors.LastAuthenticatorError: HTTPStatus.CONFLICT,
     errors.BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.PolicyInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TookTooLongError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotSupportedYetError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooManyAttemptsError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.OutcomeUnknownError: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -16,6 +16,7 @@ from stepup.http.app import create_app
 from stepup.http.health import Readiness
 from stepup.http.page_errors import PageErrorRenderer
 from stepup.ports import Ports
+from tests.support.workshop import WorkshopHere
 
 _current: ContextVar[Ports] = ContextVar("_current")
 
@@ -51,6 +52,11 @@ def _made_for(issuer: str, region: str) -> Litestar:
     ports: Any = Ports(*(_StandIn(member) for member in Ports._fields))
     token = _current.set(ports._replace(site=named))
     try:
-        return create_app(ports, readiness=Readiness({}), page_errors=PageErrorRenderer(ports))
+        return create_app(
+            ports,
+            readiness=Readiness({}),
+            page_errors=PageErrorRenderer(ports),
+            workshop=WorkshopHere(),
+        )
     finally:
         _current.reset(token)
