@@ -1,12 +1,39 @@
 """What a condition and its inputs promise, whichever language they are written in."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 import msgspec
 
 from stepup.domain.assurance import AuthnContext
-from stepup.domain.decision_request import DecisionRequest
+from stepup.domain.binding import Value
+from stepup.domain.decision_request import AttributeType, DecisionRequest
+
+
+class Source(StrEnum):
+    """Where the value of an attribute comes from."""
+
+    SENT = "sent"
+    DEFAULT = "default"
+    ABSENT = "absent"
+    GIVEN = "given"
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """One attribute as conditions see it, for somebody who wants to know why.
+
+    `value` is what conditions compare and `sent` what it was made of; neither is there when the
+    attribute is `sensitive`. `error` says why the value cannot be read.
+    """
+
+    path: str
+    type: AttributeType
+    source: Source
+    value: Value = None
+    sent: Value = None
+    sensitive: bool = False
+    error: str | None = None
 
 
 class EvaluationError(msgspec.Struct, frozen=True):
@@ -14,6 +41,13 @@ class EvaluationError(msgspec.Struct, frozen=True):
 
     reason: str
     wrong: frozenset[str] = frozenset()
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A part of a condition that is true or false by itself, as it is written there."""
+
+    source: str
+    value: bool | EvaluationError
 
 
 class Inputs(Protocol):
@@ -32,6 +66,15 @@ class AttributeSchema(Protocol):
         """
         ...
 
+    def readings(
+        self,
+        request: DecisionRequest,  # noqa: ARG002  a schema without attributes has nothing to say
+        context: AuthnContext | None,  # noqa: ARG002
+        now: datetime,  # noqa: ARG002
+    ) -> tuple[Reading, ...]:
+        """Say what became of each attribute, also when `read` refuses. Nothing decides by it."""
+        return ()
+
 
 class Condition(Protocol):
     """A compiled `when`.
@@ -47,3 +90,7 @@ class Condition(Protocol):
     def holds(self, inputs: Inputs) -> bool | EvaluationError:
         """Evaluate on checked inputs; an error is a value, so that nobody forgets it."""
         ...
+
+    def parts(self, inputs: Inputs) -> tuple[Part, ...]:  # noqa: ARG002  one without parts
+        """Evaluate the parts that it is made of; none when it is all one. Nothing decides by it."""
+        return ()

@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 from cel_expr_python import cel  # type: ignore[import-untyped]  # it ships no py.typed
 from typing_extensions import override
 
-from stepup.domain.condition import Condition, EvaluationError, Inputs
+from stepup.domain.condition import Condition, EvaluationError, Inputs, Part
 from stepup.policy_language.findings import Code, Finding, Severity, did_you_mean
+from stepup.policy_language.parts import parts_of
 from stepup.policy_language.references import Call, References, references_in
 from stepup.policy_language.schema import BUILT_IN, PACKAGE, CheckedInputs, RequestSchema
 
@@ -82,6 +83,18 @@ class Compiled(Condition):
         if isinstance(answer, bool):
             return answer
         return EvaluationError(_reason(str(answer)))
+
+    @override
+    def parts(self, inputs: Inputs) -> tuple[Part, ...]:
+        told: list[Part] = []
+        for source in parts_of(self.source):
+            try:
+                expression = self._env.compile(source)
+            except RuntimeError:
+                # Cut in the wrong place; a reader has the whole all the same.
+                return ()
+            told.append(Part(source, Compiled(source, expression, self._env).holds(inputs)))
+        return tuple(told)
 
 
 class Environment:

@@ -22,9 +22,10 @@ from typing_extensions import override
 
 from stepup.domain.assurance import AuthnContext, Ladder
 from stepup.domain.binding import Value
-from stepup.domain.condition import AttributeSchema, EvaluationError, Inputs
+from stepup.domain.condition import AttributeSchema, EvaluationError, Inputs, Reading
 from stepup.domain.decision import CLOCK_LEEWAY
 from stepup.domain.decision_request import Attribute, AttributeType, DecisionRequest, Entity
+from stepup.policy_language.readings import given, reading_of
 from stepup.policy_language.values import MAX_TEXT_BYTES, Checked, WrongValueError, reader_of
 
 PACKAGE = "stepup.request"
@@ -96,12 +97,7 @@ class RequestSchema(AttributeSchema):
     def read(
         self, request: DecisionRequest, context: AuthnContext | None, now: datetime
     ) -> CheckedInputs | EvaluationError:
-        values: dict[str, dict[str, Any]] = {
-            "subject": {"id": request.subject_id, "type": request.subject_type},
-            "resource": {"id": request.resource_id, "type": request.resource_type},
-            "action": {"name": request.action},
-            "context": {},
-        }
+        values = _identifiers(request)
         absent: set[str] = set()
         wrong: set[str] = set()
         faults: list[str] = []
@@ -127,6 +123,16 @@ class RequestSchema(AttributeSchema):
             return EvaluationError(faults[0], frozenset(wrong))
         values["auth"] = self._auth(context, now)
         return self._inputs(values, absent, now)
+
+    @override
+    def readings(
+        self, request: DecisionRequest, context: AuthnContext | None, now: datetime
+    ) -> tuple[Reading, ...]:
+        auth = self._auth(context, now)
+        age = auth.get("age_seconds")
+        values = {**_identifiers(request), "auth": {**auth, "age_seconds": age and age["value"]}}
+        declared = (reading_of(attribute, request) for attribute in self.attributes)
+        return (*declared, *given(values, BUILT_IN, now))
 
     def _inputs(
         self, values: Mapping[str, dict[str, Any]], absent: set[str], now: datetime
@@ -158,6 +164,15 @@ class RequestSchema(AttributeSchema):
         if age >= -CLOCK_LEEWAY:
             auth["age_seconds"] = {"value": max(0, age // timedelta(seconds=1))}
         return auth
+
+
+def _identifiers(request: DecisionRequest) -> dict[str, dict[str, Any]]:
+    return {
+        "subject": {"id": request.subject_id, "type": request.subject_type},
+        "resource": {"id": request.resource_id, "type": request.resource_type},
+        "action": {"name": request.action},
+        "context": {},
+    }
 
 
 def _is_too_long(text: str) -> bool:
