@@ -1,10 +1,11 @@
 """Who administers: a person with a stepped-up token, or a pipeline with a key; and what they may."""
 
+from datetime import datetime
 from enum import StrEnum
 
 import msgspec
 
-from stepup.domain.ids import AdministratorId
+from stepup.domain.ids import AdministratorId, ApiKeyId, Subject
 
 
 class Scope(StrEnum):
@@ -84,6 +85,65 @@ class Administrator(msgspec.Struct, frozen=True, kw_only=True):
     def may(self, scope: Scope) -> bool:
         """Say whether the administrator may do this."""
         return scope in self.scopes
+
+
+class Appointment(msgspec.Struct, frozen=True, kw_only=True):
+    """A subject that administers, and what it may; `by` is whoever said so."""
+
+    subject: Subject
+    scopes: frozenset[Scope]
+    by: str
+    at: datetime
+
+    @property
+    def administrator(self) -> Administrator:
+        """The person who comes with a token of this subject."""
+        return Administrator(
+            id=AdministratorId(f"person:{self.subject.id}"),
+            name=self.subject.sub,
+            kind=AdministratorKind.PERSON,
+            scopes=self.scopes,
+        )
+
+
+# Approving is a person's judgement; a key that leaked out of a pipeline must not have one.
+SCOPES_OF_KEYS = frozenset(Scope) - {Scope.POLICY_APPROVE}
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A pipeline's key; `digest` is the keyed digest of its secret, which nobody can show again."""
+
+    id: ApiKeyId
+    name: str
+    digest: bytes
+    scopes: frozenset[Scope]
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no key may do."""
+        if not self.scopes <= SCOPES_OF_KEYS:
+            raise ValueError("a key approves nothing")
+
+    def is_usable(self, now: datetime) -> bool:
+        """Say whether it opens the gate."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+    @property
+    def administrator(self) -> Administrator:
+        """The pipeline that comes with this key."""
+        return Administrator(
+            id=AdministratorId(f"key:{self.id}"),
+            name=self.name,
+            kind=AdministratorKind.KEY,
+            scopes=self.scopes,
+        )
+
+    def __repr__(self) -> str:
+        return f"ApiKey({self.id}, {self.name})"
 
 
 DEVELOPER = Administrator(

@@ -142,6 +142,13 @@ class InsufficientUserAuthenticationError(StepUpError):
         self.requirement = requirement
 
 
+class ApiKeyExistsError(StepUpError):
+    """Two keys of one name could not be told apart in the log."""
+
+    code = "api_key_exists"
+    message = "There is a key of this name already."
+
+
 class ActionDeniedError(StepUpError):
     """The policy denies the action, whatever the authentication."""
 

@@ -62,6 +62,7 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     errors.CeremonyExpiredError: HTTPStatus.CONFLICT,
     errors.TokenAlreadyConsumedError: HTTPStatus.CONFLICT,
     errors.AuthenticatorExistsError: HTTPStatus.CONFLICT,
+    errors.ApiKeyExistsError: HTTPStatus.CONFLICT,
     errors.LastAuthenticatorError: HTTPStatus.CONFLICT,
     errors.BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.PolicyInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from stepup.domain.site import Site
 from stepup.ports.accounts import AccountStore
+from stepup.ports.administrators import AdministratorStore, ApiKeyStore
 from stepup.ports.challenges import (
     ChallengeStore,
     CodeTakenError,
@@ -79,6 +80,8 @@ from stepup.ports.system import Clock, Entropy
 
 __all__ = [
     "AccountStore",
+    "AdministratorStore",
+    "ApiKeyStore",
     "AttemptStore",
     "AuditRecorded",
     "AuditStore",

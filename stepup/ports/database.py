@@ -17,6 +17,7 @@ from stepup.domain.ids import (
 )
 from stepup.domain.keyring import SealedKey
 from stepup.domain.revocation import Revocation
+from stepup.ports.administrators import AdministratorStore, ApiKeyStore
 from stepup.ports.decisions import DecisionStore
 from stepup.ports.ledger import Ledger, LedgerStore
 from stepup.ports.outbox import AuthenticatorUsed
@@ -211,6 +212,8 @@ class Stores(NamedTuple):
     ledger: LedgerStore
     revocations: RevocationStore
     decisions: DecisionStore
+    administrators: AdministratorStore
+    api_keys: ApiKeyStore
 
 
 class Database(Protocol):

@@ -1,29 +1,37 @@
-"""Administrators: in development one token; in production step-up, by our own means."""
+"""The administrators' gate: a person's elevated token, a pipeline's key, in development one token."""
 
 import hashlib
 
+from stepup.crypto import api_keys as keys_of_pipelines
 from stepup.crypto import digests
 from stepup.domain.administrator import DEVELOPER, AdminAction, Administrator
-from stepup.domain.errors import InsufficientScopeError, TokenRefusedError
+from stepup.domain.errors import InsufficientScopeError
 from stepup.ports import Ports
+from stepup.usecases.admin_tokens import find_person
+from stepup.usecases.api_keys import find_pipeline
 
 
 async def authenticate(ports: Ports, token: str, action: AdminAction) -> Administrator:
-    """Return who brings the token, if that is an administrator who may do this.
+    """Return who brings the token, if that is an administrator who may do this now.
 
     Raises:
         NotAuthorizedError: If it is nobody's.
         InsufficientScopeError: If it is somebody who may not do this.
+        InsufficientUserAuthenticationError: If a token is too weak, too old, or for another act.
+        ActionDeniedError: If the policy denies it to anybody.
+        DependencyUnavailableError: If nobody can say who administers, or what was revoked.
     """
-    administrator = _developer(ports, token)
-    if administrator is None:
-        raise TokenRefusedError
-    if not administrator.may(action.scope):
+    if _is_developer(ports, token):
+        return DEVELOPER
+    if not token.startswith(keys_of_pipelines.PREFIX):
+        return await find_person(ports, token, action)
+    pipeline = await find_pipeline(ports, token)
+    if not pipeline.may(action.scope):
         raise InsufficientScopeError(action.scope)
-    return administrator
+    return pipeline
 
 
-def _developer(ports: Ports, token: str) -> Administrator | None:
+def _is_developer(ports: Ports, token: str) -> bool:
     expected = ports.site.admin_token_digest
     presented = hashlib.sha256(token.encode()).digest()
-    return DEVELOPER if expected is not None and digests.equal(presented, expected) else None
+    return expected is not None and digests.equal(presented, expected)

@@ -19,7 +19,7 @@ EMPTY = """
 ALTER TABLE audit_event DISABLE TRIGGER USER;
 TRUNCATE policy_version, policy_draft, policy_author, policy_approval, policy_shadow, client,
   authenticator, key, audit_event, redemption, consumption, revocation, generation,
-  decision RESTART IDENTITY;
+  decision, administrator, api_key RESTART IDENTITY;
 ALTER TABLE audit_event ENABLE ALWAYS TRIGGER refuse_change;
 ALTER TABLE audit_event ENABLE ALWAYS TRIGGER refuse_truncate;
 UPDATE configuration_change SET version = 0;

@@ -7,6 +7,7 @@ import pytest
 from stepup.domain.audit import AuditEvent
 from stepup.ports import Lease
 from tests.adapters.conftest import write_as_before_the_chain
+from tests.contracts.administrators import AdministratorStoreContract, ApiKeyStoreContract
 from tests.contracts.audit import AuditStoreContract
 from tests.contracts.authenticators import AuthenticatorStoreContract
 from tests.contracts.clients import ClientStoreContract
@@ -61,6 +62,22 @@ class TestMemoryClients(InMemory, ClientStoreContract):
 
 
 class TestPostgresClients(OverPostgres, ClientStoreContract):
+    pass
+
+
+class TestMemoryAdministrators(InMemory, AdministratorStoreContract):
+    pass
+
+
+class TestPostgresAdministrators(OverPostgres, AdministratorStoreContract):
+    pass
+
+
+class TestMemoryApiKeys(InMemory, ApiKeyStoreContract):
+    pass
+
+
+class TestPostgresApiKeys(OverPostgres, ApiKeyStoreContract):
     pass
 
 

@@ -11,6 +11,7 @@ _JTI = "identifier of the token"
 _METHOD = "method that was answered with: webauthn, totp or recovery_code"
 _AUTHENTICATOR = "identifier of the authenticator"
 _KID = "name of the key"
+_API_KEY = "identifier of the key, not its secret"
 _BY = "subject or administrator; absent when the subject did it on the account pages"
 
 
@@ -115,6 +116,26 @@ TOLD: Mapping[AuditKind, Told] = {
         "version",
     ),
     AuditKind.CLIENT_CHANGED: Told("A client was registered or changed.", {}),
+    AuditKind.ADMINISTRATOR_APPOINTED: Told(
+        "A subject may administer, or may do other things than before.",
+        {"scopes": "what it may", "by": "who said so: the host's operator"},
+    ),
+    AuditKind.ADMINISTRATOR_DISMISSED: Told(
+        "A subject administers no more.", {"by": "who said so: the host's operator"}
+    ),
+    AuditKind.API_KEY_CREATED: Told(
+        "A pipeline was given a key.",
+        {
+            "key": _API_KEY,
+            "name": "name that was given to it",
+            "scopes": "what it may",
+            "by": "who made it: the host's operator",
+        },
+    ),
+    AuditKind.API_KEY_REVOKED: Told(
+        "A pipeline's key was taken away.",
+        {"key": _API_KEY, "by": "who said so: the host's operator"},
+    ),
     AuditKind.KEY_ANNOUNCED: Told("A signing key was made and published.", {"kid": _KID}),
     AuditKind.KEY_ACTIVATED: Told("A signing key began to sign.", {"kid": _KID}),
     AuditKind.KEY_RETIRED: Told(

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from stepup.crypto import audit_chain
 from stepup.crypto.audit_chain import START, ChainHead
+from stepup.domain.administrator import ApiKey, Appointment
 from stepup.domain.audit import AuditEvent, AuditKind, AuditRecord
 from stepup.domain.authenticator import (
     Authenticator,
@@ -21,6 +22,7 @@ from stepup.domain.authenticator import (
 from stepup.domain.client import Client
 from stepup.domain.errors import AuthenticatorExistsError, DependencyUnavailableError
 from stepup.domain.ids import (
+    ApiKeyId,
     AttemptId,
     AuthenticatorId,
     ClientId,
@@ -53,6 +55,7 @@ from stepup.ports import (
     WrittenRevocation,
 )
 from tests.support.determinism import StillClock
+from tests.support.memory_administrators import MemoryAdministratorStore, MemoryApiKeyStore
 from tests.support.memory_decisions import MemoryDecisionStore
 from tests.support.memory_policies import MemoryDraftStore, MemoryPolicyStore, PolicyRows
 
@@ -78,6 +81,8 @@ class Tables:
     revocations: list[Revocation] = field(default_factory=list)
     decisions: dict[DecisionId, RecordedDecision] = field(default_factory=dict)
     decision_days: set[date] = field(default_factory=set)
+    administrators: dict[Subject, Appointment] = field(default_factory=dict)
+    api_keys: dict[ApiKeyId, ApiKey] = field(default_factory=dict)
 
     def events(self) -> list[AuditEvent]:
         """Return what the audit log tells, in order."""
@@ -121,6 +126,8 @@ class MemoryDatabase(Database):
                 ledger=MemoryLedgerStore(tables),
                 revocations=MemoryRevocationStore(tables),
                 decisions=MemoryDecisionStore(tables.decisions, tables.decision_days),
+                administrators=MemoryAdministratorStore(tables.administrators),
+                api_keys=MemoryApiKeyStore(tables.api_keys),
             )
             self.tables = tables
 

@@ -7,6 +7,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from sqlalchemy import literal, select
 from typing_extensions import override
 
+from stepup.adapters.postgres.administrators import PostgresAdministratorStore
+from stepup.adapters.postgres.api_keys import PostgresApiKeyStore
 from stepup.adapters.postgres.audit import PostgresAuditStore
 from stepup.adapters.postgres.authenticators import PostgresAuthenticatorStore
 from stepup.adapters.postgres.bounded import BoundedCalls
@@ -133,4 +135,6 @@ class PostgresDatabase(Database):
             ledger=PostgresLedgerStore(transaction),
             revocations=PostgresRevocationStore(transaction),
             decisions=PostgresDecisionStore(transaction),
+            administrators=PostgresAdministratorStore(transaction),
+            api_keys=PostgresApiKeyStore(transaction),
         )

@@ -20,7 +20,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata = MetaData(
     naming_convention={
@@ -248,6 +248,32 @@ generation = Table(
     Column("region", Text, primary_key=True),
     Column("id", Text, primary_key=True),
     Column("begun_at", DateTime(timezone=True), nullable=False),
+)
+
+administrator = Table(
+    "administrator",
+    metadata,
+    Column("issuer", Text, primary_key=True),
+    Column("sub", Text, primary_key=True),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("appointed_by", Text, nullable=False),
+    Column("appointed_at", DateTime(timezone=True), nullable=False),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=True),
+    # Roughly: it moves when it is some minutes old.
+    Column("last_used_at", DateTime(timezone=True), nullable=True),
+    Column("revoked_at", DateTime(timezone=True), nullable=True),
+    Index("uq_api_key_name", "name", unique=True, postgresql_where=text("revoked_at IS NULL")),
 )
 
 # One row, moved on by triggers on `policy_version`, `policy_shadow`, `client` and `key`, so that a

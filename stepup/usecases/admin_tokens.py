@@ -1,0 +1,115 @@
+"""A person at the administrators' gate, with an elevated token of our own.
+
+The token is checked as any service would check it, and whether it is good enough is decided by our
+own policy: a guardrail of a document that raises `stepup.admin.*` holds here like anywhere.
+"""
+
+from datetime import datetime
+
+from stepup.crypto import tokens
+from stepup.crypto.tokens import ReadToken
+from stepup.domain.administrator import AdminAction, Administrator
+from stepup.domain.assurance import Approval, AuthnContext
+from stepup.domain.client import Client, Role
+from stepup.domain.decision import Deny, StepUp
+from stepup.domain.decision import decide as apply_policy
+from stepup.domain.decision_request import DecisionRequest
+from stepup.domain.errors import (
+    ActionDeniedError,
+    InsufficientScopeError,
+    InsufficientUserAuthenticationError,
+    TokenAlreadyConsumedError,
+    TokenNotConsumableError,
+    TokenRefusedError,
+)
+from stepup.domain.ids import ActionName, AttemptId, ClientId
+from stepup.domain.site import Site
+from stepup.domain.token import ElevatedToken
+from stepup.ports import Ports
+from stepup.usecases.introspect import consume
+from stepup.usecases.token_state import find_state
+
+ADMIN_PATH = "/v1/admin"
+
+
+def admin_audience(site: Site) -> str:
+    """Return the audience of tokens for the administrators' API."""
+    return site.url(ADMIN_PATH)
+
+
+async def find_person(ports: Ports, text: str, action: AdminAction) -> Administrator:
+    """Return the administrator whose elevated token this is; a once-only one is used up.
+
+    Raises:
+        TokenRefusedError: If the token is not valid, was revoked or used, or is for somebody else.
+        InsufficientScopeError: If the subject does not administer, or may not do this.
+        InsufficientUserAuthenticationError: If the token is too weak, too old, or for another act.
+        ActionDeniedError: If the policy denies it to anybody.
+    """
+    now = ports.clock.now()
+    try:
+        read = tokens.read(text, ports.snapshot.keyring, ports.site, now)
+    except tokens.InvalidTokenError:
+        raise TokenRefusedError from None
+    # A token that a service was given for itself must not open anything when it comes on to us.
+    if read.token.audience != admin_audience(ports.site) or (await find_state(ports, read)).is_over:
+        raise TokenRefusedError
+    async with ports.database.transaction() as stores:
+        appointment = await stores.administrators.find(read.token.subject)
+    if appointment is None or action.scope not in appointment.scopes:
+        raise InsufficientScopeError(action.scope)
+    _decide(ports, read.token, action, now)
+    if read.token.once:
+        await _use_up(ports, text, read)
+    return appointment.administrator
+
+
+def _decide(ports: Ports, token: ElevatedToken, action: AdminAction, now: datetime) -> None:
+    request = DecisionRequest(
+        subject_type="user",
+        subject_id=token.subject.sub,
+        action=ActionName(action),
+        resource_type="stepup",
+        resource_id="admin",
+    )
+    is_for_this = _is_for(token, action)
+    approval = Approval(
+        context=AuthnContext(acr=token.acr, amr=token.amr, auth_time=token.auth_time),
+        action=token.action,
+        bound_digest=token.bound_digest,
+        once=token.once,
+    )
+    decision = apply_policy(ports.snapshot.policy, request, approval if is_for_this else None, now)
+    if isinstance(decision, Deny):
+        raise ActionDeniedError
+    if isinstance(decision, StepUp):
+        raise InsufficientUserAuthenticationError(
+            request.action,
+            decision.requirement,
+            None if is_for_this else "The token was approved for something else.",
+        )
+    if not is_for_this:
+        raise TokenRefusedError
+
+
+def _is_for(token: ElevatedToken, action: AdminAction) -> bool:
+    # Nobody who agreed to look at something has agreed to change it. Whoever agreed to change
+    # something may look.
+    good_for = set(AdminAction) if action.only_reads else {action}
+    return token.action in {str(each) for each in good_for}
+
+
+async def _use_up(ports: Ports, text: str, read: ReadToken) -> None:
+    ourselves = Client(
+        client_id=ClientId("stepup-admin"),
+        name=ports.site.rp_name,
+        roles=frozenset({Role.RS}),
+        audiences=(read.token.audience,),
+    )
+    attempt = AttemptId(ports.entropy.token(16))
+    try:
+        await consume(
+            ports, ourselves, text, attempt, expected_action=read.token.action, expected_digest=None
+        )
+    except (TokenAlreadyConsumedError, TokenNotConsumableError) as error:
+        raise TokenRefusedError from error
