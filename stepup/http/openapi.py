@@ -219,7 +219,9 @@ def openapi_config(site: Site) -> OpenAPIConfig:
                     type="http", scheme="basic", description="A client's identifier and secret."
                 ),
                 "admin": SecurityScheme(
-                    type="http", scheme="bearer", description="An administrator's token."
+                    type="http",
+                    scheme="bearer",
+                    description="An administrator's elevated token, or a pipeline's key.",
                 ),
             }
         ),

@@ -1,0 +1,1 @@
+"""`stepup admin`: who administers."""
