@@ -123,3 +123,10 @@ class DraftScheduledError(StepUpError):
 
     code = "draft_scheduled"
     message = "The draft is scheduled; cancel its activation first."
+
+
+class ReplayRunningError(StepUpError):
+    """A replay needs a processor core of its own, so there is one at a time."""
+
+    code = "replay_running"
+    message = "A replay is running here already; try again when it is done."

@@ -58,6 +58,7 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     policy_errors.DraftScheduledError: HTTPStatus.CONFLICT,
     policy_errors.RevisionStaleError: HTTPStatus.PRECONDITION_FAILED,
     policy_errors.RevisionRequiredError: HTTPStatus.PRECONDITION_REQUIRED,
+    policy_errors.ReplayRunningError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.ChallengeNotPendingError: HTTPStatus.CONFLICT,
     errors.CeremonyExpiredError: HTTPStatus.CONFLICT,
     errors.TokenAlreadyConsumedError: HTTPStatus.CONFLICT,
@@ -98,8 +99,9 @@ OAUTH_CODES: Mapping[type[StepUpError], str] = {
 _OAUTH_STATUSES = frozenset({401, 404, 405, 413, 429, 500, 503})
 
 _BASIC = 'Basic realm="stepup", charset="UTF-8"'
-# One second is about what a failover of Redis needs; whole seconds, as RFC 9110 section 10.2.3 says.
-_RETRY_SOON = "1"
+# Whole seconds, as RFC 9110 section 10.2.3 says. One is about what a failover of Redis needs; who
+# must wait for somebody else's replay waits a quarter of a minute.
+_RETRY_AFTER = {503: "1", 429: "15"}
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,8 +185,8 @@ def _headers_of(error: StepUpError, status: int) -> dict[str, str]:
             return {"retry-after": str(_whole_seconds(error))}
         case policy_errors.RevisionStaleError():
             return {"etag": f'"{error.revision}"'}
-        case _ if status == HTTPStatus.SERVICE_UNAVAILABLE:
-            return {"retry-after": _RETRY_SOON}
+        case _ if status in _RETRY_AFTER:
+            return {"retry-after": _RETRY_AFTER[status]}
         case _:
             return {}
 
