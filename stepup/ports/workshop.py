@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Protocol, TypeVar, TypeVarTuple
+from typing import Protocol, TypeVar, TypeVarTuple, runtime_checkable
 
 _Given = TypeVarTuple("_Given")
 _Made = TypeVar("_Made")
 
 
+@runtime_checkable
 class Workshop(Protocol):
     """Where an administrator's document is read and tried out: no step-up waits for it there.
 
