@@ -25,7 +25,7 @@ from stepup.http import (
     step_ups,
     well_known,
 )
-from stepup.http.admin import authenticators, policy, replay
+from stepup.http.admin import authenticators, explain, policy, replay
 from stepup.http.admin.gate import provide_administrator
 from stepup.http.authzen import evaluation, evaluations
 from stepup.http.caller import provide_caller, provide_form, provide_form_caller
@@ -62,6 +62,7 @@ ROUTERS: tuple[Router, ...] = (
     authenticators.router,
     policy.router,
     replay.router,
+    explain.router,
     dev.router,
 )
 """Every part of the interface; a new file of routes adds its router here."""

@@ -12,7 +12,7 @@ from stepup.policy_language.builtin import (
     builtin_for,
     is_reserved,
 )
-from stepup.policy_language.examples import failures_of, read_example
+from stepup.policy_language.examples import Example, failures_of, read_example
 from stepup.policy_language.fields import Fields
 from stepup.policy_language.findings import Code, Finding, Findings, did_you_mean
 from stepup.policy_language.guardrails import WrittenGuardrail, read_guardrails
@@ -23,13 +23,15 @@ from stepup.policy_language.shape.document import Document
 from stepup.policy_language.shape.examples import API_VERSION
 
 
-def parse(text: str, *, version: int) -> Policy:
+def parse(text: str, *, version: int, tests: bool = True) -> Policy:
     """Read a document and lay it over our own account actions.
+
+    Without `tests` its own tests are read and not run.
 
     Raises:
         PolicyInvalidError: If there are errors; `findings` holds them, and the warnings too.
     """
-    policy, findings = _read(text, version)
+    policy, findings = _read(text, version, tests=tests)
     if policy is None or findings.has_errors:
         found = tuple(findings.all())
         first = next(str(finding) for finding in found if finding.is_error)
@@ -42,7 +44,7 @@ def check(text: str) -> list[Finding]:
     return _read(text, version=0)[1].all()
 
 
-def _read(text: str, version: int) -> tuple[Policy | None, Findings]:
+def _read(text: str, version: int, *, tests: bool = True) -> tuple[Policy | None, Findings]:
     findings = Findings()
     node = read(text, findings)
     if node is None:
@@ -64,13 +66,18 @@ def _read(text: str, version: int) -> tuple[Policy | None, Findings]:
         lint_action(action, policy, findings)
     for guardrail in guardrails:
         lint_guardrail(guardrail, policy, findings)
-    _run_tests(actions, policy, findings)
+    examples = _read_tests(actions)
+    if tests:
+        _run_tests(examples, policy, findings)
     return policy, findings
 
 
-def _run_tests(actions: tuple[WrittenAction, ...], policy: Policy, findings: Findings) -> None:
+def _read_tests(actions: tuple[WrittenAction, ...]) -> list[Example]:
     read_all = (read_example(test, action.action) for action in actions for test in action.tests)
-    examples = [example for example in read_all if example is not None]
+    return [example for example in read_all if example is not None]
+
+
+def _run_tests(examples: list[Example], policy: Policy, findings: Findings) -> None:
     if findings.has_errors:
         # What does not hang together cannot be tested; the tests come after the repair.
         return
