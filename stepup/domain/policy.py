@@ -167,8 +167,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         return self._plan(Action(name=name, schema=_NoAttributes(), default=Effect.ALLOW, own=own))
 
     def guardrails_for(self, action: Action) -> tuple[Guardrail, ...]:
-        """Return every guardrail that speaks about the action, those that only report included."""
-        return self._plan(action).told
+        """Return every guardrail that is enforced above an action."""
+        return self._plan(action).guardrails
 
     def enforced(self) -> "Policy":
         """Return it with everything enforced, whatever modes it has."""
