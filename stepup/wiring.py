@@ -34,7 +34,6 @@ from stepup.domain.keyring import KeyRules
 from stepup.domain.site import Site
 from stepup.ports import Ports
 from stepup.ports.seals import SealedUntil
-from stepup.ports.workshop import Workshop
 from stepup.usecases import revocation_feed
 from stepup.usecases.drain import drain
 from stepup.usecases.fill_cache import fill_cache
@@ -45,8 +44,6 @@ from stepup.usecases.sealed_copy import look_after_copy
 from stepup.usecases.snapshot import LiveSnapshot
 from stepup.usecases.tend_keys import keep_keys
 
-# What is done in it is among these, or small beside them.
-_SHOP_MODULES = ("stepup.policy_language.document", "stepup.usecases.replay_part")
 _configuration_age = telemetry.cache_age_seconds.labels("configuration")
 
 
@@ -64,7 +61,7 @@ class Application:
         from stepup.usecases.account import account_client  # noqa: PLC0415
 
         self._parts = _Parts(settings, [account_client(_site(settings))])
-        self._workshop = ProcessWorkshop(_SHOP_MODULES)
+        self._workshop = ProcessWorkshop(["stepup.policy_language.document"])
         ports, snapshot, sealer = self._parts.ports, self._parts.snapshot, self._parts.sealer
         revocations = self._parts.revocations
         filling = {"credential_cache": lambda: fill_cache(ports)}
@@ -120,16 +117,6 @@ class Application:
                     yield
             finally:
                 await self._workshop.close()
-
-
-@asynccontextmanager
-async def open_workshop(places: int) -> AsyncIterator[Workshop]:
-    """Open a workshop for one task of an operator."""
-    workshop = ProcessWorkshop(_SHOP_MODULES, places=places)
-    try:
-        yield workshop
-    finally:
-        await workshop.close()
 
 
 def import_application() -> None:

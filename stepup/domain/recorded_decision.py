@@ -13,7 +13,7 @@ from stepup.domain.binding import Properties, Value, bound_digest
 from stepup.domain.decision import Allow, Decision, StepUp
 from stepup.domain.decision_request import Attribute, DecisionRequest, Entity
 from stepup.domain.ids import ActionName, ClientId, DecisionId, Subject, SubjectId
-from stepup.domain.policy import Action, Mode, Policy, least_requirement, strongest_requirement
+from stepup.domain.policy import Action, Policy, least_requirement, strongest_requirement
 
 DIGEST_PREFIX = "digest:"
 # What an attribute may hold by its type, and a little more; a longer value is wrong anyhow.
@@ -47,9 +47,8 @@ class RecordedDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     (as `resource.iban`) a keyed digest stands in place of the value. Equal values of one type have
     equal digests, whatever the attribute; of a list every item has its own. `approval` is the
     authentication that was at hand: decided again at `at`, the same policy answers the same, as
-    far as no condition looks into what is digested. `reported` is what would have been answered if
-    everything were enforced that is only reported, and `degraded` whether something that the
-    answer rested on was away. `sampled_as` is how many decisions this one stands for.
+    far as no condition looks into what is digested. `sampled_as` is how many decisions this one
+    stands for.
     """
 
     id: DecisionId
@@ -67,10 +66,6 @@ class RecordedDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     acr: Acr | None = None
     max_age: timedelta | None = None
     error: str | None = None
-    mode: Mode = Mode.ENFORCE
-    reported: Outcome | None = None
-    fallback: Acr | None = None
-    degraded: bool = False
     sampled_as: int = 1
 
 
@@ -144,10 +139,6 @@ def record_of(decided: Decided, digest: Digest, weight: int = 1) -> RecordedDeci
         acr=requirement.acr if requirement else None,
         max_age=requirement.max_age if requirement else None,
         error=decision.basis.error,
-        mode=decision.basis.mode,
-        reported=outcome_of(decision.basis.reported) if decision.basis.reported else None,
-        fallback=decision.basis.fallback,
-        degraded=decision.basis.degraded is not None,
         sampled_as=weight,
     )
 

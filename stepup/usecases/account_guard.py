@@ -10,12 +10,11 @@ from datetime import datetime
 import msgspec
 
 from stepup.domain.account import AccountSession
-from stepup.domain.approval import is_fresh
 from stepup.domain.assurance import Acr, Approval, Method
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.authenticator import Authenticator
 from stepup.domain.binding import bound_digest
-from stepup.domain.decision import Allow, StepUp, decide
+from stepup.domain.decision import Allow, StepUp, decide, is_fresh
 from stepup.domain.errors import ActionDeniedError, StepUpRequiredError
 from stepup.domain.ids import ActionName, Subject
 from stepup.domain.requirement import DEFAULT_TOKEN_LIFETIME, Requirement

@@ -124,10 +124,10 @@ async def decide_in(ports: Ports, sitting: Sitting, question: Question) -> Answe
 async def weigh(ports: Ports, sitting: Sitting, question: Question) -> Answer:
     """Find out what would be decided; no ticket is made, so nothing comes of it."""
     policy, action = sitting.policy, question.request.action
-    issuer = question.subject_issuer
-    subject = subject_of(ports, sitting.caller, question.request.subject_id, issuer)
+    request = policy.directory.completed(question.request)
+    subject = subject_of(ports, sitting.caller, request.subject_id, question.subject_issuer)
     approval = await _approval(ports, sitting, question, subject)
-    decision = apply_policy(policy, question.request, approval, sitting.now)
+    decision = apply_policy(policy, request, approval, sitting.now)
     is_named = action in policy.actions
     if isinstance(decision, StepUp):
         level = policy.ladder.get(decision.requirement.acr)

@@ -1,4 +1,7 @@
-"""AuthZEN 1.0 over HTTP: the certification cases, the shapes, and how a step-up is asked for."""
+"""AuthZEN 1.0 section 6 over HTTP: shapes, how a step-up is asked for, and what is refused.
+
+The certification cases run in `tests/e2e/test_authzen_certification.py`.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -28,45 +31,6 @@ async def decision_point() -> AsyncIterator[httpx2.AsyncClient]:
     world = World(document=FIXTURE.read_text())
     async with app_over(world.ports) as client:
         yield client
-
-
-async def send(http: httpx2.AsyncClient, case: dict[str, Any]) -> httpx2.Response:
-    headers = {"content-type": case["content_type"]}
-    if case["x_request_id_echo"]:
-        headers["x-request-id"] = "certification-1"
-    auth = ("bank", "corrupt") if case["corrupt_auth"] else BANK
-    body: dict[str, Any] = {"json": case["request_json"]}
-    if case["raw_body"] is not None:
-        body = {"content": case["raw_body"].encode()}
-    return await http.request(
-        case["method"],
-        EVALUATION,
-        headers=headers,
-        auth=None if case["skip_auth"] else auth,
-        **body,
-    )
-
-
-def test_all_33_cases_are_here():
-    assert len(CASES) == 33
-
-
-@pytest.mark.parametrize(
-    "case", CASES, ids=lambda c: c["id"].removeprefix("authzen-pdp-evaluation-")
-)
-async def test_certification(decision_point: httpx2.AsyncClient, case: dict[str, Any]):
-    for _ in range(3 if case["idempotency"] else 1):
-        answer = await send(decision_point, case)
-
-        assert answer.status_code in case["expect_status"], answer.text
-        if case["expect_json"] is not None:
-            assert answer.headers["content-type"] == "application/json"
-            assert answer.json().items() >= case["expect_json"].items()
-            assert RESPONSE_SCHEMA.is_valid(answer.json())
-        if case["x_request_id_echo"]:
-            assert answer.headers["x-request-id"] == "certification-1"
-        if answer.status_code == 401:
-            assert answer.headers["www-authenticate"].startswith("Basic")
 
 
 @pytest.mark.parametrize(

@@ -42,11 +42,7 @@ actions:
     bind: amount
     display: [amount]
     token: {ttl: 120s, once: true, audience: bank}
-    on_unenrolled: fallback
-    fallback:
-      {level: low, max_age: 0s, preset: always, methods: totp, min_credential_age: 1h}
-    on_degraded: raise
-    mode: report
+    on_unenrolled: deny
     critical: true
     rules:
       - id: abroad
@@ -66,10 +62,7 @@ actions:
           display: amount
           token_ttl: 60
           audience: bank
-          on_unenrolled: fallback
-          fallback: {level: low}
-          min_credential_age: 24h
-          on_degraded: refuse
+          on_unenrolled: enroll
     default: deny
     tests:
       - name: a small amount is free
@@ -89,10 +82,13 @@ actions:
 guardrails:
   - id: floor
     match: {tags: money, actions: ["pay*"]}
-    require: {max_age: 5m, methods: webauthn, on_unenrolled: enroll, on_degraded: serve}
-    mode: enforce
+    require: {max_age: 5m, methods: webauthn}
 unknown_action: deny
-mode: enforce
+entities:
+  subjects:
+    - {type: user, id: carol, properties: {department: sales}}
+  resources:
+    - {type: account, id: "1", properties: {}}
 """
 
 
