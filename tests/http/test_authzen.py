@@ -53,7 +53,10 @@ async def ask(http: httpx2.AsyncClient, amount: str, **changes: Any) -> dict[str
     answer = await http.post(EVALUATION, json=a_transfer(amount) | changes, auth=BANK)
     assert answer.status_code == 200, answer.text
     assert RESPONSE_SCHEMA.is_valid(answer.json())
-    return answer.json()
+    told: dict[str, Any] = answer.json()
+    # Another one every time; `test_a_refusal_names_its_record` looks at it.
+    told.get("context", {}).pop("decision_id", None)
+    return told
 
 
 async def test_a_denial_that_a_step_up_lifts_says_how_in_both_forms(http: httpx2.AsyncClient):
@@ -101,10 +104,23 @@ async def test_a_final_denial_says_why_and_offers_nothing(decision_point: httpx2
     }
     answer = await decision_point.post(EVALUATION, json=request, auth=BANK)
 
-    assert answer.json() == {
-        "decision": False,
-        "context": {"reason": "rule", "reason_text": "the record is archived"},
-    }
+    context = answer.json()["context"]
+    assert answer.json()["decision"] is False
+    assert context.keys() == {"reason", "reason_text", "decision_id"}
+    assert (context["reason"], context["reason_text"]) == ("rule", "the record is archived")
+
+
+async def test_a_refusal_names_its_record(http: httpx2.AsyncClient, world: World):
+    for amount in ("5000.00", "50.00"):
+        await http.post(EVALUATION, json=a_transfer(amount), auth=BANK)
+    refused = await http.post(
+        EVALUATION, json=a_transfer("1.00") | {"action": {"name": "payments.forget"}}, auth=BANK
+    )
+    log = world.ports.state.decisions
+    await log.flush()
+    names = [record.id for _, record in await log.read(9)]
+    assert len(names) == 3
+    assert refused.json()["context"]["decision_id"] == names[2]
 
 
 async def test_an_unknown_action_is_denied(http: httpx2.AsyncClient):
