@@ -192,6 +192,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     admin_token: Annotated[
         Secret | None, Meta(description="Bearer token for `/v1/admin`; development mode only.")
     ] = None
+    policy_approvals: Annotated[
+        int | None,
+        Meta(
+            description="How many other administrators must approve a policy before it becomes "
+            "active. With 0 whoever may activate does so at once.",
+            extra={"default": "1, in development mode 0"},
+        ),
+    ] = None
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least severe line logged.")
     ] = "info"
@@ -212,22 +220,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "24 hours, or `all` of them, whose sealed authenticators are then kept in Redis."
         ),
     ] = "recent"
-    decision_sampling: Annotated[
-        int,
-        Meta(
-            description="Of how many allowed decisions one is recorded: `1` for all, `0` for "
-            "none. Step-ups and denials are always recorded.",
-            ge=0,
-            le=1_000_000,
-        ),
-    ] = 10
-    decision_retention: Annotated[
-        timedelta,
-        Meta(
-            description="How long recorded decisions are kept, in whole days of UTC: 1 to 90 days. "
-            "They say who did what, so no longer than a replay looks back."
-        ),
-    ] = timedelta(days=30)
     drain_delay: Annotated[
         timedelta,
         Meta(
@@ -243,6 +235,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def key_encryption_ring(self) -> dict[int, bytes]:
         """The key-encryption keys by number."""
         return parse_keys(self.key_encryption_keys.reveal())
+
+    @property
+    def approvals_needed(self) -> int:
+        """How many others must approve a policy: by default nobody changes it alone."""
+        if self.policy_approvals is not None:
+            return self.policy_approvals
+        return 0 if self.development else 1
 
     @property
     def origin(self) -> str:

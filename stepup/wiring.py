@@ -12,7 +12,6 @@ from typing import Any
 from stepup import telemetry
 from stepup.adapters.observed import ObservedOutbox
 from stepup.adapters.observed_cache import ObservedCredentialCache
-from stepup.adapters.observed_decisions import ObservedDecisionLog
 from stepup.adapters.observed_keys import ObservedKeys
 from stepup.adapters.postgres.database import PostgresDatabase
 from stepup.adapters.postgres.standbys import Standbys
@@ -35,17 +34,20 @@ from stepup.domain.keyring import KeyRules
 from stepup.domain.site import Site
 from stepup.ports import Ports
 from stepup.ports.seals import SealedUntil
+from stepup.ports.workshop import Workshop
 from stepup.usecases import revocation_feed
+from stepup.usecases.activations import keep_schedule
 from stepup.usecases.drain import drain
 from stepup.usecases.fill_cache import fill_cache
 from stepup.usecases.losses import follow_losses
-from stepup.usecases.record import carry_records, send_last_records, send_records
 from stepup.usecases.refresh import follow, refresh
 from stepup.usecases.revocation_feed import LiveRevocations
 from stepup.usecases.sealed_copy import look_after_copy
 from stepup.usecases.snapshot import LiveSnapshot
 from stepup.usecases.tend_keys import keep_keys
 
+# What is done in it is among these, or small beside them.
+_SHOP_MODULES = ("stepup.policy_language.document", "stepup.usecases.replay_part")
 _configuration_age = telemetry.cache_age_seconds.labels("configuration")
 
 
@@ -63,7 +65,7 @@ class Application:
         from stepup.usecases.account import account_client  # noqa: PLC0415
 
         self._parts = _Parts(settings, [account_client(_site(settings))])
-        self._workshop = ProcessWorkshop(["stepup.policy_language.document"])
+        self._workshop = ProcessWorkshop(_SHOP_MODULES)
         ports, snapshot, sealer = self._parts.ports, self._parts.snapshot, self._parts.sealer
         revocations = self._parts.revocations
         filling = {"credential_cache": lambda: fill_cache(ports)}
@@ -72,11 +74,10 @@ class Application:
                 "configuration": lambda: follow(ports, snapshot, sealer),
                 "sealed_copy": lambda: look_after_copy(ports, snapshot, sealer),
                 "outbox": lambda: drain(ports),
-                "decision_log": lambda: send_records(ports),
-                "decisions": lambda: carry_records(ports, settings.decision_retention),
                 "rotation": lambda: keep_keys(ports, sealer, key_rules(settings), ObservedKeys()),
                 "revocation_feed": lambda: revocation_feed.follow(ports, revocations),
                 "losses": lambda: follow_losses(ports),
+                "policy_schedule": lambda: keep_schedule(ports, self._workshop),
                 **(filling if settings.credential_cache == "all" else {}),
             }
         )
@@ -121,7 +122,16 @@ class Application:
                     yield
             finally:
                 await self._workshop.close()
-                await send_last_records(parts.ports)
+
+
+@asynccontextmanager
+async def open_workshop(places: int) -> AsyncIterator[Workshop]:
+    """Open a workshop for one task of an operator."""
+    workshop = ProcessWorkshop(_SHOP_MODULES, places=places)
+    try:
+        yield workshop
+    finally:
+        await workshop.close()
 
 
 def import_application() -> None:
@@ -234,7 +244,6 @@ class _Parts:
             revocations=self.revocations,
             state=self.state.stores._replace(
                 outbox=ObservedOutbox(self.state.stores.outbox, clock),
-                decisions=ObservedDecisionLog(self.state.stores.decisions, clock),
                 credentials=ObservedCredentialCache(self.state.stores.credentials),
             ),
             database=self.database,
@@ -268,7 +277,7 @@ def _site(settings: Settings) -> Site:
         other_subject_issuers=tuple(upstream.issuer for upstream in settings.upstreams),
         development=settings.development,
         ledger_required=settings.redemption_fence == "required",
-        decision_sampling=settings.decision_sampling,
+        policy_approvals=settings.approvals_needed,
         admin_token_digest=hashlib.sha256(token.reveal().encode()).digest() if token else None,
     )
 

@@ -197,3 +197,12 @@ def test_a_snapshot_of_less_than_its_freshness_is_refused():
     )
     with pytest.raises(SettingsError, match="STEPUP_SNAPSHOT_USABLE_FOR: expected at least 30s"):
         load(ENOUGH | {"STEPUP_SNAPSHOT_USABLE_FOR": "29s"})
+
+
+def test_nobody_changes_a_policy_alone_unless_the_settings_say_so():
+    assert load(ENOUGH).approvals_needed == 1
+    assert load(ENOUGH | {"STEPUP_POLICY_APPROVALS": "0"}).approvals_needed == 0
+    assert load(ENOUGH | {"STEPUP_POLICY_APPROVALS": "2"}).approvals_needed == 2
+    for wrong in ("-1", "11", "one"):
+        with pytest.raises(SettingsError, match="STEPUP_POLICY_APPROVALS"):
+            load(ENOUGH | {"STEPUP_POLICY_APPROVALS": wrong})

@@ -9,8 +9,10 @@ from stepup import wiring
 from stepup.config import Settings
 from stepup.crypto.sealing import Sealer, UnsealError
 from stepup.domain.errors import DependencyUnavailableError
+from stepup.domain.policy_errors import ApprovalRequiredError
 from stepup.ports import Ports
 
+WITHOUT_APPROVAL = "the first policy and `policy_approvals` 0 need no approval"
 _Done = TypeVar("_Done")
 
 
@@ -21,5 +23,7 @@ async def operate(settings: Settings, task: Callable[[Ports, Sealer], Awaitable[
             return await task(ports, sealer)
     except DependencyUnavailableError as error:
         raise click.ClickException(str(error)) from error
+    except ApprovalRequiredError as error:
+        raise click.ClickException(f"{error} ({WITHOUT_APPROVAL})") from error
     except UnsealError as error:
         raise click.ClickException(f"STEPUP_KEY_ENCRYPTION_KEYS: {error}") from error

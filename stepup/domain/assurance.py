@@ -166,23 +166,30 @@ class Ladder(msgspec.Struct, frozen=True):
 
 
 class AuthnContext(msgspec.Struct, frozen=True, kw_only=True):
-    """How, how strongly and when a subject authenticated."""
+    """How, how strongly and when a subject authenticated.
+
+    None of the authenticators that it used was younger than `credential_age`, as far as anybody
+    looked: 0 when nobody asked.
+    """
 
     acr: Acr
     auth_time: datetime
     amr: tuple[Amr, ...] = ()
+    credential_age: timedelta = timedelta(0)
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
     """An authentication that was made for one action and the values bound to it.
 
-    `once` when it is good for one use, which whoever acts on it must end.
+    `once` when it is good for one use, which whoever acts on it must end. `fallback_for` is the
+    level that was demanded, when the subject had nothing for it and a fallback was accepted.
     """
 
     context: AuthnContext
     action: str | None = None
     bound_digest: str | None = None
     once: bool = False
+    fallback_for: Acr | None = None
 
 
 def _level(acr: str, max_age: timedelta, *combinations: tuple[Factor, ...]) -> Level:

@@ -8,9 +8,9 @@ from enum import StrEnum
 
 import msgspec
 
+from stepup.domain.approval import CLOCK_LEEWAY, OWN_CEREMONY_LIFETIME
 from stepup.domain.assurance import Acr, Approval, AuthnContext, Ladder
 from stepup.domain.binding import Properties, bound_digest
-from stepup.domain.decision import CLOCK_LEEWAY, OWN_CEREMONY_LIFETIME
 from stepup.domain.ids import ActionName
 from stepup.domain.requirement import Requirement
 
@@ -19,6 +19,7 @@ class Point(StrEnum):
     """What is compared."""
 
     LEVEL = "level"
+    CREDENTIAL_AGE = "credential_age"
     OWN_CEREMONY = "own_ceremony"
     BOUND_VALUES = "bound_values"
     AUTH_TIME = "auth_time"
@@ -47,13 +48,19 @@ def compare(
     if approval is None:
         return (level,)
     own = _own_ceremony(action, bound, approval) if requirement.needs_own_ceremony else ()
-    return (level, *own, *_times(requirement, approval.context, now))
+    age = _credential_age(requirement, approval.context) if requirement.min_credential_age else ()
+    return (level, *age, *own, *_times(requirement, approval.context, now))
 
 
 def _level(ladder: Ladder, wanted: Acr, context: AuthnContext | None) -> Compared:
     found = None if context is None else context.acr
     met = found is not None and ladder.reaches(found, wanted)
     return Compared(point=Point.LEVEL, met=met, wanted=wanted, found=found)
+
+
+def _credential_age(requirement: Requirement, context: AuthnContext) -> tuple[Compared, ...]:
+    wanted, found = requirement.min_credential_age, context.credential_age
+    return (Compared(point=Point.CREDENTIAL_AGE, met=found >= wanted, wanted=wanted, found=found),)
 
 
 def _own_ceremony(

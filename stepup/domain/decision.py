@@ -6,41 +6,54 @@ that the documents could ask for this action; it never falls through to a weaker
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
+from functools import reduce
 
 import msgspec
 
-from stepup.domain.assurance import Approval, AuthnContext, Ladder
-from stepup.domain.binding import Properties, Value, bound_digest
-from stepup.domain.condition import EvaluationError
+from stepup.domain.approval import is_approved, is_approved_by_fallback
+from stepup.domain.assurance import Acr, Approval
+from stepup.domain.binding import Properties, Value
 from stepup.domain.decision_request import DecisionRequest
-from stepup.domain.ids import ActionName
+from stepup.domain.matching import Match, what_rules_say
 from stepup.domain.policy import (
     Action,
     Effect,
+    Guardrail,
+    Mode,
+    Plan,
     Policy,
-    Rule,
     least_requirement,
     strongest_requirement,
 )
-from stepup.domain.requirement import Requirement
+from stepup.domain.requirement import OnDegraded, Requirement, stricter
 
 
 class Basis(msgspec.Struct, frozen=True, kw_only=True):
-    """What a decision rests on."""
+    """What a decision rests on.
+
+    `mode` is the action's, and `reported` what would have been decided if everything that is only
+    reported were enforced. `degraded` says what was done because a dependency was away, and
+    `fallback` names the level that was accepted in place of the one that is asked for.
+    """
 
     policy_version: int
     rule: str | None = None
     guardrails: tuple[str, ...] = ()
     error: str | None = None
+    mode: Mode = Mode.ENFORCE
+    reported: "Decision | None" = None
+    degraded: OnDegraded | None = None
+    fallback: Acr | None = None
 
 
 class AllowReason(StrEnum):
-    """Why nothing more is needed."""
+    """Why nothing more is needed; `NOT_ENFORCED` when it would be, if the mode were `enforce`."""
 
     NOT_REQUIRED = "not_required"
     ALREADY_SATISFIED = "already_satisfied"
+    NOT_ENFORCED = "not_enforced"
 
 
 class DenyReason(StrEnum):
@@ -51,6 +64,7 @@ class DenyReason(StrEnum):
     MISSING_BOUND_ATTRIBUTE = "missing_bound_attribute"
     INVALID_ATTRIBUTE = "invalid_attribute"
     OBLIGATION_NOT_SUPPORTED = "obligation_not_supported"
+    DEGRADED = "degraded"
 
 
 class Allow(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,33 +93,58 @@ class Deny(msgspec.Struct, frozen=True, kw_only=True):
 
 Decision = Allow | StepUp | Deny
 
-# The authentication may be a few seconds "in the future" between hosts with ordinary clocks.
-CLOCK_LEEWAY = timedelta(seconds=5)
-# The oldest that a living token's ceremony can be: a challenge's ten minutes from the ceremony to
-# the code, a minute for the code, ten minutes for the token.
-OWN_CEREMONY_LIFETIME = timedelta(minutes=21)
+
+class _Case(msgspec.Struct, frozen=True, kw_only=True):
+    """What is decided on."""
+
+    policy: Policy
+    plan: Plan
+    request: DecisionRequest
+    approval: Approval | None
+    now: datetime
+    degraded: bool
 
 
 def decide(
-    policy: Policy, request: DecisionRequest, approval: Approval | None, now: datetime
+    policy: Policy,
+    request: DecisionRequest,
+    approval: Approval | None,
+    now: datetime,
+    *,
+    degraded: bool = False,
 ) -> Decision:
-    """Answer whether the authentication behind a request is good enough for its action."""
-    action = policy.find(request.action)
-    if action is None:
+    """Answer whether the authentication behind a request is good enough for its action.
+
+    `degraded` while what the answer rests on cannot be confirmed: the policy says what then.
+    """
+    plan = policy.plan_for(request.action)
+    if plan is None:
+        # In every mode: what nobody wrote down is nothing that anybody wants to try out.
         basis = Basis(policy_version=policy.version)
         return Deny(reason=DenyReason.UNKNOWN_ACTION, basis=basis)
-    rule, then, error = _first_match(action, request, approval, now)
-    if error is not None:
-        then = strongest_requirement(policy, action)
-    guardrails = policy.guardrails_for(action)
-    basis = Basis(
-        policy_version=policy.version,
-        rule=rule.id if rule else None,
-        guardrails=tuple(guardrail.id for guardrail in guardrails),
-        error=error.reason if error else None,
+    case = _Case(
+        policy=policy, plan=plan, request=request, approval=approval, now=now, degraded=degraded
     )
-    if then is Effect.DENY:
-        return Deny(reason=DenyReason.RULE, basis=basis, text=rule.reason if rule else None)
+    match = what_rules_say(plan, request, approval, now)
+    if plan.mode is Mode.ENFORCE:
+        answer = _outcome(case, match, plan.guardrails)
+    else:
+        # What is not enforced allows; the guardrails above it are nobody's to switch off.
+        through = Match(then=Effect.ALLOW, wrong=match.wrong)
+        answer = _outcome(case, through, plan.guardrails)
+    return _telling(answer, _outcome(case, match, plan.told)) if plan.reports else answer
+
+
+def _outcome(case: _Case, match: Match, guardrails: tuple[Guardrail, ...]) -> Decision:
+    policy, action, then = case.policy, case.plan.action, match.then
+    basis = _basis(case, match, guardrails)
+    if then is Effect.DENY and match.error is None:
+        text = match.rule.reason if match.rule else None
+        return Deny(reason=DenyReason.RULE, basis=basis, text=text)
+    if basis.degraded is OnDegraded.REFUSE:
+        return Deny(reason=DenyReason.DEGRADED, basis=basis)
+    if match.error is not None or basis.degraded is OnDegraded.RAISE:
+        then = strongest_requirement(policy, action)
     if then is Effect.ALLOW and not guardrails:
         return Allow(reason=AllowReason.NOT_REQUIRED, basis=basis)
     requirement = (
@@ -113,71 +152,61 @@ def decide(
     )
     for guardrail in guardrails:
         requirement = requirement.raised_by(guardrail.require, policy.ladder)
-    bound = _values(action, request, sorted(requirement.bind))
-    unfit = _why_unfit(requirement, bound, error)
+    return _compared(case, requirement, basis, match.wrong)
+
+
+def _basis(case: _Case, match: Match, guardrails: tuple[Guardrail, ...]) -> Basis:
+    degraded = None
+    if case.degraded:
+        floors = (guardrail.require.on_degraded for guardrail in guardrails)
+        degraded = reduce(stricter, floors, match.on_degraded)
+    return Basis(
+        policy_version=case.policy.version,
+        rule=match.rule.id if match.rule else None,
+        guardrails=tuple(guardrail.id for guardrail in guardrails),
+        error=match.error,
+        mode=case.plan.mode,
+        degraded=degraded,
+    )
+
+
+def _compared(
+    case: _Case, requirement: Requirement, basis: Basis, wrong: frozenset[str]
+) -> Decision:
+    """Compare what is asked for with the approval at hand."""
+    action, approval, ladder = case.plan.action, case.approval, case.policy.ladder
+    bound = _values(action, case.request, sorted(requirement.bind))
+    unfit = _why_unfit(requirement, bound, wrong)
     if unfit is not None:
         return Deny(reason=unfit, basis=basis)
-    if approval and is_approved(policy.ladder, requirement, action.name, bound, approval, now):
-        return Allow(reason=AllowReason.ALREADY_SATISFIED, basis=basis)
-    shown = _values(action, request, requirement.display)
+    if approval is not None:
+        reason = AllowReason.ALREADY_SATISFIED
+        if is_approved(ladder, requirement, action.name, bound, approval, case.now):
+            return Allow(reason=reason, basis=basis)
+        if is_approved_by_fallback(ladder, requirement, action.name, bound, approval, case.now):
+            fallen = msgspec.structs.replace(basis, fallback=approval.context.acr)
+            return Allow(reason=reason, basis=fallen)
+    shown = _values(action, case.request, requirement.display)
     displayed = {name: value for name, value in shown.items() if value is not None}
     return StepUp(requirement=requirement, bound=bound, displayed=displayed, basis=basis)
 
 
-def is_fresh(requirement: Requirement, context: AuthnContext, now: datetime) -> bool:
-    """Say whether an authentication is recent enough."""
-    age = now - context.auth_time
-    # An auth_time in the future means a clock we cannot trust: treat it as stale.
-    return age >= -CLOCK_LEEWAY and (requirement.max_age is None or age <= requirement.max_age)
-
-
-def is_approved(
-    ladder: Ladder,
-    requirement: Requirement,
-    action: ActionName,
-    bound: Properties,
-    approval: Approval,
-    now: datetime,
-) -> bool:
-    """Say whether an approval is strong enough, recent enough and made for these values.
-
-    What is bound or once-only, or may be no older than now, needs a ceremony of its own: a general
-    authentication, however strong, says nothing about the payee.
-    """
-    if not ladder.reaches(approval.context.acr, requirement.acr):
-        return False
-    if not requirement.needs_own_ceremony:
-        return is_fresh(requirement, approval.context, now)
-    if approval.action != action or approval.bound_digest != bound_digest(action, bound):
-        return False
-    if requirement.max_age == timedelta(0):
-        # Such a token proves its freshness by its own short life.
-        requirement = msgspec.structs.replace(requirement, max_age=OWN_CEREMONY_LIFETIME)
-    return is_fresh(requirement, approval.context, now)
-
-
-def _first_match(
-    action: Action, request: DecisionRequest, approval: Approval | None, now: datetime
-) -> tuple[Rule | None, Requirement | Effect, EvaluationError | None]:
-    context = approval.context if approval else None
-    inputs = action.schema.read(request, context, now)
-    if isinstance(inputs, EvaluationError):
-        return None, action.default, inputs
-    for rule in action.rules:
-        verdict = True if rule.when is None else rule.when.holds(inputs)
-        if isinstance(verdict, EvaluationError):
-            return rule, action.default, EvaluationError(f"{rule.id}: {verdict.reason}")
-        if verdict:
-            return rule, rule.then, None
-    return None, action.default, None
+def _telling(answer: Decision, reported: Decision) -> Decision:
+    """Say with an answer what would have been decided."""
+    basis = msgspec.structs.replace(answer.basis, reported=reported)
+    answer = msgspec.structs.replace(answer, basis=basis)
+    if basis.mode is not Mode.REPORT or not isinstance(answer, Allow):
+        return answer
+    reason = reported.reason if isinstance(reported, Allow) else AllowReason.NOT_ENFORCED
+    return msgspec.structs.replace(answer, reason=reason)
 
 
 def _why_unfit(
-    requirement: Requirement, bound: Properties, error: EvaluationError | None
+    requirement: Requirement, bound: Properties, wrong: frozenset[str]
 ) -> DenyReason | None:
     # What a subject approves it must be able to read, and a token bound to `1E1000` or to a list
     # where an amount belongs says nothing; no ceremony makes such a value a right one.
-    if error is not None and error.wrong & (requirement.bind | set(requirement.display)):
+    if wrong and wrong & (requirement.bind | set(requirement.display)):
         return DenyReason.INVALID_ATTRIBUTE
     # A token bound to nothing would be good for any amount.
     if any(value is None for value in bound.values()):

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from stepup.domain.assurance import Approval, AuthnContext, Factor, Ladder
+from stepup.domain.assurance import Approval, AuthnContext, Factor, Ladder, Level
 from stepup.domain.binding import Value, bound_digest
 from stepup.domain.comparison import Compared, compare
 from stepup.domain.condition import EvaluationError, Inputs, Part, Reading
@@ -74,7 +74,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
     `doubt` says why the strongest requirement holds in place of the rules' outcome. `asked` is what
     the rules ask for and `required` what the guardrails make of it; both are None when nothing is
-    asked or everything denied. `ways` are the combinations of factors that would satisfy it.
+    asked or everything denied. `ways` are the combinations of the `level` that would satisfy it.
     """
 
     decision: Decision
@@ -90,6 +90,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     required: Requirement | None = None
     bound: Mapping[str, Value] = {}
     compared: tuple[Compared, ...] = ()
+    level: Level | None = None
     ways: tuple[tuple[Factor, ...], ...] = ()
 
 
@@ -210,16 +211,16 @@ def _compared(
         required=required,
         bound=bound,
         compared=compare(policy.ladder, required, action.name, bound, told.approval, now),
-        ways=ways_to(policy.ladder, required),
+        level=policy.ladder.get(required.acr),
+        ways=_ways(policy.ladder.get(required.acr), required),
     )
 
 
-def ways_to(ladder: Ladder, requirement: Requirement) -> tuple[tuple[Factor, ...], ...]:
-    """Return the combinations of factors that reach the level with the methods allowed."""
+def _ways(level: Level, requirement: Requirement) -> tuple[tuple[Factor, ...], ...]:
     methods = requirement.methods
     return tuple(
         combination
-        for combination in ladder.get(requirement.acr).any_of
+        for combination in level.any_of
         if methods is None or all(factor.method in methods for factor in combination)
     )
 

@@ -15,7 +15,6 @@ from typing_extensions import override
 from stepup.domain.assurance import AuthnContext, Ladder
 from stepup.domain.condition import AttributeSchema, Condition, Inputs
 from stepup.domain.decision_request import Attribute, DecisionRequest
-from stepup.domain.directory import Directory
 from stepup.domain.ids import ActionName
 from stepup.domain.requirement import Requirement, strictest
 
@@ -25,6 +24,18 @@ class Effect(StrEnum):
 
     ALLOW = "allow"
     DENY = "deny"
+
+
+class Mode(StrEnum):
+    """Whether what the policy says of an action is done, only told, or not even worked out."""
+
+    OFF = "off"
+    REPORT = "report"
+    ENFORCE = "enforce"
+
+
+# Names of our own actions and guardrails begin like this; no document defines any.
+RESERVED_PREFIX = "stepup."
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,12 +48,16 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Guardrail(msgspec.Struct, frozen=True, kw_only=True):
-    """A floor above all actions that its tags or patterns match."""
+    """A floor above all actions that its tags or patterns match.
+
+    Without a `mode` of its own it has the document's.
+    """
 
     id: str
     require: Requirement
     tags: frozenset[str] = frozenset()
     actions: tuple[str, ...] = ()
+    mode: Mode | None = None
 
     def matches(self, action: "Action") -> bool:
         """Say whether the action carries one of the tags or has a matching name."""
@@ -60,7 +75,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     bound and displayed attributes. It holds too when a guardrail raises a rule that asks nothing.
     No guardrail speaks about an `exempt` action: enrolling the very first authenticator, for
     which there is nothing yet to step up with. Of a `critical` one nothing is said by an instance
-    that may have missed a revocation.
+    that may have missed a revocation. One that is our `own` is always enforced; without a `mode`
+    any other has the document's.
     """
 
     name: ActionName
@@ -74,6 +90,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     shared: Requirement | None = None
     exempt: bool = False
     critical: bool = False
+    own: bool = False
+    mode: Mode | None = None
 
     @property
     def demands(self) -> tuple[Requirement, ...]:
@@ -98,35 +116,82 @@ class _NoInputs(Inputs):
     """Nothing to compare."""
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """All levels, actions and guardrails of one immutable version.
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What speaks about one action, worked out when the policy is loaded.
 
-    `catalog` names the actions that the document itself declares, without our own; `directory` is
-    what it knows of subjects and resources.
+    `guardrails` are enforced, `told` are those that are enforced or reported.
     """
+
+    action: Action
+    mode: Mode
+    guardrails: tuple[Guardrail, ...]
+    told: tuple[Guardrail, ...]
+
+    @property
+    def reports(self) -> bool:
+        """Say whether anything is told that is not done."""
+        return self.mode is Mode.REPORT or len(self.told) > len(self.guardrails)
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """All levels, actions and guardrails of one immutable version."""
 
     version: int
     ladder: Ladder
     actions: Mapping[ActionName, Action]
     guardrails: tuple[Guardrail, ...] = ()
     unknown_action: Effect = Effect.DENY
-    catalog: tuple[ActionName, ...] = ()
-    directory: Directory = Directory()
+    mode: Mode = Mode.ENFORCE
+    plans: Mapping[ActionName, Plan] = {}
+
+    def __post_init__(self) -> None:
+        """Work out what speaks about each action, so that no decision has to."""
+        plans = {name: self._plan(action) for name, action in self.actions.items()}
+        msgspec.structs.force_setattr(self, "plans", plans)
 
     def find(self, name: ActionName) -> Action | None:
-        """Find an action; one that no document names only where they are expressly allowed.
+        """Find an action; one that no document names only where they are expressly allowed."""
+        plan = self.plan_for(name)
+        return None if plan is None else plan.action
 
-        Such an action has no attributes and no rules, but guardrails that match its name raise it
-        like any other.
+    def plan_for(self, name: ActionName) -> Plan | None:
+        """Find what speaks about an action, None when it is denied for being unknown.
+
+        An action that no document names, where they are allowed, has no attributes and no rules,
+        but guardrails that match its name raise it like any other.
         """
-        action = self.actions.get(name)
-        if action is None and self.unknown_action is Effect.ALLOW:
-            return Action(name=name, schema=_NoAttributes(), default=Effect.ALLOW)
-        return action
+        plan = self.plans.get(name)
+        if plan is not None or self.unknown_action is not Effect.ALLOW:
+            return plan
+        own = name.startswith(RESERVED_PREFIX)
+        return self._plan(Action(name=name, schema=_NoAttributes(), default=Effect.ALLOW, own=own))
 
     def guardrails_for(self, action: Action) -> tuple[Guardrail, ...]:
-        """Return every guardrail that speaks about the action."""
-        return tuple(guardrail for guardrail in self.guardrails if guardrail.matches(action))
+        """Return every guardrail that is enforced above an action."""
+        return self._plan(action).guardrails
+
+    def enforced(self) -> "Policy":
+        """Return it with everything enforced, whatever modes it has."""
+        return msgspec.structs.replace(
+            self,
+            mode=Mode.ENFORCE,
+            actions={n: msgspec.structs.replace(a, mode=None) for n, a in self.actions.items()},
+            guardrails=tuple(msgspec.structs.replace(g, mode=None) for g in self.guardrails),
+        )
+
+    def _plan(self, action: Action) -> Plan:
+        mode = Mode.ENFORCE if action.own else self.mode
+        matching = [
+            (guardrail, guardrail.mode or mode)
+            for guardrail in self.guardrails
+            if guardrail.matches(action)
+        ]
+        return Plan(
+            action=action,
+            mode=mode if action.own else action.mode or mode,
+            guardrails=tuple(each for each, its in matching if its is Mode.ENFORCE),
+            told=tuple(each for each, its in matching if its is not Mode.OFF),
+        )
 
 
 def strongest_requirement(policy: Policy, action: Action) -> Requirement:

@@ -189,12 +189,12 @@ def approve(
         OwnDraftError: If the approver has a part in the text.
         PersonRequiredError: If it is a pipeline.
     """
-    _require_living(draft)
+    require_living(draft)
     if by.kind is AdministratorKind.KEY:
         raise PersonRequiredError
     if digest != draft.digest:
         raise DigestChangedError(draft.digest)
-    _require_base(draft, standing.active)
+    require_base(draft.base, standing.active)
     if by.id in draft.authors or by.id in standing.text_authors:
         raise OwnDraftError
     if any(approval.by == by.id for approval in draft.approvals):
@@ -209,7 +209,7 @@ def withdraw(draft: PolicyDraft, by: Administrator, now: datetime) -> PolicyDraf
     Raises:
         DraftClosedError: If the draft was activated or discarded.
     """
-    _require_living(draft)
+    require_living(draft)
     left = tuple(approval for approval in draft.approvals if approval.by != by.id)
     return draft if left == draft.approvals else _moved(draft, now, approvals=left)
 
@@ -222,8 +222,8 @@ def require_activatable(draft: DraftHeader, standing: Standing) -> None:
         BaseChangedError: If another version became active since the draft was begun.
         ApprovalRequiredError: If too few approvals count.
     """
-    _require_living(draft)
-    _require_base(draft, standing.active)
+    require_living(draft)
+    require_base(draft.base, standing.active)
     counted = len(draft.counted(standing.text_authors))
     if counted < standing.needed:
         raise ApprovalRequiredError(approvals=counted, needed=standing.needed)
@@ -262,7 +262,7 @@ def unschedule(draft: PolicyDraft, now: datetime, failure: str | None = None) ->
     Raises:
         DraftClosedError: If the draft was activated or discarded.
     """
-    _require_living(draft)
+    require_living(draft)
     if draft.state is not DraftState.SCHEDULED:
         return draft
     return _moved(draft, now, state=DraftState.OPEN, schedule=None, failure=failure)
@@ -281,21 +281,31 @@ def discard(draft: PolicyDraft, now: datetime) -> PolicyDraft:
     return _moved(draft, now, state=DraftState.DISCARDED)
 
 
+def require_base(base: int, active: int) -> None:
+    """Refuse what would replace another version than the active one.
+
+    Raises:
+        BaseChangedError: If it would.
+    """
+    if base != active:
+        raise BaseChangedError(base=base, active=active)
+
+
 def _moved(draft: PolicyDraft, now: datetime, **changes: object) -> PolicyDraft:
     return msgspec.structs.replace(draft, revision=draft.revision + 1, changed_at=now, **changes)
 
 
-def _require_living(draft: DraftHeader) -> None:
+def require_living(draft: DraftHeader) -> None:
+    """Refuse what is over.
+
+    Raises:
+        DraftClosedError: If the draft was activated or discarded.
+    """
     if draft.state in {DraftState.ACTIVATED, DraftState.DISCARDED}:
         raise DraftClosedError(f"The draft was {draft.state.value} before.")
 
 
 def _require_open(draft: DraftHeader) -> None:
-    _require_living(draft)
+    require_living(draft)
     if draft.state is DraftState.SCHEDULED:
         raise DraftScheduledError
-
-
-def _require_base(draft: DraftHeader, active: int) -> None:
-    if draft.base != active:
-        raise BaseChangedError(base=draft.base, active=active)

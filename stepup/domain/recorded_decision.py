@@ -13,7 +13,7 @@ from stepup.domain.binding import Properties, Value, bound_digest
 from stepup.domain.decision import Allow, Decision, StepUp
 from stepup.domain.decision_request import Attribute, DecisionRequest, Entity
 from stepup.domain.ids import ActionName, ClientId, DecisionId, Subject, SubjectId
-from stepup.domain.policy import Action, Policy, least_requirement, strongest_requirement
+from stepup.domain.policy import Action, Mode, Policy, least_requirement, strongest_requirement
 
 DIGEST_PREFIX = "digest:"
 # What an attribute may hold by its type, and a little more; a longer value is wrong anyhow.
@@ -47,8 +47,9 @@ class RecordedDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     (as `resource.iban`) a keyed digest stands in place of the value. Equal values of one type have
     equal digests, whatever the attribute; of a list every item has its own. `approval` is the
     authentication that was at hand: decided again at `at`, the same policy answers the same, as
-    far as no condition looks into what is digested. `sampled_as` is how many decisions this one
-    stands for.
+    far as no condition looks into what is digested. `reported` is what would have been answered if
+    everything were enforced that is only reported, and `degraded` whether something that the
+    answer rested on was away. `sampled_as` is how many decisions this one stands for.
     """
 
     id: DecisionId
@@ -66,12 +67,17 @@ class RecordedDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     acr: Acr | None = None
     max_age: timedelta | None = None
     error: str | None = None
+    mode: Mode = Mode.ENFORCE
+    reported: Outcome | None = None
+    fallback: Acr | None = None
+    degraded: bool = False
     sampled_as: int = 1
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
     """A decision with all that it was made of."""
 
+    id: DecisionId
     at: datetime
     client_id: ClientId
     subject: Subject
@@ -116,16 +122,14 @@ def weight_of(identifier: DecisionId, outcome: Outcome, one_in: int) -> int:
     return one_in if int.from_bytes(chance) % one_in == 0 else 0
 
 
-def record_of(
-    decided: Decided, identifier: DecisionId, digest: Digest, weight: int = 1
-) -> RecordedDecision:
+def record_of(decided: Decided, digest: Digest, weight: int = 1) -> RecordedDecision:
     """Keep of a decision what its action declared, without what must not be read."""
     decision = decided.decision
     action = decided.policy.find(decided.request.action)
     request, digested = _kept(decided.request, action, digest)
     requirement = decision.requirement if isinstance(decision, StepUp) else None
     return RecordedDecision(
-        id=identifier,
+        id=decided.id,
         at=decided.at,
         client_id=decided.client_id,
         subject_id=decided.subject.id,
@@ -140,6 +144,10 @@ def record_of(
         acr=requirement.acr if requirement else None,
         max_age=requirement.max_age if requirement else None,
         error=decision.basis.error,
+        mode=decision.basis.mode,
+        reported=outcome_of(decision.basis.reported) if decision.basis.reported else None,
+        fallback=decision.basis.fallback,
+        degraded=decision.basis.degraded is not None,
         sampled_as=weight,
     )
 

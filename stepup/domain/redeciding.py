@@ -11,6 +11,7 @@ from typing import NoReturn
 import msgspec
 from typing_extensions import override
 
+from stepup.domain.approval import is_approved
 from stepup.domain.binding import Value
 from stepup.domain.condition import Condition, Inputs
 from stepup.domain.decision import (
@@ -19,7 +20,6 @@ from stepup.domain.decision import (
     Decision,
     StepUp,
     decide,
-    is_approved,
 )
 from stepup.domain.decision_request import Attribute, AttributeType, DecisionRequest, Entity
 from stepup.domain.ids import ActionName
@@ -69,7 +69,13 @@ class Redecider:
         action = self.policy.find(recorded.request.action)
         hidden = self._hidden(action, recorded) if action else frozenset[str]()
         if action is None or not hidden:
-            return decide(self.policy, recorded.request, recorded.approval, recorded.at)
+            return decide(
+                self.policy,
+                recorded.request,
+                recorded.approval,
+                recorded.at,
+                degraded=recorded.degraded,
+            )
         try:
             return self._view(action, recorded, hidden).decide(recorded)
         except _NotRecordedError as error:
@@ -148,7 +154,9 @@ class _View:
         if self._unreadable is not None:
             raise _NotRecordedError(self._unreadable)
         request = _with_stand_ins(recorded.request, self._hidden.values())
-        decision = decide(self._policy, request, recorded.approval, recorded.at)
+        decision = decide(
+            self._policy, request, recorded.approval, recorded.at, degraded=recorded.degraded
+        )
         if isinstance(decision, StepUp) and self._is_approved(decision, recorded):
             return Allow(reason=AllowReason.ALREADY_SATISFIED, basis=decision.basis)
         return decision

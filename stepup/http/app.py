@@ -25,9 +25,9 @@ from stepup.http import (
     step_ups,
     well_known,
 )
-from stepup.http.admin import authenticators, policy, replay
+from stepup.http.admin import authenticators, explain, policy, replay
 from stepup.http.admin.gate import provide_administrator
-from stepup.http.authzen import evaluation, evaluations, search
+from stepup.http.authzen import evaluation, evaluations
 from stepup.http.caller import provide_caller, provide_form, provide_form_caller
 from stepup.http.direct import DirectRoutes
 from stepup.http.error_forms import ErrorForms, PageErrors
@@ -47,7 +47,6 @@ ROUTERS: tuple[Router, ...] = (
     schemas.router,
     evaluation.router,
     evaluations.router,
-    search.router,
     step_ups.router,
     challenges.router,
     par.router,
@@ -63,6 +62,7 @@ ROUTERS: tuple[Router, ...] = (
     authenticators.router,
     policy.router,
     replay.router,
+    explain.router,
     dev.router,
 )
 """Every part of the interface; a new file of routes adds its router here."""

@@ -6,7 +6,7 @@ import msgspec
 
 from stepup.domain.assurance import Ladder
 from stepup.domain.ids import ActionName
-from stepup.domain.policy import Action, Effect, Rule
+from stepup.domain.policy import Action, Effect, Mode, Rule
 from stepup.domain.requirement import Requirement
 from stepup.policy_language.attributes import read_attributes
 from stepup.policy_language.conditions import Compiled, Environment
@@ -74,9 +74,9 @@ def read_actions(document: Fields, ladder: Ladder) -> tuple[WrittenAction, ...]:
 
 
 def _action(name: str, at: Place, fields: Fields, ladder: Ladder) -> WrittenAction:
-    fields.refuse_unsupported("mode", "shadow", *NOT_SUPPORTED_YET)
+    fields.refuse_unsupported("shadow", *NOT_SUPPORTED_YET)
     attributes = read_attributes(fields)
-    scope = Scope(ladder, read_shared(fields), RequestSchema(attributes, ladder))
+    scope = Scope(ladder, read_shared(fields, ladder), RequestSchema(attributes, ladder))
     rules = _rules(fields, scope)
     action = Action(
         name=ActionName(name),
@@ -89,6 +89,7 @@ def _action(name: str, at: Place, fields: Fields, ladder: Ladder) -> WrittenActi
         default=_default(fields, scope),
         shared=scope.shared.alone(ladder),
         critical=fields.flag("critical") or False,
+        mode=fields.choice("mode", Mode),
     )
     written = WrittenAction(
         action=action,

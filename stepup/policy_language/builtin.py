@@ -7,7 +7,7 @@ import msgspec
 from stepup.domain.assurance import DEFAULT_LADDER, Acr, Ladder
 from stepup.domain.errors import PolicyInvalidError
 from stepup.domain.ids import ActionName
-from stepup.domain.policy import Action, Guardrail
+from stepup.domain.policy import RESERVED_PREFIX, Action, Guardrail
 from stepup.domain.requirement import Requirement
 from stepup.policy_language import defaults
 from stepup.policy_language.actions import read_actions
@@ -17,7 +17,6 @@ from stepup.policy_language.guardrails import read_guardrails
 from stepup.policy_language.reader import read
 from stepup.policy_language.shape.document import Document
 
-RESERVED_PREFIX = "stepup."
 # Whoever has no authenticator yet cannot step up: it is allowed or denied by base login alone.
 FIRST_ENROLLMENT = ActionName("account.authenticator.add_first")
 
@@ -82,6 +81,6 @@ def _read() -> tuple[tuple[Action, ...], tuple[Guardrail, ...]]:
     if findings.all():
         raise PolicyInvalidError("Our own actions have findings.", tuple(findings.all()))
     return (
-        tuple(written.action for written in actions),
+        tuple(msgspec.structs.replace(written.action, own=True) for written in actions),
         tuple(written.guardrail for written in guardrails),
     )

@@ -4,19 +4,18 @@ import msgspec
 
 from stepup.domain.assurance import Ladder
 from stepup.domain.errors import PolicyInvalidError
-from stepup.domain.policy import Effect, Policy
+from stepup.domain.policy import RESERVED_PREFIX, Effect, Mode, Policy
 from stepup.policy_language.actions import WrittenAction, read_actions
 from stepup.policy_language.builtin import (
     FIRST_ENROLLMENT,
-    RESERVED_PREFIX,
     builtin_for,
     is_reserved,
 )
-from stepup.policy_language.entities import read_directory
-from stepup.policy_language.examples import failures_of, read_example
+from stepup.policy_language.examples import Example, failures_of, read_example
 from stepup.policy_language.fields import Fields
 from stepup.policy_language.findings import Code, Finding, Findings, did_you_mean
 from stepup.policy_language.guardrails import WrittenGuardrail, read_guardrails
+from stepup.policy_language.leniency import lint_modes
 from stepup.policy_language.levels import read_ladder
 from stepup.policy_language.lint import lint_action, lint_guardrail, lint_ladder
 from stepup.policy_language.reader import read
@@ -24,13 +23,15 @@ from stepup.policy_language.shape.document import Document
 from stepup.policy_language.shape.examples import API_VERSION
 
 
-def parse(text: str, *, version: int) -> Policy:
+def parse(text: str, *, version: int, tests: bool = True) -> Policy:
     """Read a document and lay it over our own account actions.
+
+    Without `tests` its own tests are read and not run.
 
     Raises:
         PolicyInvalidError: If there are errors; `findings` holds them, and the warnings too.
     """
-    policy, findings = _read(text, version)
+    policy, findings = _read(text, version, tests=tests)
     if policy is None or findings.has_errors:
         found = tuple(findings.all())
         first = next(str(finding) for finding in found if finding.is_error)
@@ -43,7 +44,7 @@ def check(text: str) -> list[Finding]:
     return _read(text, version=0)[1].all()
 
 
-def _read(text: str, version: int) -> tuple[Policy | None, Findings]:
+def _read(text: str, version: int, *, tests: bool = True) -> tuple[Policy | None, Findings]:
     findings = Findings()
     node = read(text, findings)
     if node is None:
@@ -52,34 +53,40 @@ def _read(text: str, version: int) -> tuple[Policy | None, Findings]:
     _check_version(document)
     # Names and comments for people; nothing depends on them.
     document.peek("metadata")
-    document.refuse_unsupported("shadow", "approvals", "mode", "on_degraded")
+    document.refuse_unsupported("shadow", "approvals", "on_degraded")
     ladder = read_ladder(document)
     actions = read_actions(document, ladder)
     guardrails = read_guardrails(document, ladder)
     unknown_action = document.choice("unknown_action", Effect) or Effect.DENY
-    directory = read_directory(document, (written.action for written in actions))
+    mode = document.choice("mode", Mode) or Mode.ENFORCE
     document.finish()
     _refuse_reserved(actions, guardrails, findings)
-    policy = msgspec.structs.replace(
-        _merged(version, ladder, actions, guardrails, unknown_action), directory=directory
-    )
+    policy = _merged(version, ladder, actions, guardrails, unknown_action, mode)
     lint_ladder(ladder, findings, document.place("levels"))
+    lint_modes(policy, actions, guardrails, findings, document.place("mode"))
     for action in actions:
         lint_action(action, policy, findings)
     for guardrail in guardrails:
         lint_guardrail(guardrail, policy, findings)
-    _run_tests(actions, policy, findings)
+    examples = _read_tests(actions)
+    if tests:
+        _run_tests(examples, policy, findings)
     return policy, findings
 
 
-def _run_tests(actions: tuple[WrittenAction, ...], policy: Policy, findings: Findings) -> None:
+def _read_tests(actions: tuple[WrittenAction, ...]) -> list[Example]:
     read_all = (read_example(test, action.action) for action in actions for test in action.tests)
-    examples = [example for example in read_all if example is not None]
+    return [example for example in read_all if example is not None]
+
+
+def _run_tests(examples: list[Example], policy: Policy, findings: Findings) -> None:
     if findings.has_errors:
         # What does not hang together cannot be tested; the tests come after the repair.
         return
+    # What is written must hold before it is enforced, too.
+    enforced = policy.enforced() if examples else policy
     for example in examples:
-        for failure in failures_of(example, policy):
+        for failure in failures_of(example, enforced):
             message = f"the test `{example.name}` failed: {failure}"
             findings.error(Code.TEST_FAILED, message, example.at)
 
@@ -102,6 +109,9 @@ def _refuse_reserved(
         if action.action.name == FIRST_ENROLLMENT and action.action.demands:
             message = "there is nothing to step up with yet: allow or deny by `context.base_acr`"
             findings.error(Code.CONTRADICTION, message, action.at)
+        if action.action.name == FIRST_ENROLLMENT and action.action.mode is not None:
+            message = "our own actions are always enforced; they have no `mode`"
+            findings.error(Code.CONTRADICTION, message, action.at)
     for guardrail in guardrails:
         if guardrail.guardrail.id.startswith(RESERVED_PREFIX):
             message = f"names of guardrails do not begin with `{RESERVED_PREFIX}`"
@@ -114,17 +124,18 @@ def _merged(
     actions: tuple[WrittenAction, ...],
     guardrails: tuple[WrittenGuardrail, ...],
     unknown_action: Effect,
+    mode: Mode,
 ) -> Policy:
     own_actions, own_guardrails = builtin_for(ladder)
     merged = {action.name: action for action in own_actions}
     merged.update((written.action.name, written.action) for written in actions)
     first = merged[FIRST_ENROLLMENT]
-    merged[FIRST_ENROLLMENT] = msgspec.structs.replace(first, exempt=True)
+    merged[FIRST_ENROLLMENT] = msgspec.structs.replace(first, exempt=True, own=True)
     return Policy(
         version=version,
         ladder=ladder,
         actions=merged,
         guardrails=(*own_guardrails, *(written.guardrail for written in guardrails)),
         unknown_action=unknown_action,
-        catalog=tuple(w.action.name for w in actions if w.action.name != FIRST_ENROLLMENT),
+        mode=mode,
     )

@@ -3,7 +3,7 @@
 import msgspec
 
 from stepup.domain.assurance import Ladder
-from stepup.domain.policy import Guardrail
+from stepup.domain.policy import Guardrail, Mode
 from stepup.policy_language.fields import Fields
 from stepup.policy_language.findings import Code, Place
 from stepup.policy_language.requirements import Shared, read_requirement
@@ -39,7 +39,8 @@ def _guardrail(name: str, at: Place, fields: Fields, ladder: Ladder) -> WrittenG
         if field not in fields:
             fields.missing(field)
     match, require = fields.mapping("match", shape.Match), fields.mapping("require", Floor)
-    fields.refuse_unsupported("mode", "shadow")
+    mode = fields.choice("mode", Mode)
+    fields.refuse_unsupported("shadow")
     fields.finish()
     tags = match.texts("tags") if match else ()
     patterns = match.texts("actions") if match else ()
@@ -51,5 +52,7 @@ def _guardrail(name: str, at: Place, fields: Fields, ladder: Ladder) -> WrittenG
     requirement = require and read_requirement(require, ladder, Shared(), floor=True)
     if not require or not requirement:
         return None
-    guardrail = Guardrail(id=name, require=requirement, tags=frozenset(tags), actions=patterns)
+    guardrail = Guardrail(
+        id=name, require=requirement, tags=frozenset(tags), actions=patterns, mode=mode
+    )
     return WrittenGuardrail(guardrail, at, require.at)

@@ -11,6 +11,7 @@ from stepup.policy_language.conditions import Compiled
 from stepup.policy_language.enrollable import warn_of_requirement
 from stepup.policy_language.findings import Code, Findings, Place, did_you_mean
 from stepup.policy_language.guardrails import WrittenGuardrail
+from stepup.policy_language.leniency import lint_unenrolled
 
 # Attributes whose sent form is not the one canonical form that a digest needs.
 _UNBINDABLE = frozenset({AttributeType.DOUBLE})
@@ -28,9 +29,10 @@ def lint_action(written: WrittenAction, policy: Policy, findings: Findings) -> N
     """Find what is wrong with one action, with the guardrails above it."""
     action = written.action
     _find_unreachable_rules(written.rules, findings)
-    guardrails = policy.guardrails_for(action)
+    guardrails = policy.plans[action.name].told
     for requirement, at in _demands(written):
         _check_names(requirement, action, at, findings)
+        lint_unenrolled(requirement, policy.ladder, findings, at)
         _check_seen(requirement, guardrails, at, findings)
         _check_reach(requirement, guardrails, policy.ladder, at, findings)
         warn_of_requirement(requirement, policy.ladder.get(requirement.acr), findings, at)

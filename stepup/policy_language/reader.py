@@ -33,6 +33,8 @@ _YAML_1_1 = re.compile(
     r"|[-+]?[0-9][0-9_]*_[0-9_]*|[-+]?[0-9]+(:[0-5]?[0-9])+(\.[0-9]*)?|[-+]?\.inf|\.nan)\Z",
     re.IGNORECASE,
 )
+# `mode: off` means what it says in every reading.
+_MODE = re.compile(r"(^|\.)mode\Z")
 _SURROGATES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -195,7 +197,7 @@ class _Builder:
         if event.style:
             return Scalar(event.value, at, self._first(event, at))
         value = _plain_scalar(event.value)
-        if isinstance(value, str) and _YAML_1_1.match(value):
+        if isinstance(value, str) and _YAML_1_1.match(value) and not _MODE.search(at.path):
             message = f"`{value}` is read as text; quote it, or write true, false or a plain number"
             self._findings.warn(Code.AMBIGUOUS_SCALAR, message, at)
         return Scalar(value, at, self._first(event, at))

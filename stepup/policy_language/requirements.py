@@ -8,16 +8,19 @@ from stepup.domain.assurance import Acr, Ladder, Method
 from stepup.domain.requirement import (
     DEFAULT_TOKEN_LIFETIME,
     MAX_TOKEN_LIFETIME,
+    Fallback,
+    OnDegraded,
     OnUnenrolled,
     Requirement,
 )
 from stepup.policy_language.fields import Fields
 from stepup.policy_language.findings import Code, did_you_mean
 from stepup.policy_language.shape.actions import Token
-from stepup.policy_language.shape.requirements import Preset
+from stepup.policy_language.shape.requirements import Fallback as FallbackShape
+from stepup.policy_language.shape.requirements import GuardrailUnenrolled, Preset
 
 # Later work gives these a meaning; a document that relies on one must not be used before.
-NOT_SUPPORTED_YET = ("approvals", "fallback", "min_credential_age", "on_degraded")
+NOT_SUPPORTED_YET = ("approvals",)
 
 
 PRESETS = {
@@ -37,6 +40,8 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
     token_lifetime: timedelta | None = None
     audience: str | None = None
     on_unenrolled: OnUnenrolled | None = None
+    fallback: Fallback | None = None
+    on_degraded: OnDegraded | None = None
 
     def alone(self, ladder: Ladder) -> Requirement:
         """Make a demand of nothing else, at the lowest level."""
@@ -48,19 +53,24 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
             token_lifetime=self.token_lifetime or DEFAULT_TOKEN_LIFETIME,
             audience=self.audience,
             on_unenrolled=self.on_unenrolled or OnUnenrolled.DENY,
+            fallback=self.fallback,
+            on_degraded=self.on_degraded or OnDegraded.SERVE,
         )
 
 
-def read_shared(fields: Fields) -> Shared:
-    """Read an action's `token`, `bind`, `display` and `on_unenrolled`."""
+def read_shared(fields: Fields, ladder: Ladder) -> Shared:
+    """Read an action's `token`, `bind`, `display`, `on_unenrolled` and `on_degraded`."""
     token = fields.mapping("token", Token)
+    on_unenrolled, fallback = _unenrolled(fields, ladder, Shared())
     shared = Shared(
         once=(token.flag("once") if token else None) or False,
         bind=fields.texts("bind"),
         display=fields.texts("display"),
         token_lifetime=read_token_lifetime(token, "ttl") if token else None,
         audience=token.text("audience") if token else None,
-        on_unenrolled=_on_unenrolled(fields),
+        on_unenrolled=on_unenrolled,
+        fallback=fallback,
+        on_degraded=fields.choice("on_degraded", OnDegraded),
     )
     if token:
         token.finish()
@@ -79,6 +89,9 @@ def read_requirement(
         fields.missing("level")
     acr = _acr(fields, level, ladder)
     bind = tuple(dict.fromkeys((*shared.bind, *fields.texts("bind"))))
+    on_unenrolled, fallback = (
+        (_unenrolled_of_floor(fields), None) if floor else _unenrolled(fields, ladder, shared)
+    )
     requirement = Requirement(
         acr=acr or ladder.top.acr,
         max_age=_max_age(fields, ladder.get(acr).max_age if level and acr else None),
@@ -91,9 +104,12 @@ def read_requirement(
         or shared.token_lifetime
         or (MAX_TOKEN_LIFETIME if floor else DEFAULT_TOKEN_LIFETIME),
         audience=fields.text("audience") or shared.audience,
-        on_unenrolled=_on_unenrolled(fields)
-        or shared.on_unenrolled
-        or (OnUnenrolled.ENROLL if floor else OnUnenrolled.DENY),
+        on_unenrolled=on_unenrolled or OnUnenrolled.DENY,
+        min_credential_age=fields.span("min_credential_age") or timedelta(0),
+        fallback=fallback,
+        on_degraded=fields.choice("on_degraded", OnDegraded)
+        or shared.on_degraded
+        or OnDegraded.SERVE,
     )
     fields.refuse_unsupported(*NOT_SUPPORTED_YET)
     fields.finish()
@@ -140,10 +156,40 @@ def _methods(fields: Fields) -> frozenset[Method] | None:
     return frozenset(methods)
 
 
-def _on_unenrolled(fields: Fields) -> OnUnenrolled | None:
-    node = fields.scalar("on_unenrolled")
-    if node is not None and node.value == "fallback":
-        message = "`on_unenrolled: fallback` is not supported yet"
-        fields.findings.error(Code.NOT_SUPPORTED_YET, message, node.at)
-        return None
-    return fields.choice("on_unenrolled", OnUnenrolled)
+def _unenrolled(
+    fields: Fields, ladder: Ladder, shared: Shared
+) -> tuple[OnUnenrolled | None, Fallback | None]:
+    """Read what happens to a subject with no suitable authenticator; a fallback is written out."""
+    nested = fields.mapping("fallback", FallbackShape)
+    own = _fallback(nested, ladder) if nested else None
+    chosen = fields.choice("on_unenrolled", OnUnenrolled) or shared.on_unenrolled
+    if chosen is not OnUnenrolled.FALLBACK:
+        if nested:
+            message = "is for `on_unenrolled: fallback`"
+            fields.wrong("fallback", message, Code.CONTRADICTION)
+        return chosen, None
+    fallback = own or shared.fallback
+    if fallback is None and not nested:
+        fields.missing("fallback")
+    return (chosen, fallback) if fallback else (None, None)
+
+
+def _fallback(fields: Fields, ladder: Ladder) -> Fallback | None:
+    level = fields.text("level")
+    if level is None and "level" not in fields:
+        fields.missing("level")
+    acr = _acr(fields, level, ladder) if level else None
+    fallback = Fallback(
+        acr=acr or ladder.top.acr,
+        max_age=_max_age(fields, ladder.get(acr).max_age if acr else None),
+        methods=_methods(fields),
+        min_credential_age=fields.span("min_credential_age") or timedelta(0),
+    )
+    fields.finish()
+    return fallback if acr else None
+
+
+def _unenrolled_of_floor(fields: Fields) -> OnUnenrolled:
+    chosen = fields.choice("on_unenrolled", GuardrailUnenrolled)
+    # A guardrail that says nothing leaves an action its fallback, raised.
+    return OnUnenrolled(chosen) if chosen else OnUnenrolled.FALLBACK

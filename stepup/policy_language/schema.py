@@ -20,10 +20,10 @@ from google.protobuf import (
 from google.protobuf.message import Message
 from typing_extensions import override
 
+from stepup.domain.approval import CLOCK_LEEWAY
 from stepup.domain.assurance import AuthnContext, Ladder
 from stepup.domain.binding import Value
 from stepup.domain.condition import AttributeSchema, EvaluationError, Inputs, Reading
-from stepup.domain.decision import CLOCK_LEEWAY
 from stepup.domain.decision_request import Attribute, AttributeType, DecisionRequest, Entity
 from stepup.policy_language.readings import given, reading_of
 from stepup.policy_language.values import MAX_TEXT_BYTES, Checked, WrongValueError, reader_of

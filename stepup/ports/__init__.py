@@ -159,7 +159,6 @@ class State(NamedTuple):
     replays: ReplayStore
     accounts: AccountStore
     outbox: Outbox
-    decisions: DecisionLog
     changes: Changes
     revocations: RevocationFeed
     snapshots: SnapshotStore

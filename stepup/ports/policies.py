@@ -13,8 +13,8 @@ from stepup.domain.policy_draft import DraftHeader, PolicyDraft
 class VersionHeader(msgspec.Struct, frozen=True, kw_only=True):
     """A version without its text.
 
-    `base` is the version that it replaced. `approvers` are those whose approvals counted; after a
-    rollback they are those of the version whose text it has.
+    `base` is the version that it replaced. `approvers` are the names of those whose approvals
+    counted; after a rollback they are those of the version whose text it has.
     """
 
     version: int
@@ -24,7 +24,7 @@ class VersionHeader(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     base: int | None = None
     draft: DraftId | None = None
-    approvers: tuple[AdministratorId, ...] = ()
+    approvers: tuple[str, ...] = ()
     rolled_back_from: int | None = None
 
 
@@ -39,7 +39,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 
     note: str = ""
     draft: DraftId | None = None
-    approvers: tuple[AdministratorId, ...] = ()
+    approvers: tuple[str, ...] = ()
     rolled_back_from: int | None = None
 
 

@@ -8,6 +8,7 @@ _Given = TypeVarTuple("_Given")
 _Made = TypeVar("_Made")
 
 
+# Routes are given it as a dependency, and those are checked.
 @runtime_checkable
 class Workshop(Protocol):
     """Where an administrator's document is read and tried out: no step-up waits for it there.

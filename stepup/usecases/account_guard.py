@@ -10,18 +10,17 @@ from datetime import datetime
 import msgspec
 
 from stepup.domain.account import AccountSession
+from stepup.domain.approval import is_fresh
 from stepup.domain.assurance import Acr, Approval, Method
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.authenticator import Authenticator
 from stepup.domain.binding import bound_digest
-from stepup.domain.decision import Allow, StepUp, decide, is_fresh
+from stepup.domain.decision import Allow, StepUp, decide
 from stepup.domain.errors import ActionDeniedError, StepUpRequiredError
 from stepup.domain.ids import ActionName, Subject
-from stepup.domain.recorded_decision import Decided
 from stepup.domain.requirement import DEFAULT_TOKEN_LIFETIME, Requirement
 from stepup.ports import Ports
 from stepup.usecases import account, provision
-from stepup.usecases.record import record
 
 ADD_FIRST = ActionName("account.authenticator.add_first")
 ADD = ActionName("account.authenticator.add")
@@ -71,18 +70,9 @@ async def permit(
     """
     now = ports.clock.now()
     policy = ports.snapshot.policy
-    request, approval = account.account_request(session, action, now), _approval(session, now)
-    decision = decide(policy, request, approval, now)
-    decided = Decided(
-        at=now,
-        client_id=account.ACCOUNT_CLIENT_ID,
-        subject=session.identity.subject,
-        policy=policy,
-        request=request,
-        approval=approval,
-        decision=decision,
+    decision = decide(
+        policy, account.account_request(session, action, now), _approval(session, now), now
     )
-    record(ports, decided)
     if isinstance(decision, StepUp):
         demand = decision.requirement
         raise StepUpRequiredError(

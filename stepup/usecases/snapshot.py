@@ -18,8 +18,8 @@ from stepup.domain.freshness import Freshness, age_of, freshness_of, is_ahead
 from stepup.domain.ids import ClientId
 from stepup.domain.keyring import Keyring
 from stepup.domain.policy import Policy
-from stepup.policy_language import document
 from stepup.ports import Clock, Configuration, Shadow, ShadowPolicy, Snapshot
+from stepup.usecases.policy_reading import load_policy
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +138,7 @@ class LiveSnapshot(Snapshot):
         return self._loaded
 
 
-def open_configuration(
+async def open_configuration(
     snapshot: LiveSnapshot, configuration: Configuration, sealer: Sealer, confirmed_at: datetime
 ) -> None:
     """Open and parse a configuration, wherever it was kept, and swap it in.
@@ -155,7 +155,7 @@ def open_configuration(
     keyring = keys.open_keyring(configuration.keys, sealer)
     active = configuration.policy
     try:
-        policy = _parsed(before, active.document, active.version)
+        policy = await _parsed(before, active.document, active.version)
         snapshot.refuse(None)
     # Not only what the language foresees: whatever a text does to its reader, rules must remain.
     except Exception as error:
@@ -170,28 +170,28 @@ def open_configuration(
         policy=policy,
         keyring=keyring,
         clients={client.client_id: client for client in configuration.clients},
-        shadow=_shadow(before, configuration.shadow),
+        shadow=await _shadow(before, configuration.shadow),
     )
     snapshot.swap(loaded, confirmed_at)
 
 
-def _parsed(before: Loaded | None, text: str, version: int) -> Policy:
+async def _parsed(before: Loaded | None, text: str, version: int) -> Policy:
     # A database that was restored may have another text under a number that is known.
     if before is not None and (before.policy.version, before.configuration.policy.document) == (
         version,
         text,
     ):
         return before.policy
-    return document.parse(text, version=version)
+    return await load_policy(text, version)
 
 
-def _shadow(before: Loaded | None, marked: ShadowPolicy | None) -> Shadow | None:
+async def _shadow(before: Loaded | None, marked: ShadowPolicy | None) -> Shadow | None:
     if marked is None:
         return None
     if before is not None and before.configuration.shadow == marked:
         return before.shadow
     try:
-        policy = document.parse(marked.document, version=0)
+        policy = await load_policy(marked.document, version=0)
     # It has no effect, so it must have none on the configuration that has.
     except Exception:  # noqa: BLE001  see above
         return None

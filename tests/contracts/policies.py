@@ -66,7 +66,7 @@ class PolicyStoreContract:
         origin = Origin(
             note="as agreed",
             draft=DraftId(7),
-            approvers=(AdministratorId("bob"), AdministratorId("carol")),
+            approvers=("bob", "carol"),
             rolled_back_from=1,
         )
         async with database.transaction() as stores:

@@ -9,7 +9,13 @@ from stepup.domain.binding import bound_digest
 from stepup.domain.condition import EvaluationError
 from stepup.domain.ids import ActionName
 from stepup.domain.policy import Effect, Guardrail, Policy, Rule
-from stepup.domain.requirement import MAX_TOKEN_LIFETIME, OnUnenrolled, Requirement
+from stepup.domain.requirement import (
+    MAX_TOKEN_LIFETIME,
+    Fallback,
+    OnDegraded,
+    OnUnenrolled,
+    Requirement,
+)
 from tests.support.builders import (
     TRANSFER,
     Answers,
@@ -31,18 +37,32 @@ def ages(
     return st.timedeltas(min_value=minimum, max_value=maximum)
 
 
-def requirements() -> st.SearchStrategy[Requirement]:
-    return st.builds(
-        Requirement,
-        acr=acrs,
-        max_age=st.none() | st.just(timedelta(0)) | ages(),
-        methods=st.none() | st.frozensets(st.sampled_from(Method), max_size=3),
-        once=st.booleans(),
-        bind=st.frozensets(st.sampled_from(ATTRIBUTES)),
-        display=st.lists(st.sampled_from(ATTRIBUTES), unique=True).map(tuple),
-        token_lifetime=ages(timedelta(seconds=1), MAX_TOKEN_LIFETIME),
-        audience=st.none() | st.sampled_from(["bank-api", "other-api"]),
-        on_unenrolled=st.sampled_from(OnUnenrolled),
+methods = st.none() | st.frozensets(st.sampled_from(Method), max_size=3)
+max_ages = st.none() | st.just(timedelta(0)) | ages()
+credential_ages = st.just(timedelta(0)) | st.sampled_from([timedelta(hours=1), timedelta(days=1)])
+fallbacks = st.builds(
+    Fallback, acr=acrs, max_age=max_ages, methods=methods, min_credential_age=credential_ages
+)
+
+
+@st.composite
+def requirements(draw: st.DrawFn, *, floor: bool = False) -> Requirement:
+    """A rule's requirement, or a guardrail's, which names no fallback."""
+    on_unenrolled = draw(st.sampled_from(OnUnenrolled))
+    has_fallback = on_unenrolled is OnUnenrolled.FALLBACK and not floor
+    return Requirement(
+        acr=draw(acrs),
+        max_age=draw(max_ages),
+        methods=draw(methods),
+        once=draw(st.booleans()),
+        bind=draw(st.frozensets(st.sampled_from(ATTRIBUTES))),
+        display=draw(st.lists(st.sampled_from(ATTRIBUTES), unique=True).map(tuple)),
+        token_lifetime=draw(ages(timedelta(seconds=1), MAX_TOKEN_LIFETIME)),
+        audience=draw(st.none() | st.sampled_from(["bank-api", "other-api"])),
+        on_unenrolled=on_unenrolled,
+        min_credential_age=draw(credential_ages),
+        fallback=draw(fallbacks) if has_fallback else None,
+        on_degraded=draw(st.sampled_from(OnDegraded)),
     )
 
 
@@ -63,7 +83,7 @@ def rules(draw: st.DrawFn) -> tuple[Rule, ...]:
 def guardrails(draw: st.DrawFn) -> Guardrail:
     return Guardrail(
         id=f"guardrail-{draw(st.integers(0, 99))}",
-        require=draw(requirements()),
+        require=draw(requirements(floor=True)),
         tags=draw(st.frozensets(st.sampled_from(["money", "other"]))),
         actions=draw(st.sampled_from([(), ("*",), ("payments.*",), ("balance.read",)])),
     )

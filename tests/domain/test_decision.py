@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stepup.domain.approval import is_approved
 from stepup.domain.assurance import DEFAULT_LADDER, Acr, Ladder, Method
 from stepup.domain.condition import EvaluationError
-from stepup.domain.decision import Allow, AllowReason, Deny, DenyReason, StepUp, decide, is_approved
+from stepup.domain.decision import Allow, AllowReason, Deny, DenyReason, StepUp, decide
 from stepup.domain.policy import Action, Effect, strongest_requirement
-from stepup.domain.requirement import OnUnenrolled, Requirement
+from stepup.domain.requirement import Fallback, OnDegraded, OnUnenrolled, Requirement
 from tests.domain.strategies import (
     ages,
     approvals,
@@ -218,7 +219,12 @@ class TestGuardrails:
         after = decide(with_it, request, approval, NOON)
 
         if isinstance(after, Allow):
-            assert isinstance(before, Allow)
+            # An approval is for exactly the values that are bound: the guardrail may bind the very
+            # ones that it was made for, where the rule alone asks for an approval of fewer.
+            binds_more = isinstance(before, StepUp) and not guardrail.require.bind <= set(
+                before.bound
+            )
+            assert isinstance(before, Allow) or binds_more
         if isinstance(before, Deny):
             assert isinstance(after, Deny)
         if isinstance(before, StepUp) and isinstance(after, StepUp):
@@ -421,4 +427,17 @@ def assert_no_weaker(strict: Requirement, mild: Requirement, ladder: Ladder) -> 
     assert strict.bind >= mild.bind
     assert set(strict.display) >= set(mild.display)
     assert strict.token_lifetime <= mild.token_lifetime
-    assert mild.on_unenrolled is OnUnenrolled.ENROLL or strict.on_unenrolled is OnUnenrolled.DENY
+    for words in (OnUnenrolled, OnDegraded):
+        field = {OnUnenrolled: "on_unenrolled", OnDegraded: "on_degraded"}[words]
+        order = list(words)
+        assert order.index(getattr(strict, field)) <= order.index(getattr(mild, field))
+    assert strict.min_credential_age >= mild.min_credential_age
+    if strict.fallback is not None:
+        assert_floor_no_weaker(strict.floor, mild.floor, ladder)
+
+
+def assert_floor_no_weaker(strict: Fallback, mild: Fallback, ladder: Ladder) -> None:
+    assert ladder.rank(strict.acr) >= ladder.rank(mild.acr)
+    assert mild.max_age is None or (strict.max_age is not None and strict.max_age <= mild.max_age)
+    assert mild.methods is None or (strict.methods is not None and strict.methods <= mild.methods)
+    assert strict.min_credential_age >= mild.min_credential_age

@@ -28,8 +28,8 @@ def held_against_the_schema(monkeypatch):
     """Every document that the reader accepts, the schema accepts."""
     read_as_it_is = document._read
 
-    def read_and_compare(text, version):
-        policy, findings = read_as_it_is(text, version)
+    def read_and_compare(text, version, **options):
+        policy, findings = read_as_it_is(text, version, **options)
         if not findings.has_errors:
             assert complaints(text) == []
         return policy, findings

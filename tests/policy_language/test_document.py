@@ -392,24 +392,20 @@ class TestMistakes:
 class TestLaterWork:
     """What will have a meaning is refused until then, never ignored."""
 
-    @pytest.mark.parametrize("name", ["shadow", "approvals", "mode", "on_degraded"])
+    @pytest.mark.parametrize("name", ["shadow", "approvals", "on_degraded"])
     def test_in_a_document(self, name):
         assert findings(HEAD + f"{name}: report\n") == [f"SU013 `{name}` is not supported yet"]
 
-    @pytest.mark.parametrize("name", ["mode", "shadow", *NOT_SUPPORTED_YET])
+    @pytest.mark.parametrize("name", ["shadow", *NOT_SUPPORTED_YET])
     def test_in_an_action(self, name):
-        assert codes(a_document(f"default: allow\n{name}: off")) == ["SU013", "SU005"]
+        assert codes(a_document(f"default: allow\n{name}: x")) == ["SU013"]
 
     @pytest.mark.parametrize("name", NOT_SUPPORTED_YET)
     def test_in_a_requirement(self, name):
         assert codes(a_document(f"default: {{level: phr, {name}: 24h}}")) == ["SU013"]
 
-    def test_a_fallback_for_the_unenrolled(self):
-        assert codes(a_document("default: {level: phr, on_unenrolled: fallback}")) == ["SU013"]
-
-    @pytest.mark.parametrize("name", ["mode", "shadow"])
-    def test_in_a_guardrail(self, name):
-        guardrail = f"- {{id: a, match: {{actions: pay}}, require: {{level: phr}}, {name}: x}}"
+    def test_in_a_guardrail(self):
+        guardrail = "- {id: a, match: {actions: pay}, require: {level: phr}, shadow: x}"
 
         assert codes(a_document(guardrails=guardrail)) == ["SU013"]
 

@@ -42,7 +42,11 @@ actions:
     bind: amount
     display: [amount]
     token: {ttl: 120s, once: true, audience: bank}
-    on_unenrolled: deny
+    on_unenrolled: fallback
+    fallback:
+      {level: low, max_age: 0s, preset: always, methods: totp, min_credential_age: 1h}
+    on_degraded: raise
+    mode: report
     critical: true
     rules:
       - id: abroad
@@ -62,7 +66,10 @@ actions:
           display: amount
           token_ttl: 60
           audience: bank
-          on_unenrolled: enroll
+          on_unenrolled: fallback
+          fallback: {level: low}
+          min_credential_age: 24h
+          on_degraded: refuse
     default: deny
     tests:
       - name: a small amount is free
@@ -82,13 +89,10 @@ actions:
 guardrails:
   - id: floor
     match: {tags: money, actions: ["pay*"]}
-    require: {max_age: 5m, methods: webauthn}
+    require: {max_age: 5m, methods: webauthn, on_unenrolled: enroll, on_degraded: serve}
+    mode: enforce
 unknown_action: deny
-entities:
-  subjects:
-    - {type: user, id: carol, properties: {department: sales}}
-  resources:
-    - {type: account, id: "1", properties: {}}
+mode: enforce
 """
 
 

@@ -12,6 +12,13 @@ _METHOD = "method that was answered with: webauthn, totp or recovery_code"
 _AUTHENTICATOR = "identifier of the authenticator"
 _KID = "name of the key"
 _API_KEY = "identifier of the key, not its secret"
+_DIGEST = "SHA-256 of the text"
+_ADMINISTRATOR = "identifier of the administrator"
+_OF_DRAFT = {
+    "draft": "number of the draft",
+    "by": _ADMINISTRATOR,
+    "digest": _DIGEST,
+}
 _BY = "subject or administrator; absent when the subject did it on the account pages"
 
 
@@ -112,9 +119,64 @@ TOLD: Mapping[AuditKind, Told] = {
     ),
     AuditKind.POLICY_ACTIVATED: Told(
         "A policy became active.",
-        {"version": "its number", "author": "who activated it"},
+        {
+            "version": "its number",
+            "author": "who activated it",
+            "digest": _DIGEST,
+            "base": "number of the version that it replaced",
+            "draft": "number of the draft that it comes from, if it comes from one",
+            "by": "identifier of the administrator who activated it, or had it scheduled",
+            "approvers": "identifiers of those whose approvals counted",
+            "needed": "how many approvals were asked for",
+        },
         "version",
     ),
+    AuditKind.POLICY_ACTIVATION_FAILED: Told(
+        "A draft did not become active at its time; it is open again.",
+        {**_OF_DRAFT, "reason": "code of the error"},
+    ),
+    AuditKind.POLICY_APPROVAL_WITHDRAWN: Told("An approval was taken back.", _OF_DRAFT),
+    AuditKind.POLICY_APPROVED: Told(
+        "Somebody approved a draft.", {**_OF_DRAFT, "base": "the version that it is to replace"}
+    ),
+    AuditKind.POLICY_DISCARDED: Told("A draft was discarded.", _OF_DRAFT),
+    AuditKind.POLICY_DRAFTED: Told(
+        "A draft was begun.",
+        {
+            **_OF_DRAFT,
+            "base": "the version that it is to replace",
+            "copy_of": "number of the draft that it was copied from, if it was",
+        },
+    ),
+    AuditKind.POLICY_EDITED: Told(
+        "Text, name or base of a draft was changed.",
+        {
+            **_OF_DRAFT,
+            "base": "the version that it is to replace",
+            "voided": "how many approvals became void by it",
+        },
+    ),
+    AuditKind.POLICY_FORCED: Told(
+        "An operator activated a policy on the host without the approvals that it needed.",
+        {"version": "its number", "author": "who did it", "reason": "as the operator gave it"},
+    ),
+    AuditKind.POLICY_ROLLED_BACK: Told(
+        "An earlier version became active again, as a new one.",
+        {
+            "version": "number of the new version",
+            "rolled_back_from": "number of the version whose text it has",
+            "by": _ADMINISTRATOR,
+            "digest": _DIGEST,
+        },
+    ),
+    AuditKind.POLICY_SCHEDULED: Told(
+        "A draft was scheduled.", {**_OF_DRAFT, "at": "when it is to become active"}
+    ),
+    AuditKind.POLICY_SHADOWED: Told(
+        "A draft began to be evaluated beside the active policy, to no effect.", _OF_DRAFT
+    ),
+    AuditKind.POLICY_UNSCHEDULED: Told("A schedule was taken back.", _OF_DRAFT),
+    AuditKind.POLICY_UNSHADOWED: Told("A draft ceased to be evaluated as a shadow.", _OF_DRAFT),
     AuditKind.CLIENT_CHANGED: Told("A client was registered or changed.", {}),
     AuditKind.ADMINISTRATOR_APPOINTED: Told(
         "A subject may administer, or may do other things than before.",

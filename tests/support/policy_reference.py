@@ -7,9 +7,18 @@ from stepup.policy_language.json_schema import SCHEMA_PATH, json_schema
 
 # In the order in which a reader meets them.
 _PARTS = (
-    *("Document", "Level", "Factor", "Action", "Attribute", "Rule", "Requirement", "Floor"),
+    *(
+        "Document",
+        "Level",
+        "Factor",
+        "Action",
+        "Attribute",
+        "Rule",
+        "Requirement",
+        "Floor",
+        "Fallback",
+    ),
     *("Token", "Guardrail", "Match", "Test", "Request", "Party", "Properties", "Auth", "Suite"),
-    *("Entities", "KnownEntity"),
 )
 # A table holds no more of them.
 _FEW = 4

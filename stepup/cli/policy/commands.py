@@ -8,6 +8,7 @@ from stepup.cli.lazy import LazyGroup
 _COMMANDS = {
     "lint": "stepup.cli.policy.lint:lint",
     "schema": "stepup.cli.policy.schema:schema",
+    "replay": "stepup.cli.policy.replay:replay",
     "apply": "stepup.cli.policy.apply:apply",
 }
 

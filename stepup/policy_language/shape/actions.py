@@ -6,11 +6,11 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from stepup.domain.decision_request import AttributeType, Entity
-from stepup.domain.policy import Effect
-from stepup.domain.requirement import OnUnenrolled
+from stepup.domain.policy import Effect, Mode
+from stepup.domain.requirement import OnDegraded, OnUnenrolled
 from stepup.policy_language.shape.examples import MAX_TESTS, Test
 from stepup.policy_language.shape.parts import Shape, Span, Texts, Words, said
-from stepup.policy_language.shape.requirements import Requirement
+from stepup.policy_language.shape.requirements import Fallback, Requirement
 
 MAX_RULES, MAX_ATTRIBUTES, MAX_SCALE = 200, 100, 9
 ACTION_NAME = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$"
@@ -117,6 +117,18 @@ class Action(Shape, kw_only=True):
     on_unenrolled: Annotated[
         OnUnenrolled | UnsetType,
         said("what happens to a subject with no suitable authenticator; `deny` when left out"),
+    ] = UNSET
+    fallback: Annotated[Fallback | UnsetType, said("what `on_unenrolled: fallback` asks")] = UNSET
+    on_degraded: Annotated[
+        OnDegraded | UnsetType,
+        said(
+            "what happens [while a dependency is away](policy.md#while-a-dependency-is-away); "
+            "`serve` when left out"
+        ),
+    ] = UNSET
+    mode: Annotated[
+        Mode | UnsetType,
+        said("whether its rules are enforced; see [modes](policy.md#modes); the document's"),
     ] = UNSET
     critical: Annotated[
         bool | UnsetType,

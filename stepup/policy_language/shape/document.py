@@ -5,9 +5,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from stepup.domain.policy import Effect
+from stepup.domain.policy import Effect, Mode
 from stepup.policy_language.shape.actions import ACTION_NAME, NEEDS_NAME, Action
-from stepup.policy_language.shape.entities import Entities
 from stepup.policy_language.shape.examples import API_VERSION
 from stepup.policy_language.shape.levels import MAX_LEVELS, Level
 from stepup.policy_language.shape.parts import Shape, Words, said
@@ -41,6 +40,10 @@ class Guardrail(Shape, kw_only=True):
         ),
     ]
     require: Annotated[Floor, said("what holds there at least")]
+    mode: Annotated[
+        Mode | UnsetType,
+        said("whether it is enforced; see [modes](policy.md#modes); the document's when left out"),
+    ] = UNSET
 
 
 class Document(Shape, kw_only=True):
@@ -73,11 +76,11 @@ class Document(Shape, kw_only=True):
         | UnsetType,
         said("the floors above the actions, by name or as a list", at_most=MAX_GUARDRAILS),
     ] = UNSET
-    entities: Annotated[
-        Entities | UnsetType,
-        said("the subjects and resources it knows; see [entities](policy.md#entities)"),
-    ] = UNSET
     unknown_action: Annotated[
         Effect | UnsetType,
         said("what happens to an action that no document names; `deny` when left out"),
+    ] = UNSET
+    mode: Annotated[
+        Mode | UnsetType,
+        said("for actions and guardrails that say none; `enforce` when left out"),
     ] = UNSET

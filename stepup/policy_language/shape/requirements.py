@@ -6,7 +6,7 @@ from typing import Annotated
 from msgspec import UNSET, UnsetType
 
 from stepup.domain.assurance import Method
-from stepup.domain.requirement import OnUnenrolled
+from stepup.domain.requirement import OnDegraded, OnUnenrolled
 from stepup.policy_language.shape.parts import Shape, Span, Words, said
 
 
@@ -17,6 +17,31 @@ class Preset(StrEnum):
     STRICT = "strict"
     MODERATE = "moderate"
     RELAXED = "relaxed"
+
+
+class GuardrailUnenrolled(StrEnum):
+    """What a guardrail may say of subjects with no suitable authenticator; it has no fallback."""
+
+    DENY = "deny"
+    ENROLL = "enroll"
+
+
+class Fallback(Shape, kw_only=True):
+    """What is asked instead of a subject that has no authenticator for what is asked."""
+
+    level: Annotated[str, said("the level to reach")]
+    max_age: Annotated[
+        Span | UnsetType,
+        said("how old the authentication may be; the level's `max_age` when left out"),
+    ] = UNSET
+    preset: Annotated[Preset | UnsetType, said("an age by name")] = UNSET
+    methods: Annotated[
+        Method | list[Method] | UnsetType,
+        said("only these methods; all that reach the level when left out", minItems=1),
+    ] = UNSET
+    min_credential_age: Annotated[
+        Span | UnsetType, said("an authenticator enrolled less than this ago does not count")
+    ] = UNSET
 
 
 class Floor(Shape, kw_only=True):
@@ -58,8 +83,18 @@ class Floor(Shape, kw_only=True):
         UNSET
     )
     on_unenrolled: Annotated[
-        OnUnenrolled | UnsetType,
-        said("what happens to a subject with no suitable authenticator, instead of the action's"),
+        GuardrailUnenrolled | UnsetType,
+        said("what happens to a subject with no suitable authenticator"),
+    ] = UNSET
+    min_credential_age: Annotated[
+        Span | UnsetType, said("an authenticator enrolled less than this ago does not count")
+    ] = UNSET
+    on_degraded: Annotated[
+        OnDegraded | UnsetType,
+        said(
+            "what happens [while a dependency is away](policy.md#while-a-dependency-is-away); "
+            "`serve` when left out"
+        ),
     ] = UNSET
 
 
@@ -67,3 +102,10 @@ class Requirement(Floor, kw_only=True):
     """What a rule or a default asks for."""
 
     level: Annotated[str, said("the level to reach")]
+    on_unenrolled: Annotated[
+        OnUnenrolled | UnsetType,
+        said("what happens to a subject with no suitable authenticator, instead of the action's"),
+    ] = UNSET  # type: ignore[assignment]  # a guardrail alone has nothing to fall back to
+    fallback: Annotated[
+        Fallback | UnsetType, said("what `on_unenrolled: fallback` asks, instead of the action's")
+    ] = UNSET

@@ -1,0 +1,114 @@
+"""`stepup policy replay`: say what a document would have made of recorded decisions."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import rich_click as click
+
+from stepup import wiring
+from stepup.cli.files import EXISTING_FILE, read_text
+from stepup.cli.operating import operate
+from stepup.cli.policy.output import check, json_option, say
+from stepup.cli.policy.replay_text import explain_replay
+from stepup.cli.settings import load_settings, settings_options
+from stepup.crypto.sealing import Sealer
+from stepup.domain.errors import PolicyNotFoundError
+from stepup.domain.ids import ActionName
+from stepup.domain.replay_report import ReplayReport
+from stepup.policy_language.spans import parse_span
+from stepup.policy_language.values import parse_timestamp
+from stepup.ports import Ports
+from stepup.usecases import replay as replays
+from stepup.usecases.replay import MOST_RECORDS, ReplayQuestion
+
+CHANGED = 2
+# One core for each, and the reading between them.
+_AT_ONCE = 2
+
+
+class _Moment(click.ParamType[datetime]):
+    name = "span or timestamp"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        text = str(value)
+        span = parse_span(text)
+        moment = datetime.now(UTC) - span if span is not None else parse_timestamp(text)
+        if moment is None:
+            self.fail("write a span, like 7d, or a time, like 2026-01-31T12:00:00Z", param, ctx)
+        return moment
+
+
+_SINCE = timedelta(days=7)
+
+
+@click.command()
+@click.argument("file", type=EXISTING_FILE)
+@settings_options
+@click.option("--since", type=_Moment(), help="From when on: `7d`, the default, or a time.")
+@click.option("--until", type=_Moment(), help="Until when: `1h` ago, or a time; now if left out.")
+@click.option("--action", "actions", multiple=True, help="Only this action; can be repeated.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, MOST_RECORDS),
+    default=MOST_RECORDS,
+    show_default=True,
+    help="How many records at most, the newest of them.",
+)
+@json_option
+def replay(
+    file: Path, config_file: Path | None, sets: Sequence[str], as_json: bool, **which: Any
+) -> None:
+    """Say what a document would have made of recorded decisions, beside the active version.
+
+    Nothing is changed. Exits with 0 when no decision would be another one, with 2 when some would,
+    and with 3 when the document has findings that forbid its use.
+    """
+    text = read_text(file)
+    check(str(file), text, as_json=as_json)
+    asked = _question(text, **which)
+    report = asyncio.run(operate(load_settings(config_file, sets), _task(asked)))
+    found = {"file": str(file), "valid": True, **msgspec.to_builtins(report)}
+    say(explain_replay(str(file), report), found, as_json=as_json)
+    if report.changed:
+        raise SystemExit(CHANGED)
+
+
+def _question(
+    text: str, since: datetime | None, until: datetime | None, actions: Sequence[str], limit: int
+) -> ReplayQuestion:
+    return ReplayQuestion(
+        document=text,
+        since=since or datetime.now(UTC) - _SINCE,
+        until=until,
+        actions=frozenset(map(ActionName, actions)) or None,
+        limit=limit,
+    )
+
+
+def _task(asked: ReplayQuestion) -> Callable[[Ports, Sealer], Awaitable[ReplayReport]]:
+    async def task(ports: Ports, _sealer: Sealer) -> ReplayReport:
+        async with wiring.open_workshop(places=_AT_ONCE) as workshop:
+            try:
+                return await replays.replay(
+                    ports, workshop, asked, at_once=_AT_ONCE, on_progress=_show
+                )
+            except PolicyNotFoundError as error:
+                raise click.ClickException(error.detail) from error
+            finally:
+                _show(None)
+
+    return task
+
+
+def _show(recorded: int | None) -> None:
+    """Show how far it is, to somebody who watches."""
+    if sys.stderr.isatty():
+        told = "" if recorded is None else f"{recorded:,} records"
+        click.echo(f"\r{told:<30}\r", nl=False, err=True)

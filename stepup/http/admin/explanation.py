@@ -1,0 +1,290 @@
+"""An explanation as JSON, in the words of the policy document; nothing sensitive is in it."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+
+from stepup.domain.assurance import Approval
+from stepup.domain.binding import Value
+from stepup.domain.comparison import Compared
+from stepup.domain.condition import Part, Reading
+from stepup.domain.decision import Allow, Decision, Deny
+from stepup.domain.explanation import GuardrailTold, RuleTold
+from stepup.domain.fitness import Fitness
+from stepup.domain.policy import Effect
+from stepup.domain.requirement import Requirement
+from stepup.domain.words import combination_in_words
+from stepup.usecases.explain import Explained
+
+_WORDS = {"acr": "level", "token_lifetime": "token_ttl"}
+
+
+class RequirementDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for; spans are seconds, and null stands for any."""
+
+    level: str
+    max_age: int | None
+    methods: list[str] | None
+    once: bool
+    bind: list[str]
+    display: list[str]
+    token_ttl: int
+    audience: str | None
+    on_unenrolled: str
+
+
+class AttributeDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """One attribute as conditions see it.
+
+    `source` is sent, default, absent, or given (by the request's frame, the authentication or the
+    clock). `sent` is what `value` was made of. Neither is told when it is sensitive.
+    """
+
+    name: str
+    type: str
+    source: str
+    value: Value
+    sent: Value
+    sensitive: bool
+    error: str | None
+
+
+class PartDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a condition; its value is null when it has an error instead."""
+
+    condition: str
+    value: bool | None
+    error: str | None
+
+
+class RuleDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule; the last one, without an id, is the default.
+
+    `verdict` is matched, not_matched, failed or not_reached; `outcome` is require, allow or deny.
+    """
+
+    id: str | None
+    verdict: str
+    condition: str | None
+    error: str | None
+    parts: list[PartDocument]
+    reads: list[str]
+    outcome: str
+    require: RequirementDocument | None
+
+
+class GuardrailDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A guardrail: by what it matches the action, what it raises, and what of that is in force."""
+
+    id: str
+    matched_by: list[str]
+    raises: list[str]
+    in_force: list[str]
+    require: RequirementDocument
+
+
+class AuthenticationDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The authentication that was at hand."""
+
+    acr: str
+    amr: list[str]
+    auth_time: datetime
+    action: str | None
+
+
+class ComparedDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """One point of the comparison; ages are seconds."""
+
+    point: str
+    met: bool
+    wanted: str | int | None
+    found: str | int | None
+
+
+class WayDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A combination that would satisfy the requirement, in words and method by method."""
+
+    text: str
+    methods: list[str]
+
+
+class FitnessDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the subject's authenticators, and what speaks against it."""
+
+    id: str
+    type: str
+    name: str
+    usable: bool
+    why_not: list[str]
+
+
+class ExplanationDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision and how it came about, in that order.
+
+    `error` says why the strongest requirement holds instead of the rules' outcome. `asked` is what
+    the rules ask for, `required` what the guardrails make of it.
+    """
+
+    decision: str
+    reason: str | None
+    reason_text: str | None
+    rule: str | None
+    error: str | None
+    action: str
+    named: bool
+    policy_version: int | None
+    at: datetime
+    attributes: list[AttributeDocument]
+    rules: list[RuleDocument]
+    guardrails: list[GuardrailDocument]
+    exempt: bool
+    asked: RequirementDocument | None
+    required: RequirementDocument | None
+    authentication: AuthenticationDocument | None
+    compared: list[ComparedDocument]
+    satisfied_by: list[WayDocument]
+    authenticators: list[FitnessDocument] | None
+
+
+def explanation_document(explained: Explained, now: datetime) -> ExplanationDocument:
+    """Write an explanation that was made for a certain time."""
+    told = explained.explanation
+    decision, fitness = told.decision, explained.authenticators
+    return ExplanationDocument(
+        decision=outcome_of(decision),
+        reason=decision.reason.value if isinstance(decision, Allow | Deny) else None,
+        reason_text=decision.text if isinstance(decision, Deny) else None,
+        rule=decision.basis.rule,
+        error=told.doubt,
+        action=told.action,
+        named=told.is_named,
+        policy_version=explained.version,
+        at=now,
+        attributes=[_attribute(reading) for reading in told.readings],
+        rules=[_rule(rule) for rule in told.rules],
+        guardrails=[_guardrail(guardrail) for guardrail in told.guardrails],
+        exempt=told.exempt,
+        asked=_outcome(told.asked),
+        required=_outcome(told.required),
+        authentication=_authentication(told.approval),
+        compared=[_compared(compared) for compared in told.compared],
+        satisfied_by=[
+            WayDocument(text=combination_in_words(way), methods=[f.method.value for f in way])
+            for way in told.ways
+        ],
+        authenticators=None if fitness is None else [_fitness(each) for each in fitness],
+    )
+
+
+def outcome_of(decision: Decision) -> str:
+    """Name a decision as everywhere: allow, step_up or deny."""
+    if isinstance(decision, Allow):
+        return "allow"
+    return "deny" if isinstance(decision, Deny) else "step_up"
+
+
+def in_document_words(parts: Iterable[str], words: Mapping[str, str] = _WORDS) -> list[str]:
+    """Name parts of a requirement as the policy document does."""
+    return [words.get(part, part) for part in parts]
+
+
+def _outcome(then: Requirement | Effect | None) -> RequirementDocument | None:
+    return _requirement(then) if isinstance(then, Requirement) else None
+
+
+def _requirement(requirement: Requirement) -> RequirementDocument:
+    methods = requirement.methods
+    return RequirementDocument(
+        level=requirement.acr,
+        max_age=_seconds(requirement.max_age),
+        methods=None if methods is None else sorted(method.value for method in methods),
+        once=requirement.once,
+        bind=sorted(requirement.bind),
+        display=list(requirement.display),
+        token_ttl=int(requirement.token_lifetime.total_seconds()),
+        audience=requirement.audience,
+        on_unenrolled=requirement.on_unenrolled.value,
+    )
+
+
+def _attribute(reading: Reading) -> AttributeDocument:
+    return AttributeDocument(
+        name=reading.path,
+        type=reading.type.value,
+        source=reading.source.value,
+        value=reading.value,
+        sent=reading.sent,
+        sensitive=reading.sensitive,
+        error=reading.error,
+    )
+
+
+def _rule(rule: RuleTold) -> RuleDocument:
+    return RuleDocument(
+        id=rule.id,
+        verdict=rule.verdict.value,
+        condition=rule.condition,
+        error=rule.error,
+        parts=[_part(part) for part in rule.parts],
+        reads=list(rule.reads),
+        outcome=rule.then.value if isinstance(rule.then, Effect) else "require",
+        require=_outcome(rule.then),
+    )
+
+
+def _part(part: Part) -> PartDocument:
+    value = part.value
+    if isinstance(value, bool):
+        return PartDocument(condition=part.source, value=value, error=None)
+    return PartDocument(condition=part.source, value=None, error=value.reason)
+
+
+def _guardrail(guardrail: GuardrailTold) -> GuardrailDocument:
+    return GuardrailDocument(
+        id=guardrail.id,
+        matched_by=list(guardrail.matched_by),
+        raises=in_document_words(guardrail.raises),
+        in_force=in_document_words(guardrail.in_force),
+        require=_requirement(guardrail.demands),
+    )
+
+
+def _authentication(approval: Approval | None) -> AuthenticationDocument | None:
+    if approval is None:
+        return None
+    context = approval.context
+    return AuthenticationDocument(
+        acr=context.acr,
+        amr=list(context.amr),
+        auth_time=context.auth_time,
+        action=approval.action,
+    )
+
+
+def _compared(compared: Compared) -> ComparedDocument:
+    return ComparedDocument(
+        point=compared.point.value,
+        met=compared.met,
+        wanted=_plain(compared.wanted),
+        found=_plain(compared.found),
+    )
+
+
+def _fitness(fitness: Fitness) -> FitnessDocument:
+    authenticator = fitness.authenticator
+    return FitnessDocument(
+        id=authenticator.id,
+        type=authenticator.method.value,
+        name=authenticator.name,
+        usable=fitness.usable,
+        why_not=[misfit.value for misfit in fitness.why_not],
+    )
+
+
+def _plain(value: str | timedelta | None) -> str | int | None:
+    return _seconds(value) if isinstance(value, timedelta) else value
+
+
+def _seconds(span: timedelta | None) -> int | None:
+    return None if span is None else int(span.total_seconds())
