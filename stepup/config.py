@@ -220,6 +220,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "24 hours, or `all` of them, whose sealed authenticators are then kept in Redis."
         ),
     ] = "recent"
+    decision_sampling: Annotated[
+        int,
+        Meta(
+            description="Of how many allowed decisions one is recorded: `1` for all, `0` for "
+            "none. Step-ups and denials are always recorded.",
+            ge=0,
+            le=1_000_000,
+        ),
+    ] = 10
+    decision_retention: Annotated[
+        timedelta,
+        Meta(
+            description="How long recorded decisions are kept, in whole days of UTC: 1 to 90 days. "
+            "They say who did what, so no longer than a replay looks back."
+        ),
+    ] = timedelta(days=30)
     drain_delay: Annotated[
         timedelta,
         Meta(

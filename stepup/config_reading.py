@@ -59,6 +59,8 @@ _MOST_REPLICAS = 8
 _SHORTEST_ANNOUNCEMENT = timedelta(minutes=15)
 # As long as a copy is fresh: less would refuse where nobody has missed anything yet.
 _LEAST_USABLE = timedelta(seconds=30)
+# Past that a replay says nothing about today, and the records are no less personal.
+_RETENTION = (timedelta(days=1), timedelta(days=90))
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -247,6 +249,8 @@ def _check(settings: Settings) -> None:
     _check_replicas(settings)
     if settings.snapshot_usable_for < _LEAST_USABLE:
         raise SettingsError("STEPUP_SNAPSHOT_USABLE_FOR: expected at least 30s")
+    if not _RETENTION[0] <= settings.decision_retention <= _RETENTION[1]:
+        raise SettingsError("STEPUP_DECISION_RETENTION: expected 1d to 90d")
     if not 0 <= settings.approvals_needed <= _MOST_APPROVALS:
         raise SettingsError(f"STEPUP_POLICY_APPROVALS: expected 0 to {_MOST_APPROVALS}")
 

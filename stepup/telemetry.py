@@ -58,6 +58,29 @@ decision_errors_total = _counter(
     "Conditions that failed to evaluate; each demanded the strongest requirement.",
     "action",
 )
+decision_records_total = _counter(
+    "decision_records_total",
+    "Decisions that were recorded, by outcome: all step-ups and denials, of allowances a sample.",
+    "outcome",
+)
+decision_records_dropped_total = _counter(
+    "decision_records_dropped_total",
+    "Records of decisions that were lost, by reason: held_too_long (Redis was away), stream_full "
+    "(PostgreSQL was away) or unwritable.",
+    "reason",
+)
+decision_backlog_entries = Gauge(
+    "stepup_decision_backlog_entries",
+    "Recorded decisions that wait to be written to PostgreSQL.",
+    multiprocess_mode="livemostrecent",
+    registry=REGISTRY,
+)
+decision_backlog_oldest_age_seconds = Gauge(
+    "stepup_decision_backlog_oldest_age_seconds",
+    "How long the oldest recorded decision has waited to be written to PostgreSQL.",
+    multiprocess_mode="livemostrecent",
+    registry=REGISTRY,
+)
 challenges_total = _counter(
     "challenges_total",
     "Challenges, by method and outcome: opened, verified, failed or cancelled.",

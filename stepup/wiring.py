@@ -12,6 +12,7 @@ from typing import Any
 from stepup import telemetry
 from stepup.adapters.observed import ObservedOutbox
 from stepup.adapters.observed_cache import ObservedCredentialCache
+from stepup.adapters.observed_decisions import ObservedDecisionLog
 from stepup.adapters.observed_keys import ObservedKeys
 from stepup.adapters.postgres.database import PostgresDatabase
 from stepup.adapters.postgres.standbys import Standbys
@@ -40,6 +41,7 @@ from stepup.usecases.activations import keep_schedule
 from stepup.usecases.drain import drain
 from stepup.usecases.fill_cache import fill_cache
 from stepup.usecases.losses import follow_losses
+from stepup.usecases.record import carry_records, send_last_records, send_records
 from stepup.usecases.refresh import follow, refresh
 from stepup.usecases.revocation_feed import LiveRevocations
 from stepup.usecases.sealed_copy import look_after_copy
@@ -74,6 +76,8 @@ class Application:
                 "configuration": lambda: follow(ports, snapshot, sealer),
                 "sealed_copy": lambda: look_after_copy(ports, snapshot, sealer),
                 "outbox": lambda: drain(ports),
+                "decision_log": lambda: send_records(ports),
+                "decisions": lambda: carry_records(ports, settings.decision_retention),
                 "rotation": lambda: keep_keys(ports, sealer, key_rules(settings), ObservedKeys()),
                 "revocation_feed": lambda: revocation_feed.follow(ports, revocations),
                 "losses": lambda: follow_losses(ports),
@@ -122,6 +126,7 @@ class Application:
                     yield
             finally:
                 await self._workshop.close()
+                await send_last_records(parts.ports)
 
 
 @asynccontextmanager
@@ -244,6 +249,7 @@ class _Parts:
             revocations=self.revocations,
             state=self.state.stores._replace(
                 outbox=ObservedOutbox(self.state.stores.outbox, clock),
+                decisions=ObservedDecisionLog(self.state.stores.decisions, clock),
                 credentials=ObservedCredentialCache(self.state.stores.credentials),
             ),
             database=self.database,
@@ -277,6 +283,7 @@ def _site(settings: Settings) -> Site:
         other_subject_issuers=tuple(upstream.issuer for upstream in settings.upstreams),
         development=settings.development,
         ledger_required=settings.redemption_fence == "required",
+        decision_sampling=settings.decision_sampling,
         policy_approvals=settings.approvals_needed,
         admin_token_digest=hashlib.sha256(token.reveal().encode()).digest() if token else None,
     )

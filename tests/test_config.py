@@ -112,8 +112,8 @@ def test_a_secret_can_lie_in_a_file_and_never_shows_itself(tmp_path):
             "STEPUP_UPSTREAMS: an issuer is given twice",
         ),
         (
-            {"STEPUP_CONFIGURATION": "1"},
-            "STEPUP_CONFIGURATION is not a setting; `stepup config docs` lists them all",
+            {"STEPUP_QWERTZUIOP": "1"},
+            "STEPUP_QWERTZUIOP is not a setting; `stepup config docs` lists them all",
         ),
         ({"STEPUP_CONFIG_FIEL": "1"}, "STEPUP_CONFIG_FIEL is not a setting"),
         ({"STEPUP_TEST_REDSI": "1"}, "STEPUP_TEST_REDSI is not a setting"),

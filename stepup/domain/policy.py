@@ -15,6 +15,7 @@ from typing_extensions import override
 from stepup.domain.assurance import AuthnContext, Ladder
 from stepup.domain.condition import AttributeSchema, Condition, Inputs
 from stepup.domain.decision_request import Attribute, DecisionRequest
+from stepup.domain.directory import Directory
 from stepup.domain.ids import ActionName
 from stepup.domain.requirement import Requirement, strictest
 
@@ -134,13 +135,19 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """All levels, actions and guardrails of one immutable version."""
+    """All levels, actions and guardrails of one immutable version.
+
+    `catalog` names the actions that the document itself declares, without our own; `directory` is
+    what it knows of subjects and resources.
+    """
 
     version: int
     ladder: Ladder
     actions: Mapping[ActionName, Action]
     guardrails: tuple[Guardrail, ...] = ()
     unknown_action: Effect = Effect.DENY
+    catalog: tuple[ActionName, ...] = ()
+    directory: Directory = Directory()
     mode: Mode = Mode.ENFORCE
     plans: Mapping[ActionName, Plan] = {}
 

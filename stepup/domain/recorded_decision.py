@@ -77,7 +77,6 @@ class RecordedDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
     """A decision with all that it was made of."""
 
-    id: DecisionId
     at: datetime
     client_id: ClientId
     subject: Subject
@@ -122,14 +121,16 @@ def weight_of(identifier: DecisionId, outcome: Outcome, one_in: int) -> int:
     return one_in if int.from_bytes(chance) % one_in == 0 else 0
 
 
-def record_of(decided: Decided, digest: Digest, weight: int = 1) -> RecordedDecision:
+def record_of(
+    decided: Decided, identifier: DecisionId, digest: Digest, weight: int = 1
+) -> RecordedDecision:
     """Keep of a decision what its action declared, without what must not be read."""
     decision = decided.decision
     action = decided.policy.find(decided.request.action)
     request, digested = _kept(decided.request, action, digest)
     requirement = decision.requirement if isinstance(decision, StepUp) else None
     return RecordedDecision(
-        id=decided.id,
+        id=identifier,
         at=decided.at,
         client_id=decided.client_id,
         subject_id=decided.subject.id,

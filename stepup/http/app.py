@@ -27,7 +27,7 @@ from stepup.http import (
 )
 from stepup.http.admin import authenticators, explain, policy, replay
 from stepup.http.admin.gate import provide_administrator
-from stepup.http.authzen import evaluation, evaluations
+from stepup.http.authzen import evaluation, evaluations, search
 from stepup.http.caller import provide_caller, provide_form, provide_form_caller
 from stepup.http.direct import DirectRoutes
 from stepup.http.error_forms import ErrorForms, PageErrors
@@ -47,6 +47,7 @@ ROUTERS: tuple[Router, ...] = (
     schemas.router,
     evaluation.router,
     evaluations.router,
+    search.router,
     step_ups.router,
     challenges.router,
     par.router,

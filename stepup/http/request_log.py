@@ -10,7 +10,7 @@ import msgspec
 from litestar.connection import ASGIConnection
 from litestar.types import Scope
 
-from stepup.domain.ids import AdministratorId, ClientId, SubjectId
+from stepup.domain.ids import AdministratorId, ClientId, DecisionId, SubjectId
 
 _KEY = "request_log"
 
@@ -26,6 +26,7 @@ class RequestLog(msgspec.Struct, kw_only=True, omit_defaults=True):
     subject: SubjectId | None = None
     action: str | None = None
     decision: str | None = None
+    decision_id: DecisionId | None = None
     error: str | None = None
 
     def attach(self, scope: Scope) -> None:

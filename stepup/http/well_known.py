@@ -75,6 +75,9 @@ def authzen_metadata(site: Site) -> dict[str, object]:
         "policy_decision_point": site.issuer,
         "access_evaluation_endpoint": site.url("/access/v1/evaluation"),
         "access_evaluations_endpoint": site.url("/access/v1/evaluations"),
+        "search_subject_endpoint": site.url("/access/v1/search/subject"),
+        "search_resource_endpoint": site.url("/access/v1/search/resource"),
+        "search_action_endpoint": site.url("/access/v1/search/action"),
         "supported_obligations": list(ObligationType),
     }
 

@@ -11,6 +11,7 @@ from stepup.policy_language.builtin import (
     builtin_for,
     is_reserved,
 )
+from stepup.policy_language.entities import read_directory
 from stepup.policy_language.examples import Example, failures_of, read_example
 from stepup.policy_language.fields import Fields
 from stepup.policy_language.findings import Code, Finding, Findings, did_you_mean
@@ -59,9 +60,12 @@ def _read(text: str, version: int, *, tests: bool = True) -> tuple[Policy | None
     guardrails = read_guardrails(document, ladder)
     unknown_action = document.choice("unknown_action", Effect) or Effect.DENY
     mode = document.choice("mode", Mode) or Mode.ENFORCE
+    directory = read_directory(document, (written.action for written in actions))
     document.finish()
     _refuse_reserved(actions, guardrails, findings)
-    policy = _merged(version, ladder, actions, guardrails, unknown_action, mode)
+    policy = msgspec.structs.replace(
+        _merged(version, ladder, actions, guardrails, unknown_action, mode), directory=directory
+    )
     lint_ladder(ladder, findings, document.place("levels"))
     lint_modes(policy, actions, guardrails, findings, document.place("mode"))
     for action in actions:
@@ -138,4 +142,5 @@ def _merged(
         guardrails=(*own_guardrails, *(written.guardrail for written in guardrails)),
         unknown_action=unknown_action,
         mode=mode,
+        catalog=tuple(w.action.name for w in actions if w.action.name != FIRST_ENROLLMENT),
     )

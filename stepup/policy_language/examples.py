@@ -70,7 +70,9 @@ def read_example(fields: Fields, action: Action) -> Example | None:
 
 def failures_of(example: Example, policy: Policy) -> list[str]:
     """Run a test; return what turned out differently."""
-    decision = decide(policy, example.request, _approval(example, policy), example.now)
+    request = policy.directory.completed(example.request)
+    example = msgspec.structs.replace(example, request=request)
+    decision = decide(policy, request, _approval(example, policy), example.now)
     got = _kind(decision)
     if got is not example.expect:
         return [f"expected {example.expect.value}, got {got.value}{_because(decision)}"]

@@ -159,6 +159,7 @@ class State(NamedTuple):
     replays: ReplayStore
     accounts: AccountStore
     outbox: Outbox
+    decisions: DecisionLog
     changes: Changes
     revocations: RevocationFeed
     snapshots: SnapshotStore

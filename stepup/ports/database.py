@@ -184,7 +184,6 @@ class Lease(IntEnum):
     KEYS = 2
     CREDENTIALS = 3
     DECISIONS = 4
-    DECISION_DAYS = 5
     POLICIES = 6
 
 

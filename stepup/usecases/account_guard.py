@@ -18,9 +18,11 @@ from stepup.domain.binding import bound_digest
 from stepup.domain.decision import Allow, StepUp, decide
 from stepup.domain.errors import ActionDeniedError, StepUpRequiredError
 from stepup.domain.ids import ActionName, Subject
+from stepup.domain.recorded_decision import Decided
 from stepup.domain.requirement import DEFAULT_TOKEN_LIFETIME, Requirement
 from stepup.ports import Ports
 from stepup.usecases import account, provision
+from stepup.usecases.record import record
 
 ADD_FIRST = ActionName("account.authenticator.add_first")
 ADD = ActionName("account.authenticator.add")
@@ -70,9 +72,18 @@ async def permit(
     """
     now = ports.clock.now()
     policy = ports.snapshot.policy
-    decision = decide(
-        policy, account.account_request(session, action, now), _approval(session, now), now
+    request, approval = account.account_request(session, action, now), _approval(session, now)
+    decision = decide(policy, request, approval, now)
+    decided = Decided(
+        at=now,
+        client_id=account.ACCOUNT_CLIENT_ID,
+        subject=session.identity.subject,
+        policy=policy,
+        request=request,
+        approval=approval,
+        decision=decision,
     )
+    record(ports, decided)
     if isinstance(decision, StepUp):
         demand = decision.requirement
         raise StepUpRequiredError(

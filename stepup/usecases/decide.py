@@ -28,12 +28,14 @@ from stepup.domain.decision import Allow, Decision, Deny, DenyReason, StepUp
 from stepup.domain.decision import decide as apply_policy
 from stepup.domain.decision_request import DecisionRequest
 from stepup.domain.errors import ClientNotAllowedError, InvalidRequestError
-from stepup.domain.ids import ActionName, Subject
+from stepup.domain.ids import ActionName, DecisionId, Subject
 from stepup.domain.keyring import Keyring
 from stepup.domain.obligation import ObligationType
 from stepup.domain.policy import Action, Policy
+from stepup.domain.recorded_decision import Decided
 from stepup.domain.requirement import Requirement
 from stepup.ports import Ports
+from stepup.usecases.record import record
 from stepup.usecases.token_state import find_state
 
 _TICKET_PURPOSE = "ticket"
@@ -61,14 +63,17 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """A decision, and with a step-up what it takes: the ticket, and what can reach the level.
 
-    `methods` can have a part in it; `amr_values` are what every way to it will show. `is_named`
-    when the policy names the action. `must_consume` when the allowance rests on a once-only token,
-    which the caller has to use up.
+    `approval` is the authentication that was at hand; `id` names the decision, unless it was only
+    weighed. `methods` can have a part in it; `amr_values` are what every way to it will show.
+    `is_named` when the policy names the action. `must_consume` when the allowance rests on a
+    once-only token, which the caller has to use up.
     """
 
     decision: Decision
     subject: Subject
     is_named: bool
+    approval: Approval | None = None
+    id: DecisionId | None = None
     ticket: str | None = None
     methods: tuple[Method, ...] = ()
     amr_values: tuple[Amr, ...] = ()
@@ -112,22 +117,31 @@ def open_sitting(ports: Ports, caller: Client) -> Sitting:
 
 
 async def decide_in(ports: Ports, sitting: Sitting, question: Question) -> Answer:
-    """Decide as one of a request's decisions, and make the ticket when it needs one."""
+    """Decide as one of a request's decisions, make the ticket when it needs one, and record it."""
     answer = await weigh(ports, sitting, question)
-    if not isinstance(answer.decision, StepUp):
-        return answer
-    ticket = _ticket(ports, sitting, answer.subject, question.request.action, answer.decision)
-    signed = tickets.sign_ticket(ticket, ticket_key(ports.snapshot.keyring))
-    return msgspec.structs.replace(answer, ticket=signed)
+    ticket = None
+    if isinstance(answer.decision, StepUp):
+        asked = _ticket(ports, sitting, answer.subject, question.request.action, answer.decision)
+        ticket = tickets.sign_ticket(asked, ticket_key(ports.snapshot.keyring))
+    decided = Decided(
+        at=sitting.now,
+        client_id=sitting.caller.client_id,
+        subject=answer.subject,
+        policy=sitting.policy,
+        request=question.request,
+        approval=answer.approval,
+        decision=answer.decision,
+    )
+    return msgspec.structs.replace(answer, id=record(ports, decided), ticket=ticket)
 
 
 async def weigh(ports: Ports, sitting: Sitting, question: Question) -> Answer:
-    """Find out what would be decided; no ticket is made, so nothing comes of it."""
+    """Find out what would be decided; no ticket and no record is made, so nothing comes of it."""
     policy, action = sitting.policy, question.request.action
-    issuer = question.subject_issuer
-    subject = subject_of(ports, sitting.caller, question.request.subject_id, issuer)
+    request = policy.directory.completed(question.request)
+    subject = subject_of(ports, sitting.caller, request.subject_id, question.subject_issuer)
     approval = await _approval(ports, sitting, question, subject)
-    decision = apply_policy(policy, question.request, approval, sitting.now)
+    decision = apply_policy(policy, request, approval, sitting.now)
     is_named = action in policy.actions
     if isinstance(decision, StepUp):
         level = policy.ladder.get(decision.requirement.acr)
@@ -135,6 +149,7 @@ async def weigh(ports: Ports, sitting: Sitting, question: Question) -> Answer:
             decision=decision,
             subject=subject,
             is_named=is_named,
+            approval=approval,
             methods=methods_of(level, decision.requirement),
             amr_values=amr_values_of(level, decision.requirement),
         )
@@ -143,7 +158,13 @@ async def weigh(ports: Ports, sitting: Sitting, question: Question) -> Answer:
         # Allowed, it would act as often as it likes with a token that is good for once.
         decision = Deny(reason=DenyReason.OBLIGATION_NOT_SUPPORTED, basis=decision.basis)
         must_consume = False
-    return Answer(decision=decision, subject=subject, is_named=is_named, must_consume=must_consume)
+    return Answer(
+        decision=decision,
+        subject=subject,
+        is_named=is_named,
+        approval=approval,
+        must_consume=must_consume,
+    )
 
 
 def subject_of(ports: Ports, caller: Client, sub: str, issuer: str | None) -> Subject:

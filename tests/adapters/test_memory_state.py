@@ -6,6 +6,7 @@ from stepup.ports import State
 from tests.contracts.accounts import AccountStoreContract
 from tests.contracts.challenges import ChallengeStoreContract
 from tests.contracts.codes import CodeContract
+from tests.contracts.decisions import DecisionLogContract
 from tests.contracts.generations import GenerationsContract
 from tests.contracts.revocations import RevocationFeedContract
 from tests.contracts.snapshots import CredentialCacheContract, SnapshotStoreContract
@@ -64,6 +65,10 @@ class TestAccounts(AccountStoreContract):
 
 
 class TestOutbox(OutboxContract):
+    pass
+
+
+class TestDecisions(DecisionLogContract):
     pass
 
 

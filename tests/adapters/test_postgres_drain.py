@@ -20,7 +20,7 @@ from stepup.domain.authenticator import Authenticator, RecoveryCodes
 from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.ids import AttemptId, AuthenticatorId, ChallengeId
 from stepup.ports import AuditRecorded, AuthenticatorUsed, Ports, RecoveryCodeBurned
-from stepup.usecases import drain
+from stepup.usecases import carry, drain
 from tests.adapters.conftest import libpq_url
 from tests.contracts.ledger import a_consumption, a_redemption
 from tests.support.application import HeldSnapshot, a_site, memory_ports
@@ -240,7 +240,7 @@ async def test_a_server_too_slow_for_a_batch_gets_smaller_ones(
             raise DependencyUnavailableError
         await append_all(self, entries)
 
-    monkeypatch.setattr(drain, "IDLE_PAUSE", drain.IDLE_PAUSE / 100)
+    monkeypatch.setattr(carry, "IDLE_PAUSE", carry.IDLE_PAUSE / 100)
     monkeypatch.setattr(PostgresAuditStore, "append_all", too_slow)
     await ports.state.outbox.append(*(an_event(n) for n in range(700)))
     draining = asyncio.create_task(drain.drain(ports))
@@ -253,7 +253,7 @@ async def test_a_server_too_slow_for_a_batch_gets_smaller_ones(
 async def test_while_the_server_is_stopped_everything_waits_and_is_written_once_after(
     state: RedisState, sealer, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(drain, "IDLE_PAUSE", drain.IDLE_PAUSE / 10)
+    monkeypatch.setattr(carry, "IDLE_PAUSE", carry.IDLE_PAUSE / 10)
     with temporary_directory() as directory:
         server = EmbeddedPostgres(directory, FAST_POSTGRES)
         migrate.upgrade(server.url)

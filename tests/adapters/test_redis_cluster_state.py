@@ -14,6 +14,7 @@ from stepup.ports import State
 from tests.contracts.accounts import AccountStoreContract
 from tests.contracts.challenges import ChallengeStoreContract
 from tests.contracts.codes import CodeContract
+from tests.contracts.decisions import DecisionLogContract
 from tests.contracts.revocations import RevocationFeedContract
 from tests.contracts.spending import (
     AttemptStoreContract,
@@ -93,6 +94,10 @@ class TestAccounts(AccountStoreContract):
 
 
 class TestOutbox(OutboxContract):
+    pass
+
+
+class TestDecisions(DecisionLogContract):
     pass
 
 

@@ -40,6 +40,7 @@ MOST_LINES = 30
 # Reads, what nobody waits for an acknowledgement of, and what an operator says.
 NEVER_SPENT = {
     "announce_change",
+    "append_records",
     "beat_revocations",
     "begin_ceremony",
     "confirm_snapshot",

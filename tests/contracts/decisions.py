@@ -1,5 +1,6 @@
-"""What `DecisionStore` promises: each record once, found by what it is about, gone by its day."""
+"""What `DecisionLog` and `DecisionStore` promise: each record once, and gone by its day."""
 
+import asyncio
 import secrets
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +8,7 @@ import pytest
 
 from stepup.domain.ids import ActionName, ClientId, DecisionId, SubjectId
 from stepup.domain.recorded_decision import Outcome, RecordedDecision, decision_id
-from stepup.ports import DecisionPlace, DecisionQuery
+from stepup.ports import Backlog, DecisionLog, DecisionPlace, DecisionQuery
 from tests.support.builders import a_decision_request, a_subject, an_approval
 from tests.support.determinism import NOON
 
@@ -32,6 +33,65 @@ def a_record(at: datetime = NOON, *, action: str | None = None, **changes: objec
         "guardrails": ("money",),
     }
     return RecordedDecision(**fields | changes)
+
+
+class DecisionLogContract:
+    """Subclass it and provide `states`: one state, seen through two clients."""
+
+    @pytest.fixture
+    async def logs(self, states) -> tuple[DecisionLog, DecisionLog]:
+        log = states[0].decisions
+        while entries := await log.read(1000):
+            await log.remove([entry_id for entry_id, _ in entries])
+        return log, states[1].decisions
+
+    async def test_a_record_is_there_for_everybody_once_it_is_flushed(self, logs):
+        record = a_record()
+        logs[0].add(record)
+        assert list(await logs[1].read(9)) == []
+        await logs[0].flush()
+        assert [found for _, found in await logs[1].read(9)] == [record]
+        await logs[0].flush()
+        assert len(await logs[1].read(9)) == 1
+
+    async def test_reading_removes_nothing_and_removing_what_was_read(self, logs):
+        records = [a_record() for _ in range(3)]
+        for record in records:
+            logs[0].add(record)
+        await logs[0].flush()
+        entries = await logs[0].read(9)
+        assert [record for _, record in entries] == records
+        assert await logs[0].read(9) == entries
+
+        await logs[0].remove([entries[1][0]])
+        await logs[0].remove([entries[1][0]])
+        await logs[0].remove([])
+        assert await logs[0].read(9) == [entries[0], entries[2]]
+        assert await logs[0].read(1) == [entries[0]]
+
+    async def test_says_how_much_waits_and_since_when(self, logs):
+        assert await logs[0].backlog() == Backlog(0, None)
+        logs[0].add(a_record())
+        assert await logs[0].backlog() == Backlog(0, None)
+        await logs[0].flush()
+        since = (await logs[0].backlog()).oldest_at
+        assert since is not None
+        await asyncio.sleep(0.01)
+        logs[1].add(a_record())
+        await logs[1].flush()
+        assert await logs[0].backlog() == Backlog(2, since)
+
+    async def test_loses_none_of_many_that_come_at_once(self, logs):
+        async def keep(log: DecisionLog, records: list[RecordedDecision]) -> None:
+            for record in records:
+                log.add(record)
+                await asyncio.sleep(0)
+            await log.flush()
+
+        records = [a_record() for _ in range(1000)]
+        await asyncio.gather(*(keep(logs[n % 2], records[n::8]) for n in range(8)))
+        found = [record.id for _, record in await logs[0].read(2000)]
+        assert sorted(found) == sorted(record.id for record in records)
 
 
 class DecisionStoreContract:

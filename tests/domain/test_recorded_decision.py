@@ -48,7 +48,6 @@ def digest(data: bytes) -> str:
 def recorded(policy, request, approval=None) -> RecordedDecision:
     decision = decide(policy, request, approval, NOON)
     decided = Decided(
-        id=decision_id(NOON, "d1"),
         at=NOON,
         client_id=ClientId("bank"),
         subject=a_subject("alice"),
@@ -57,7 +56,7 @@ def recorded(policy, request, approval=None) -> RecordedDecision:
         approval=approval,
         decision=decision,
     )
-    return record_of(decided, digest)
+    return record_of(decided, decision_id(NOON, "d1"), digest)
 
 
 def with_attributes(*attributes, **changes):

@@ -188,6 +188,6 @@ async def test_an_authzen_answer_holds_nothing_of_an_explanation(http: httpx2.As
         "/access/v1/evaluation", json=request, auth=("bank", "a-secret-of-full-entropy")
     )
     assert answer.json()["context"].keys() <= {
-        "acr_values", "amr_values", "guardrails", "max_age", "methods", "obligations",
+        "acr_values", "amr_values", "decision_id", "guardrails", "max_age", "methods", "obligations",
         "policy_version", "rule", "step_up_ticket", "step_up_uri",
     }  # fmt: skip

@@ -1,4 +1,7 @@
-"""AuthZEN 1.0 over HTTP: the certification cases, the shapes, and how a step-up is asked for."""
+"""AuthZEN 1.0 section 6 over HTTP: shapes, how a step-up is asked for, and what is refused.
+
+The certification cases run in `tests/e2e/test_authzen_certification.py`.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -30,45 +33,6 @@ async def decision_point() -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-async def send(http: httpx2.AsyncClient, case: dict[str, Any]) -> httpx2.Response:
-    headers = {"content-type": case["content_type"]}
-    if case["x_request_id_echo"]:
-        headers["x-request-id"] = "certification-1"
-    auth = ("bank", "corrupt") if case["corrupt_auth"] else BANK
-    body: dict[str, Any] = {"json": case["request_json"]}
-    if case["raw_body"] is not None:
-        body = {"content": case["raw_body"].encode()}
-    return await http.request(
-        case["method"],
-        EVALUATION,
-        headers=headers,
-        auth=None if case["skip_auth"] else auth,
-        **body,
-    )
-
-
-def test_all_33_cases_are_here():
-    assert len(CASES) == 33
-
-
-@pytest.mark.parametrize(
-    "case", CASES, ids=lambda c: c["id"].removeprefix("authzen-pdp-evaluation-")
-)
-async def test_certification(decision_point: httpx2.AsyncClient, case: dict[str, Any]):
-    for _ in range(3 if case["idempotency"] else 1):
-        answer = await send(decision_point, case)
-
-        assert answer.status_code in case["expect_status"], answer.text
-        if case["expect_json"] is not None:
-            assert answer.headers["content-type"] == "application/json"
-            assert answer.json().items() >= case["expect_json"].items()
-            assert RESPONSE_SCHEMA.is_valid(answer.json())
-        if case["x_request_id_echo"]:
-            assert answer.headers["x-request-id"] == "certification-1"
-        if answer.status_code == 401:
-            assert answer.headers["www-authenticate"].startswith("Basic")
-
-
 @pytest.mark.parametrize(
     "case",
     [c for c in CASES if c["method"] == "POST" and isinstance(c["request_json"], dict)],
@@ -89,7 +53,10 @@ async def ask(http: httpx2.AsyncClient, amount: str, **changes: Any) -> dict[str
     answer = await http.post(EVALUATION, json=a_transfer(amount) | changes, auth=BANK)
     assert answer.status_code == 200, answer.text
     assert RESPONSE_SCHEMA.is_valid(answer.json())
-    return answer.json()
+    told: dict[str, Any] = answer.json()
+    # Another one every time; `test_a_refusal_names_its_record` looks at it.
+    told.get("context", {}).pop("decision_id", None)
+    return told
 
 
 async def test_a_denial_that_a_step_up_lifts_says_how_in_both_forms(http: httpx2.AsyncClient):
@@ -137,10 +104,23 @@ async def test_a_final_denial_says_why_and_offers_nothing(decision_point: httpx2
     }
     answer = await decision_point.post(EVALUATION, json=request, auth=BANK)
 
-    assert answer.json() == {
-        "decision": False,
-        "context": {"reason": "rule", "reason_text": "the record is archived"},
-    }
+    context = answer.json()["context"]
+    assert answer.json()["decision"] is False
+    assert context.keys() == {"reason", "reason_text", "decision_id"}
+    assert (context["reason"], context["reason_text"]) == ("rule", "the record is archived")
+
+
+async def test_a_refusal_names_its_record(http: httpx2.AsyncClient, world: World):
+    for amount in ("5000.00", "50.00"):
+        await http.post(EVALUATION, json=a_transfer(amount), auth=BANK)
+    refused = await http.post(
+        EVALUATION, json=a_transfer("1.00") | {"action": {"name": "payments.forget"}}, auth=BANK
+    )
+    log = world.ports.state.decisions
+    await log.flush()
+    names = [record.id for _, record in await log.read(9)]
+    assert len(names) == 3
+    assert refused.json()["context"]["decision_id"] == names[2]
 
 
 async def test_an_unknown_action_is_denied(http: httpx2.AsyncClient):

@@ -66,6 +66,9 @@ async def test_the_decision_point_describes_itself(frame):
         "policy_decision_point": ISSUER,
         "access_evaluation_endpoint": f"{ISSUER}/access/v1/evaluation",
         "access_evaluations_endpoint": f"{ISSUER}/access/v1/evaluations",
+        "search_subject_endpoint": f"{ISSUER}/access/v1/search/subject",
+        "search_resource_endpoint": f"{ISSUER}/access/v1/search/resource",
+        "search_action_endpoint": f"{ISSUER}/access/v1/search/action",
         "supported_obligations": ["step-up", "consume"],
     }
 

@@ -93,6 +93,11 @@ guardrails:
     mode: enforce
 unknown_action: deny
 mode: enforce
+entities:
+  subjects:
+    - {type: user, id: carol, properties: {department: sales}}
+  resources:
+    - {type: account, id: "1", properties: {}}
 """
 
 

@@ -58,6 +58,7 @@ from stepup.ports import (
 )
 from tests.support.memory_challenges import MemoryChallengeStore
 from tests.support.memory_database import MemoryDatabase, memory_database
+from tests.support.memory_decisions import MemoryDecisionLog
 from tests.support.memory_revocations import MemoryRevocationFeed
 from tests.support.memory_snapshots import MemoryCredentialCache, MemorySnapshotStore
 from tests.support.time_and_chance import TestClock, TestEntropy
@@ -83,6 +84,7 @@ def memory_state(clock: Clock | None = None) -> State:
         replays=MemoryReplayStore(clock, generations),
         accounts=MemoryAccountStore(clock),
         outbox=MemoryOutbox(clock),
+        decisions=MemoryDecisionLog(clock),
         changes=MemoryChanges(),
         revocations=revocations,
         snapshots=MemorySnapshotStore(),

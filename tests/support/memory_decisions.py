@@ -8,7 +8,53 @@ from typing_extensions import override
 
 from stepup.domain.ids import DecisionId
 from stepup.domain.recorded_decision import RecordedDecision
-from stepup.ports import DecisionPlace, DecisionQuery, DecisionStore
+from stepup.ports import (
+    Backlog,
+    Clock,
+    DecisionLog,
+    DecisionPlace,
+    DecisionQuery,
+    DecisionStore,
+)
+
+
+class MemoryDecisionLog(DecisionLog):
+    """Records in a list until they are flushed, then in a dictionary."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._held: list[RecordedDecision] = []
+        self._waiting: dict[str, tuple[datetime, RecordedDecision]] = {}
+        self._count = 0
+
+    @override
+    def add(self, record: RecordedDecision) -> None:
+        self._held.append(record)
+
+    @override
+    async def flush(self) -> None:
+        await asyncio.sleep(0)
+        held, self._held = self._held, []
+        for record in held:
+            self._count += 1
+            self._waiting[f"{self._count}-0"] = (self._clock.now(), record)
+
+    @override
+    async def read(self, count: int) -> Sequence[tuple[str, RecordedDecision]]:
+        await asyncio.sleep(0)
+        return [(name, record) for name, (_, record) in self._waiting.items()][:count]
+
+    @override
+    async def remove(self, entry_ids: Sequence[str]) -> None:
+        await asyncio.sleep(0)
+        for entry_id in entry_ids:
+            self._waiting.pop(entry_id, None)
+
+    @override
+    async def backlog(self) -> Backlog:
+        await asyncio.sleep(0)
+        oldest = next(iter(self._waiting.values()), None)
+        return Backlog(len(self._waiting), oldest[0] if oldest else None)
 
 
 class MemoryDecisionStore(DecisionStore):

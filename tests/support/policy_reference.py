@@ -19,6 +19,7 @@ _PARTS = (
         "Fallback",
     ),
     *("Token", "Guardrail", "Match", "Test", "Request", "Party", "Properties", "Auth", "Suite"),
+    *("Entities", "KnownEntity"),
 )
 # A table holds no more of them.
 _FEW = 4

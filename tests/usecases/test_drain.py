@@ -10,7 +10,7 @@ from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.ids import AttemptId
 from stepup.ports import AuditRecorded, AuthenticatorUsed, Database, OutboxEntry
-from stepup.usecases import drain
+from stepup.usecases import carry, drain
 from tests.support.memory_database import MemoryAuditStore, MemoryLeaseStore
 from tests.support.world import World
 from tests.usecases.steps import code, opened, redeemed, type_code
@@ -91,7 +91,7 @@ async def test_an_authenticator_that_is_gone_stops_nobody(world: World):
 async def test_draining_goes_on_after_postgres_was_away(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(drain, "IDLE_PAUSE", drain.IDLE_PAUSE / 100)
+    monkeypatch.setattr(carry, "IDLE_PAUSE", carry.IDLE_PAUSE / 100)
     await opened(world)
     database = AwayAtFirst(world.ports.database, times=3)
     running = asyncio.create_task(drain.drain(world.ports._replace(database=database)))
@@ -193,7 +193,7 @@ async def test_what_was_refused_is_tried_again_after_a_minute(
     async def refuse(_self, _entries) -> None:
         raise ValueError("the table is gone")
 
-    monkeypatch.setattr(drain, "IDLE_PAUSE", drain.IDLE_PAUSE / 100)
+    monkeypatch.setattr(carry, "IDLE_PAUSE", carry.IDLE_PAUSE / 100)
     await opened(world)
     running = asyncio.create_task(drain.drain(world.ports))
     with monkeypatch.context() as broken:
@@ -201,7 +201,7 @@ async def test_what_was_refused_is_tried_again_after_a_minute(
         await asyncio.sleep(0.05)
     await asyncio.sleep(0.05)
     assert rows(world) == []
-    world.clock.advance(drain.REFUSED_FOR)
+    world.clock.advance(carry.REFUSED_FOR)
     await asyncio.sleep(0.05)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

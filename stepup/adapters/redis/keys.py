@@ -142,10 +142,15 @@ def enrollment(enrollment_id: str) -> str:
 def outbox() -> str:
     """Stream: rows that wait for PostgreSQL.
 
-    The one key without an expiry: an entry goes when it was written, never by itself. Its length
+    No expiry, like that of decisions: an entry goes when it was written, never by itself. Its length
     is watched instead.
     """
     return "su:{out}:stream"
+
+
+def decisions() -> str:
+    """Stream: recorded decisions that wait for PostgreSQL. Until written; bounded by a setting."""
+    return "su:{dec}:stream"
 
 
 def snapshot() -> str:

@@ -49,6 +49,7 @@ def _read(name: str, fenced: Fenced = Fenced.NOTHING) -> Script:
 ACCEPT_STEP = _read("accept_step", Fenced.ALL)
 ANNOUNCE_CHANGE = _read("announce_change")
 APPEND_ENTRIES = _read("append_entries")
+APPEND_RECORDS = _read("append_records")
 BEAT_REVOCATIONS = _read("beat_revocations")
 BEGIN_ANSWER = _read("begin_answer", Fenced.ALL)
 BEGIN_CEREMONY = _read("begin_ceremony")

@@ -14,6 +14,7 @@ from stepup.adapters.redis.client import RedisClient
 from stepup.adapters.redis.cluster import ClusterTopology
 from stepup.adapters.redis.cluster_url import ClusterUrl
 from stepup.adapters.redis.credentials import RedisCredentialCache
+from stepup.adapters.redis.decisions import RedisDecisionLog
 from stepup.adapters.redis.endpoint import Endpoint, OneNode
 from stepup.adapters.redis.failover import SentinelResolver
 from stepup.adapters.redis.fence import SentinelFence
@@ -77,6 +78,7 @@ class RedisState:
             replays=RedisReplayStore(self.client, clock, generations),
             accounts=RedisAccountStore(self.client, sealer, clock),
             outbox=RedisOutbox(self.client),
+            decisions=RedisDecisionLog(self.client),
             changes=RedisChanges(self.client, self._listener("changes", keys.changes())),
             revocations=RedisRevocationFeed(
                 self.client, self._listener("revocations", keys.revocations()), clock

@@ -25,7 +25,7 @@ def context_of(ports: Ports, answer: Answer) -> dict[str, Any] | None:
         case StepUp() as decision:
             return _step_up_context(ports, answer, decision)
         case Deny() as decision:
-            reason = {"reason": decision.reason.value}
+            reason = {"reason": decision.reason.value, "decision_id": answer.id}
             return reason if decision.text is None else {**reason, "reason_text": decision.text}
         case Allow() if answer.must_consume:
             return {"obligations": obligations_of(ports, answer)}
@@ -57,6 +57,7 @@ def _step_up_context(ports: Ports, answer: Answer, decision: StepUp) -> dict[str
         "obligations": obligations_of(ports, answer),
         "step_up_ticket": answer.ticket,
         "step_up_uri": ports.site.url(_PAR),
+        "decision_id": answer.id,
         "policy_version": decision.basis.policy_version,
         "guardrails": list(decision.basis.guardrails),
     }
@@ -73,7 +74,7 @@ def log_decision(request: Request[Any, Any, Any], action: str, answer: Answer) -
     """Put the one decision of a request into the log line and the metrics."""
     log = request_log(request)
     log.subject, log.action = answer.subject.id, action
-    log.decision = count_decision(action, answer)
+    log.decision, log.decision_id = count_decision(action, answer), answer.id
 
 
 def count_decision(action: str, answer: Answer) -> str:

@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from stepup.domain.policy import Effect, Mode
 from stepup.policy_language.shape.actions import ACTION_NAME, NEEDS_NAME, Action
+from stepup.policy_language.shape.entities import Entities
 from stepup.policy_language.shape.examples import API_VERSION
 from stepup.policy_language.shape.levels import MAX_LEVELS, Level
 from stepup.policy_language.shape.parts import Shape, Words, said
@@ -75,6 +76,10 @@ class Document(Shape, kw_only=True):
         | list[Annotated[Guardrail, Meta(extra_json_schema={"required": ["id"]})]]
         | UnsetType,
         said("the floors above the actions, by name or as a list", at_most=MAX_GUARDRAILS),
+    ] = UNSET
+    entities: Annotated[
+        Entities | UnsetType,
+        said("the subjects and resources it knows; see [entities](policy.md#entities)"),
     ] = UNSET
     unknown_action: Annotated[
         Effect | UnsetType,
