@@ -137,8 +137,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """All levels, actions and guardrails of one immutable version.
 
-    `catalog` names the actions that the document itself declares, without our own; `directory` is
-    what it knows of subjects and resources.
+    `directory` is what it knows of subjects and resources.
     """
 
     version: int
@@ -146,15 +145,19 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     actions: Mapping[ActionName, Action]
     guardrails: tuple[Guardrail, ...] = ()
     unknown_action: Effect = Effect.DENY
-    catalog: tuple[ActionName, ...] = ()
-    directory: Directory = Directory()
     mode: Mode = Mode.ENFORCE
+    directory: Directory = Directory()
     plans: Mapping[ActionName, Plan] = {}
 
     def __post_init__(self) -> None:
         """Work out what speaks about each action, so that no decision has to."""
         plans = {name: self._plan(action) for name, action in self.actions.items()}
         msgspec.structs.force_setattr(self, "plans", plans)
+
+    @property
+    def catalog(self) -> tuple[ActionName, ...]:
+        """Name the document's actions in its order, without our own."""
+        return tuple(name for name, action in self.actions.items() if not action.own)
 
     def find(self, name: ActionName) -> Action | None:
         """Find an action; one that no document names only where they are expressly allowed."""

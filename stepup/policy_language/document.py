@@ -3,6 +3,7 @@
 import msgspec
 
 from stepup.domain.assurance import Ladder
+from stepup.domain.directory import Directory
 from stepup.domain.errors import PolicyInvalidError
 from stepup.domain.policy import RESERVED_PREFIX, Effect, Mode, Policy
 from stepup.policy_language.actions import WrittenAction, read_actions
@@ -22,6 +23,14 @@ from stepup.policy_language.lint import lint_action, lint_guardrail, lint_ladder
 from stepup.policy_language.reader import read
 from stepup.policy_language.shape.document import Document
 from stepup.policy_language.shape.examples import API_VERSION
+
+
+class _Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What a document says beside its levels, actions and guardrails."""
+
+    unknown_action: Effect
+    mode: Mode
+    directory: Directory
 
 
 def parse(text: str, *, version: int, tests: bool = True) -> Policy:
@@ -58,14 +67,14 @@ def _read(text: str, version: int, *, tests: bool = True) -> tuple[Policy | None
     ladder = read_ladder(document)
     actions = read_actions(document, ladder)
     guardrails = read_guardrails(document, ladder)
-    unknown_action = document.choice("unknown_action", Effect) or Effect.DENY
-    mode = document.choice("mode", Mode) or Mode.ENFORCE
-    directory = read_directory(document, (written.action for written in actions))
+    said = _Said(
+        unknown_action=document.choice("unknown_action", Effect) or Effect.DENY,
+        mode=document.choice("mode", Mode) or Mode.ENFORCE,
+        directory=read_directory(document, (written.action for written in actions)),
+    )
     document.finish()
     _refuse_reserved(actions, guardrails, findings)
-    policy = msgspec.structs.replace(
-        _merged(version, ladder, actions, guardrails, unknown_action, mode), directory=directory
-    )
+    policy = _merged(version, ladder, actions, guardrails, said)
     lint_ladder(ladder, findings, document.place("levels"))
     lint_modes(policy, actions, guardrails, findings, document.place("mode"))
     for action in actions:
@@ -127,8 +136,7 @@ def _merged(
     ladder: Ladder,
     actions: tuple[WrittenAction, ...],
     guardrails: tuple[WrittenGuardrail, ...],
-    unknown_action: Effect,
-    mode: Mode,
+    said: _Said,
 ) -> Policy:
     own_actions, own_guardrails = builtin_for(ladder)
     merged = {action.name: action for action in own_actions}
@@ -140,7 +148,7 @@ def _merged(
         ladder=ladder,
         actions=merged,
         guardrails=(*own_guardrails, *(written.guardrail for written in guardrails)),
-        unknown_action=unknown_action,
-        mode=mode,
-        catalog=tuple(w.action.name for w in actions if w.action.name != FIRST_ENROLLMENT),
+        unknown_action=said.unknown_action,
+        mode=said.mode,
+        directory=said.directory,
     )
