@@ -98,6 +98,7 @@ def explain(
     policy: Policy, request: DecisionRequest, approval: Approval | None, now: datetime
 ) -> Explanation:
     """Decide, and say why."""
+    request = policy.directory.completed(request)
     decision = decide(policy, request, approval, now)
     action = policy.find(request.action)
     if action is None:
@@ -127,7 +128,7 @@ def approval_for(
     policy: Policy, request: DecisionRequest, context: AuthnContext, now: datetime
 ) -> Approval:
     """Imagine an authentication that was made for this very action and these values."""
-    asked = decide(policy, request, None, now)
+    asked = decide(policy, policy.directory.completed(request), None, now)
     bound = asked.bound if isinstance(asked, StepUp) else {}
     digest = bound_digest(request.action, bound)
     return Approval(context=context, action=request.action, bound_digest=digest)

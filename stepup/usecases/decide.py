@@ -63,13 +63,15 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """A decision, and with a step-up what it takes: the ticket, and what can reach the level.
 
-    `approval` is the authentication that was at hand; `id` names the decision, unless it was only
+    `request` is what was decided on, completed with what the policy knows; `approval` is the
+    authentication that was at hand; `id` names the decision, unless it was only
     weighed. `methods` can have a part in it; `amr_values` are what every way to it will show.
     `is_named` when the policy names the action. `must_consume` when the allowance rests on a
     once-only token, which the caller has to use up.
     """
 
     decision: Decision
+    request: DecisionRequest
     subject: Subject
     is_named: bool
     approval: Approval | None = None
@@ -128,7 +130,7 @@ async def decide_in(ports: Ports, sitting: Sitting, question: Question) -> Answe
         client_id=sitting.caller.client_id,
         subject=answer.subject,
         policy=sitting.policy,
-        request=question.request,
+        request=answer.request,
         approval=answer.approval,
         decision=answer.decision,
     )
@@ -147,6 +149,7 @@ async def weigh(ports: Ports, sitting: Sitting, question: Question) -> Answer:
         level = policy.ladder.get(decision.requirement.acr)
         return Answer(
             decision=decision,
+            request=request,
             subject=subject,
             is_named=is_named,
             approval=approval,
@@ -160,6 +163,7 @@ async def weigh(ports: Ports, sitting: Sitting, question: Question) -> Answer:
         must_consume = False
     return Answer(
         decision=decision,
+        request=request,
         subject=subject,
         is_named=is_named,
         approval=approval,

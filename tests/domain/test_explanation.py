@@ -14,6 +14,7 @@ from stepup.domain.explanation import Explanation, Verdict, approval_for, explai
 from stepup.domain.ids import ActionName
 from stepup.domain.policy import Effect
 from stepup.domain.requirement import Requirement
+from stepup.policy_language import document
 from tests.domain import strategies
 from tests.support.builders import (
     TRANSFER,
@@ -45,6 +46,25 @@ def verdicts(explanation: Explanation) -> dict[str | None, Verdict]:
 
 def points(explanation: Explanation) -> dict[Point, bool]:
     return {compared.point: compared.met for compared in explanation.compared}
+
+
+def test_what_the_policy_knows_of_a_subject_is_told_as_if_it_had_been_sent():
+    policy = document.parse(
+        """
+apiVersion: stepup/v1
+entities: {subjects: [{type: user, id: alice, properties: {role: admin}}]}
+actions:
+  payments.transfer:
+    attributes: {role: {type: string, in: subject, required: true}}
+    rules: [{id: admins, when: subject.role == "admin", deny: true}]
+    default: allow
+""",
+        version=1,
+    )
+    explanation = told(policy)
+
+    assert verdicts(explanation)["admins"] is Verdict.MATCHED
+    assert explanation.doubt is None
 
 
 # --- one case for each reason -----------------------------------------------------------------

@@ -3,6 +3,7 @@
 The certification cases run in `tests/e2e/test_authzen_certification.py`.
 """
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,110 @@ async def test_an_amount_out_of_all_proportion_is_answered(
 
     assert answer.status_code == 200
     assert answer.json()["decision"] is False
+
+
+# --- section 10.1: what is refused ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["null", "1", '"x"', "true", "[]", "{}", "", " ", "\ufeff{}", "{} {}", "{'a': 1}"],
+    ids=repr,
+)
+async def test_10_1_1_the_top_level_is_one_json_object(http: httpx2.AsyncClient, body: str):
+    headers = {"content-type": "application/json"}
+    answer = await http.post(EVALUATION, content=body.encode(), headers=headers, auth=BANK)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("subject", None),
+        ("subject", {"type": None, "id": "alice"}),
+        ("subject", {"type": "user", "id": None}),
+        ("subject", {"type": "user", "id": "alice", "properties": None}),
+        ("subject", {"type": "user", "id": 5}),
+        ("subject", {"type": "user", "id": ""}),
+        ("action", {"name": ["see"]}),
+        ("action", {"name": "see", "properties": []}),
+        ("resource", "account"),
+        ("context", None),
+        ("context", "now"),
+    ],
+    ids=repr,
+)
+async def test_5_entities_are_objects_of_strings_and_null_is_neither(
+    http: httpx2.AsyncClient, member: str, value: object
+):
+    answer = await http.post(EVALUATION, json=a_transfer() | {member: value}, auth=BANK)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/json;charset=UTF-8", 200),
+        ("APPLICATION/JSON", 200),
+        ("application/jsonp", 400),
+        ("application/problem+json", 400),
+        ("application/x-www-form-urlencoded", 400),
+        ("", 400),
+        (None, 400),
+    ],
+)
+async def test_10_1_the_content_type_is_application_json(
+    http: httpx2.AsyncClient, content_type: str | None, status: int
+):
+    headers = {} if content_type is None else {"content-type": content_type}
+    body = json.dumps(a_transfer()).encode()
+    answer = await http.post(EVALUATION, content=body, headers=headers, auth=BANK)
+
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("path", ["evaluation", "evaluations", "search/subject"])
+async def test_10_1_everything_but_post_is_405_and_says_so(
+    http: httpx2.AsyncClient, method: str, path: str
+):
+    answer = await http.request(method, f"/access/v1/{path}", auth=BANK)
+
+    assert answer.status_code == 405
+    assert "POST" in answer.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"subject": {"type": "user", "id": "bob"}, "subject": {"type": "user", "id": "alice"}}',
+        '{"subject": {"type": "user", "id": "bob", "i\\u0064": "alice"}}',
+        '{"subject": {"type": "user", "id": "\\ud800"}}',
+        '{"subject": {"type": "user", "id": "a", "properties": {"\\udc00": 1}}}',
+        '{"foo": {"a": 1, "a": 2}}',
+        '{"foo": ' + "[" * 33 + "]" * 33 + "}",
+    ],
+    ids=["twice", "twice in two spellings", "half", "half in a name", "where nobody looks", "deep"],
+)
+async def test_11_5_what_two_readers_could_understand_differently_is_refused(
+    http: httpx2.AsyncClient, text: str
+):
+    """I-JSON (RFC 7493), also in members that are ignored otherwise."""
+    whole = text[:-1] + ', "action": {"name": "see"}, "resource": {"type": "a", "id": "1"}}'
+    headers = {"content-type": "application/json"}
+    answer = await http.post(EVALUATION, content=whole.encode(), headers=headers, auth=BANK)
+
+    assert answer.status_code == 400
+    assert not answer.json()["detail"].startswith("Object missing")
+
+
+@pytest.mark.parametrize("amount", ["5.00", "500.00", "5000.00"])
+async def test_11_5_no_answer_has_a_null(http: httpx2.AsyncClient, amount: str):
+    answer = await http.post(EVALUATION, json=a_transfer(amount), auth=BANK)
+
+    assert b"null" not in answer.content
 
 
 # --- every answer -----------------------------------------------------------------------------

@@ -5,10 +5,14 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from stepup.domain.batch import Semantic
+from stepup.domain.decision_request import Entity
 from stepup.domain.errors import DependencyUnavailableError, StepUpRequiredError
 from stepup.domain.recorded_decision import Outcome, RecordedDecision, moment_of
 from stepup.ports import DecisionQuery, Ports
 from stepup.usecases import account_guard, decide, record
+from stepup.usecases.evaluate_batch import evaluate_batch
+from stepup.usecases.search import Page, search
 from tests.contracts.decisions import a_record
 from tests.support.memory_decisions import MemoryDecisionLog
 from tests.support.world import World
@@ -44,6 +48,34 @@ async def test_a_step_up_is_recorded_with_what_it_rests_on(world: World):
     assert (found.client_id, found.subject_id) == ("bank", world.subject().id)
     assert (found.outcome, found.policy_version) == (Outcome.STEP_UP, 1)
     assert found.request.action_properties["amount"] == "500.00"
+
+
+async def test_what_the_policy_knew_of_the_subject_is_recorded_as_what_was_decided_on():
+    world = World(
+        document="""
+apiVersion: stepup/v1
+entities: {subjects: [{type: user, id: alice, properties: {role: guest, mood: good}}]}
+actions:
+  payments.transfer:
+    attributes: {role: {type: string, in: subject}}
+    rules: [{id: guests, when: has(subject.role) && subject.role == "guest", deny: true}]
+    default: allow
+"""
+    )
+    await ask(world)
+    [found] = await recorded(world)
+
+    assert found.rule == "guests"
+    assert found.request.subject == {"role": "guest"}
+
+
+async def test_every_item_of_a_batch_is_recorded_and_nothing_of_a_search(world: World):
+    batch = [a_question("500.00"), a_question("5000.00")]
+    await evaluate_batch(world.ports, world.bank, batch, Semantic.EXECUTE_ALL)
+    await search(world.ports, world.bank, Entity.ACTION, a_question(), Page())
+
+    amounts = {each.request.action_properties["amount"] for each in await recorded(world)}
+    assert amounts == {"500.00", "5000.00"}
 
 
 async def test_of_allowances_a_sample_is_recorded_and_knows_its_weight(world: World):
