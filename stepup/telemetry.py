@@ -81,6 +81,23 @@ decision_backlog_oldest_age_seconds = Gauge(
     multiprocess_mode="livemostrecent",
     registry=REGISTRY,
 )
+decisions_reported_total = _counter(
+    "decisions_reported_total",
+    "What decisions would have been if everything that is only reported were enforced.",
+    "action",
+    "outcome",
+)
+decisions_degraded_total = _counter(
+    "decisions_degraded_total",
+    "Decisions while a dependency was away, by what the policy wants then: serve or raise.",
+    "action",
+    "answer",
+)
+decisions_by_fallback_total = _counter(
+    "decisions_by_fallback_total",
+    "Decisions that accepted a fallback in place of the level that is asked for.",
+    "action",
+)
 challenges_total = _counter(
     "challenges_total",
     "Challenges, by method and outcome: opened, verified, failed or cancelled.",

@@ -11,9 +11,10 @@ import msgspec
 from stepup.crypto import jwts
 from stepup.domain.authorization import Ticket
 from stepup.domain.errors import InvalidTicketError, NewerFormatError
+from stepup.domain.requirement import OnDegraded, OnUnenrolled
 
 TICKET_TYP = "stepup-ticket+jwt"
-FORMAT = 1
+FORMAT = 2
 
 _ALGORITHM = "HS256"
 
@@ -40,7 +41,7 @@ _decoder = msgspec.json.Decoder(_Claims)
 def sign_ticket(ticket: Ticket, key: bytes) -> str:
     """Sign a ticket with a key derived for tickets."""
     claims = _Claims(
-        v=FORMAT,
+        v=_format_of(ticket),
         jti=ticket.id,
         iat=int(ticket.issued_at.timestamp()),
         exp=int(ticket.expires_at.timestamp()),
@@ -48,6 +49,20 @@ def sign_ticket(ticket: Ticket, key: bytes) -> str:
     )
     signing_key = jwts.Key(algorithm=_ALGORITHM, key=key)
     return jwts.sign(_encoder.encode(claims), signing_key, typ=TICKET_TYP)
+
+
+def _format_of(ticket: Ticket) -> int:
+    """Return the oldest format whose readers understand all of the demand.
+
+    To those of format 1 authenticators had no age, demands no fallback, and outages no meaning.
+    """
+    demand = ticket.requirement
+    is_older = (
+        not demand.min_credential_age
+        and demand.on_unenrolled is not OnUnenrolled.FALLBACK
+        and demand.on_degraded is OnDegraded.SERVE
+    )
+    return 1 if is_older else FORMAT
 
 
 def read_ticket(text: str, key: bytes, now: datetime) -> Ticket:

@@ -4,7 +4,7 @@
 code with this module on purpose.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -68,6 +68,8 @@ class _Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     auth_time: _Seconds
     txn: _Text
     scope: str | None = None
+    min_credential_age: _Seconds = 0
+    fallback_for: _Text | None = None
     authorization_details: tuple[_ActionDetail, ...] = ()
 
 
@@ -174,6 +176,8 @@ def _claims(token: ElevatedToken, site: Site) -> _Claims:
         auth_time=_seconds(token.auth_time),
         txn=token.txn,
         scope=token.scope,
+        min_credential_age=int(token.credential_age.total_seconds()),
+        fallback_for=token.fallback_for,
         authorization_details=_details(token),
     )
 
@@ -209,6 +213,8 @@ def _token(claims: _Claims) -> ElevatedToken:
         bound_digest=None if detail is None else detail.bound_digest,
         once=False if detail is None else detail.once,
         scope=claims.scope,
+        credential_age=timedelta(seconds=claims.min_credential_age),
+        fallback_for=None if claims.fallback_for is None else Acr(claims.fallback_for),
     )
 
 

@@ -123,6 +123,15 @@ class Authenticator(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+def old_enough(
+    requirement: Requirement, authenticators: Iterable[Authenticator], now: datetime
+) -> tuple[Authenticator, ...]:
+    """Return the authenticators that are no younger than the requirement wants them."""
+    oldest = requirement.min_credential_age
+    # Where no age is wanted a clock that was ahead at the enrollment does no harm.
+    return tuple(a for a in authenticators if not oldest or now - a.created_at >= oldest)
+
+
 def usable_authenticators(
     requirement: Requirement,
     level: Level,

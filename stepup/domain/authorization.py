@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from stepup.domain.assurance import Acr
 from stepup.domain.binding import Value
 from stepup.domain.ids import ActionName, ClientId, Subject
 from stepup.domain.requirement import Requirement
@@ -48,7 +49,8 @@ class Authorization(msgspec.Struct, frozen=True, kw_only=True):
     """What a client pushed and a challenge will answer.
 
     `redirect_uri` is None for clients with screens of their own, `code_challenge` (S256) then too.
-    `purpose` is None when a client asked for a level alone (RFC 9470).
+    `purpose` is None when a client asked for a level alone (RFC 9470). `fallback_for` is the level
+    that was demanded when `requirement` is the fallback of that demand.
     """
 
     client_id: ClientId
@@ -62,3 +64,4 @@ class Authorization(msgspec.Struct, frozen=True, kw_only=True):
     state: str | None = None
     code_challenge: str | None = None
     ui_locales: str | None = None
+    fallback_for: Acr | None = None

@@ -1,10 +1,10 @@
 """What an elevated token says, how long it lives, and when it is spent."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
-from stepup.domain.assurance import Acr, Amr
+from stepup.domain.assurance import Acr, Amr, Approval, AuthnContext
 from stepup.domain.ids import ActionName, ChallengeId, ClientId, Subject, TokenId
 
 
@@ -12,7 +12,8 @@ class ElevatedToken(msgspec.Struct, frozen=True, kw_only=True):
     """A short-lived proof that a subject met an acr for an action.
 
     `auth_time` is the time of the step-up ceremony, not of the base login. `txn` names the
-    ceremony in every log that sees the token (RFC 9068, RFC 8417 section 2.2).
+    ceremony in every log that sees the token (RFC 9068, RFC 8417 section 2.2). `credential_age` and
+    `fallback_for` mean what they mean of an approval.
     """
 
     id: TokenId
@@ -28,9 +29,28 @@ class ElevatedToken(msgspec.Struct, frozen=True, kw_only=True):
     action: ActionName | None = None
     bound_digest: str | None = None
     once: bool = False
+    credential_age: timedelta = timedelta(0)
+    fallback_for: Acr | None = None
     scope: str | None = None
 
     @property
     def txn(self) -> str:
         """The transaction that audit events and signals share with this token."""
         return str(self.challenge_id)
+
+    @property
+    def approval(self) -> Approval:
+        """What it approves."""
+        context = AuthnContext(
+            acr=self.acr,
+            amr=self.amr,
+            auth_time=self.auth_time,
+            credential_age=self.credential_age,
+        )
+        return Approval(
+            context=context,
+            action=self.action,
+            bound_digest=self.bound_digest,
+            once=self.once,
+            fallback_for=self.fallback_for,
+        )

@@ -64,7 +64,11 @@ def app_url(challenge: Challenge) -> str | None:
 
 def no_method_page(challenge: Challenge, view: ChallengeView) -> NoMethodPage:
     """Explain that nothing the subject has reaches the level; the policy may offer to enroll."""
-    may_enroll = challenge.authorization.requirement.on_unenrolled is OnUnenrolled.ENROLL
+    requirement = challenge.authorization.requirement
+    # Whatever is enrolled now is too young where an age is wanted.
+    may_enroll = (
+        requirement.on_unenrolled is OnUnenrolled.ENROLL and not requirement.min_credential_age
+    )
     return NoMethodPage(challenge=view, enroll_url="/account/add" if may_enroll else None)
 
 

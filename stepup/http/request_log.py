@@ -27,6 +27,10 @@ class RequestLog(msgspec.Struct, kw_only=True, omit_defaults=True):
     action: str | None = None
     decision: str | None = None
     decision_id: DecisionId | None = None
+    evaluation_error: str | None = None
+    degraded: str | None = None
+    mode: str | None = None
+    would_be: str | None = None
     error: str | None = None
 
     def attach(self, scope: Scope) -> None:

@@ -19,6 +19,7 @@ from stepup.http.authzen.entities import (
     SubjectEntity,
     question_of,
 )
+from stepup.http.decision_notes import notes_of
 from stepup.http.json_body import read_json
 from stepup.http.openapi import CLIENT_SECURITY, problem_responses, reads_json, returns
 from stepup.ports import Ports
@@ -48,7 +49,7 @@ class StepUpRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StepUpResponse(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`outcome` says which of the other members are there."""
+    """`outcome` says which of the other members are there, `notes` how it came about if unusually."""
 
     outcome: Literal["allow", "step_up", "deny"]
     reason: str | None = None
@@ -59,6 +60,7 @@ class StepUpResponse(msgspec.Struct, frozen=True, omit_defaults=True):
     max_age: int | None = None
     methods: list[str] | None = None
     policy_version: int | None = None
+    notes: dict[str, Any] | None = None
 
 
 @post(
@@ -111,10 +113,12 @@ def _pushed(asked: StepUpRequest) -> PushedRequest:
 
 def _answer(begun: step_up.Begun) -> StepUpResponse:
     decision = begun.answer.decision
-    version = decision.basis.policy_version
+    version, notes = decision.basis.policy_version, notes_of(decision) or None
     if not isinstance(decision, StepUp):
         outcome: Literal["allow", "deny"] = "allow" if isinstance(decision, Allow) else "deny"
-        return StepUpResponse(outcome=outcome, reason=decision.reason.value, policy_version=version)
+        return StepUpResponse(
+            outcome=outcome, reason=decision.reason.value, policy_version=version, notes=notes
+        )
     max_age = decision.requirement.max_age
     return StepUpResponse(
         outcome="step_up",
@@ -125,6 +129,7 @@ def _answer(begun: step_up.Begun) -> StepUpResponse:
         max_age=None if max_age is None else int(max_age.total_seconds()),
         methods=[method.value for method in begun.answer.methods],
         policy_version=version,
+        notes=notes,
     )
 
 

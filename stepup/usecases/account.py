@@ -215,7 +215,10 @@ async def finish_elevation(
     if issued.token.subject != session.identity.subject:
         raise InvalidRequestError("This confirmation is somebody else's.")
     raised = AuthnContext(
-        acr=issued.token.acr, amr=issued.token.amr, auth_time=issued.token.auth_time
+        acr=issued.token.acr,
+        amr=issued.token.amr,
+        auth_time=issued.token.auth_time,
+        credential_age=issued.token.credential_age,
     )
     session = msgspec.structs.replace(session, elevation=raised, elevated_for=issued.token.action)
     # A session that was signed out meanwhile must not come back.

@@ -15,13 +15,14 @@ from stepup.domain.assurance import Acr, Approval, Method
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.authenticator import Authenticator
 from stepup.domain.binding import bound_digest
-from stepup.domain.decision import Allow, StepUp, decide
+from stepup.domain.decision import Allow, StepUp
 from stepup.domain.errors import ActionDeniedError, StepUpRequiredError
 from stepup.domain.ids import ActionName, Subject
 from stepup.domain.recorded_decision import Decided
 from stepup.domain.requirement import DEFAULT_TOKEN_LIFETIME, Requirement
 from stepup.ports import Ports
 from stepup.usecases import account, provision
+from stepup.usecases.degradation import decide_now
 from stepup.usecases.record import record
 
 ADD_FIRST = ActionName("account.authenticator.add_first")
@@ -73,7 +74,7 @@ async def permit(
     now = ports.clock.now()
     policy = ports.snapshot.policy
     request, approval = account.account_request(session, action, now), _approval(session, now)
-    decision = decide(policy, request, approval, now)
+    decision = decide_now(ports, policy, request, approval, now)
     decided = Decided(
         at=now,
         client_id=account.ACCOUNT_CLIENT_ID,
@@ -104,7 +105,7 @@ def _demand(ports: Ports, session: AccountSession, action: ActionName) -> Requir
     """Return what the policy would ask of somebody who has shown nothing yet."""
     now = ports.clock.now()
     request = account.account_request(session, action, now)
-    decision = decide(ports.snapshot.policy, request, None, now)
+    decision = decide_now(ports, ports.snapshot.policy, request, None, now)
     ladder = ports.snapshot.policy.ladder
     return decision.requirement if isinstance(decision, StepUp) else Requirement(acr=ladder.acrs[0])
 

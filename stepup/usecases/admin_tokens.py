@@ -9,10 +9,8 @@ from datetime import datetime
 from stepup.crypto import tokens
 from stepup.crypto.tokens import ReadToken
 from stepup.domain.administrator import AdminAction, Administrator
-from stepup.domain.assurance import Approval, AuthnContext
 from stepup.domain.client import Client, Role
 from stepup.domain.decision import Deny, StepUp
-from stepup.domain.decision import decide as apply_policy
 from stepup.domain.decision_request import DecisionRequest
 from stepup.domain.errors import (
     ActionDeniedError,
@@ -26,6 +24,7 @@ from stepup.domain.ids import ActionName, AttemptId, ClientId
 from stepup.domain.site import Site
 from stepup.domain.token import ElevatedToken
 from stepup.ports import Ports
+from stepup.usecases.degradation import decide_now
 from stepup.usecases.introspect import consume
 from stepup.usecases.token_state import find_state
 
@@ -73,13 +72,8 @@ def _decide(ports: Ports, token: ElevatedToken, action: AdminAction, now: dateti
         resource_id="admin",
     )
     is_for_this = _is_for(token, action)
-    approval = Approval(
-        context=AuthnContext(acr=token.acr, amr=token.amr, auth_time=token.auth_time),
-        action=token.action,
-        bound_digest=token.bound_digest,
-        once=token.once,
-    )
-    decision = apply_policy(ports.snapshot.policy, request, approval if is_for_this else None, now)
+    approval = token.approval if is_for_this else None
+    decision = decide_now(ports, ports.snapshot.policy, request, approval, now)
     if isinstance(decision, Deny):
         raise ActionDeniedError
     if isinstance(decision, StepUp):

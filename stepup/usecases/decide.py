@@ -11,7 +11,6 @@ import msgspec
 
 from stepup.crypto import digests, tickets, tokens
 from stepup.domain.assurance import (
-    Acr,
     Amr,
     Approval,
     AuthnContext,
@@ -25,7 +24,6 @@ from stepup.domain.binding import bound_digest
 from stepup.domain.challenge import amr_of
 from stepup.domain.client import Client, Role
 from stepup.domain.decision import Allow, Decision, Deny, DenyReason, StepUp
-from stepup.domain.decision import decide as apply_policy
 from stepup.domain.decision_request import DecisionRequest
 from stepup.domain.errors import ClientNotAllowedError, InvalidRequestError
 from stepup.domain.ids import ActionName, DecisionId, Subject
@@ -35,6 +33,7 @@ from stepup.domain.policy import Action, Policy
 from stepup.domain.recorded_decision import Decided
 from stepup.domain.requirement import Requirement
 from stepup.ports import Ports
+from stepup.usecases.degradation import decide_now
 from stepup.usecases.record import record
 from stepup.usecases.token_state import find_state
 
@@ -83,10 +82,11 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Presented(NamedTuple):
-    """A token that counts: whose it is, and what it approves."""
+    """A token that counts: whose it is, what it approves, and whether that is certain."""
 
     subject: Subject
     approval: Approval
+    is_certain: bool
 
 
 class Sitting(msgspec.Struct, kw_only=True):
@@ -103,6 +103,7 @@ async def decide(ports: Ports, caller: Client, question: Question) -> Answer:
 
     Raises:
         ClientNotAllowedError: If the caller may not ask for decisions.
+        DependencyUnavailableError: If the action wants no answer while a dependency is away.
     """
     return await decide_in(ports, open_sitting(ports, caller), question)
 
@@ -142,8 +143,8 @@ async def weigh(ports: Ports, sitting: Sitting, question: Question) -> Answer:
     policy, action = sitting.policy, question.request.action
     request = policy.directory.completed(question.request)
     subject = subject_of(ports, sitting.caller, request.subject_id, question.subject_issuer)
-    approval = await _approval(ports, sitting, question, subject)
-    decision = apply_policy(policy, request, approval, sitting.now)
+    approval, is_certain = await _approval(ports, sitting, question, subject)
+    decision = decide_now(ports, policy, request, approval, sitting.now, is_certain=is_certain)
     is_named = action in policy.actions
     if isinstance(decision, StepUp):
         level = policy.ladder.get(decision.requirement.acr)
@@ -245,17 +246,19 @@ def _ticket(
 
 async def _approval(
     ports: Ports, sitting: Sitting, question: Question, subject: Subject
-) -> Approval | None:
+) -> tuple[Approval | None, bool]:
     token = question.elevated_token
     if token is not None:
         if token not in sitting.presented:
             sitting.presented[token] = await _presented(ports, sitting, token)
         presented = sitting.presented[token]
         # A token of somebody else approves nothing.
-        return presented.approval if presented and presented.subject == subject else None
+        if presented is None or presented.subject != subject:
+            return None, True
+        return presented.approval, presented.is_certain
     if question.asserted is not None and sitting.caller.asserts_authentication:
-        return Approval(context=question.asserted)
-    return None
+        return Approval(context=question.asserted), True
+    return None, True
 
 
 async def _presented(ports: Ports, sitting: Sitting, text: str) -> Presented | None:
@@ -268,17 +271,13 @@ async def _presented(ports: Ports, sitting: Sitting, text: str) -> Presented | N
     is_known = token.client_id == caller.client_id or (
         caller.may(Role.RS) and token.audience in caller.audiences
     )
-    # One that was revoked or used up approves nothing either.
-    if not is_known or (await find_state(ports, read)).is_over:
+    if not is_known:
         return None
-    context = AuthnContext(acr=Acr(token.acr), amr=token.amr, auth_time=token.auth_time)
-    approval = Approval(
-        context=context,
-        action=token.action,
-        bound_digest=token.bound_digest,
-        once=token.once,
-    )
-    return Presented(token.subject, approval)
+    # One that was revoked or used up approves nothing either.
+    state = await find_state(ports, read)
+    if state.is_over:
+        return None
+    return Presented(token.subject, token.approval, is_certain=state.age is None)
 
 
 def _certain_amr(combination: tuple[Factor, ...]) -> tuple[Amr, ...]:

@@ -1,19 +1,30 @@
 """Open a challenge: plan which of the subject's authenticators can answer it."""
 
+from collections.abc import Sequence
 from datetime import datetime
+
+import msgspec
 
 from stepup.domain.assurance import Level
 from stepup.domain.audit import AuditEvent, AuditKind
-from stepup.domain.authenticator import usable_authenticators, usable_methods
+from stepup.domain.authenticator import (
+    Authenticator,
+    old_enough,
+    usable_authenticators,
+    usable_methods,
+)
 from stepup.domain.authorization import Authorization
 from stepup.domain.challenge import CHALLENGE_LIFETIME, Challenge
 from stepup.domain.errors import (
     ChallengeNotPendingError,
+    DependencyUnavailableError,
     InvalidTicketError,
     UnmetRequirementError,
 )
+from stepup.domain.requirement import OnDegraded
 from stepup.ports import AuditRecorded, Ports
 from stepup.usecases.credentials import authenticators_for_challenge, remember
+from stepup.usecases.degradation import REFUSED
 from stepup.usecases.opening import Opening
 
 
@@ -33,33 +44,68 @@ async def open_challenge(
 
     Raises:
         InvalidTicketError: If its name was opened before for something else.
-        DependencyUnavailableError: If nobody can say what the subject has.
+        DependencyUnavailableError: If nobody can say what the subject has, or the policy wants to
+            know it from PostgreSQL.
     """
     now = ports.clock.now()
-    level = level_of(ports, authorization)
     known = await authenticators_for_challenge(ports, authorization.subject)
-    enrolled = known.authenticators
-    useful = usable_authenticators(authorization.requirement, level, enrolled)
-    challenge = Challenge(
-        id=opening.challenge_id,
-        authorization=authorization,
-        methods=usable_methods(authorization.requirement, level, enrolled),
-        authenticators=useful,
-        opened_at=now,
-        expires_at=now + CHALLENGE_LIFETIME,
-    )
+    if known.read_at is None and authorization.requirement.on_degraded is OnDegraded.REFUSE:
+        raise DependencyUnavailableError(REFUSED)
+    ways = _ways(authorization)
+    # Nobody who can meet the demand itself is offered less.
+    challenge = _planned(ports, ways[0], opening, known.authenticators, now)
+    for way in ways[1:] if not challenge.methods else ():
+        fallen = _planned(ports, way, opening, known.authenticators, now)
+        challenge = fallen if fallen.methods else challenge
     try:
         await ports.state.challenges.open(challenge, request_uri_digest)
     except ChallengeNotPendingError as error:
         before = await ports.state.challenges.find(opening.challenge_id)
-        if before is None or before.authorization != authorization:
+        if before is None or before.authorization not in ways:
             raise InvalidTicketError("The ticket was redeemed for another request.") from error
         return before
-    await ports.state.outbox.append(
-        recorded(challenge, AuditKind.CHALLENGE_OPENED, now, acr=challenge.acr_wanted)
+    fallback_for = challenge.authorization.fallback_for
+    entry = recorded(
+        challenge,
+        AuditKind.CHALLENGE_OPENED,
+        now,
+        acr=challenge.acr_wanted,
+        **({"fallback_for": fallback_for} if fallback_for else {}),
     )
+    await ports.state.outbox.append(entry)
     await remember(ports, authorization.subject, known)
     return challenge
+
+
+def _ways(authorization: Authorization) -> tuple[Authorization, ...]:
+    """Return what is asked for, and its fallback if it has one."""
+    demand = authorization.requirement
+    fallback = demand.fallen_back()
+    itself = msgspec.structs.replace(authorization, requirement=demand.settled())
+    if fallback is None:
+        return (itself,)
+    fallen = msgspec.structs.replace(authorization, requirement=fallback, fallback_for=demand.acr)
+    return itself, fallen
+
+
+def _planned(
+    ports: Ports,
+    authorization: Authorization,
+    opening: Opening,
+    enrolled: Sequence[Authenticator],
+    now: datetime,
+) -> Challenge:
+    level = level_of(ports, authorization)
+    requirement = authorization.requirement
+    counted = old_enough(requirement, enrolled, now)
+    return Challenge(
+        id=opening.challenge_id,
+        authorization=authorization,
+        methods=usable_methods(requirement, level, counted),
+        authenticators=usable_authenticators(requirement, level, counted),
+        opened_at=now,
+        expires_at=now + CHALLENGE_LIFETIME,
+    )
 
 
 def level_of(ports: Ports, authorization: Authorization) -> Level:

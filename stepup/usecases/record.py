@@ -11,6 +11,7 @@ from stepup.crypto import digests
 from stepup.domain.ids import DecisionId
 from stepup.domain.recorded_decision import (
     Decided,
+    Outcome,
     RecordedDecision,
     decision_id,
     outcome_of,
@@ -27,6 +28,7 @@ LAST_FLUSH = timedelta(seconds=2)
 DAYS_AHEAD = 4
 FORGOTTEN_AT_ONCE = 5_000
 
+_KEPT = (Outcome.ALLOW, Outcome.STEP_UP, Outcome.DENY)
 _DIGEST_PURPOSE = "recorded attribute"
 _DIGEST_BYTES = 16
 
@@ -34,7 +36,10 @@ _DIGEST_BYTES = 16
 def record(ports: Ports, decided: Decided) -> DecisionId:
     """Name a decision, and hand it over to be kept, unless the sample leaves it out."""
     name = decision_id(decided.at, ports.entropy.token(12))
-    weight = weight_of(name, outcome_of(decided.decision), ports.site.decision_sampling)
+    # A trial is judged by what it would have done: its step-ups and denials are all kept, too.
+    told = decided.decision.basis.reported or decided.decision
+    outcome = max(outcome_of(told), outcome_of(decided.decision), key=_KEPT.index)
+    weight = weight_of(name, outcome, ports.site.decision_sampling)
     if not weight:
         return name
 

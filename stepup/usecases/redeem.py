@@ -151,6 +151,10 @@ def _row(ports: Ports, redemption: Redemption, attempt: AttemptId) -> CodeRedeem
 async def _issue(ports: Ports, redemption: Redemption, entries: tuple[OutboxEntry, ...]) -> Issued:
     keyring = ports.snapshot.keyring
     token = _token(ports, redemption)
+    # Nothing that differs when the attempt repeats: the log keeps one of the two.
+    details: dict[str, str | int | bool | None] = {"jti": token.id, "acr": token.acr}
+    if token.fallback_for is not None:
+        details["fallback_for"] = token.fallback_for
     text = tokens.sign_elevated(token, keyring.active, ports.site)
     event = AuditEvent(
         kind=AuditKind.TOKEN_ISSUED,
@@ -159,8 +163,7 @@ async def _issue(ports: Ports, redemption: Redemption, entries: tuple[OutboxEntr
         subject_id=token.subject.id,
         action=token.action,
         challenge_id=token.challenge_id,
-        # Nothing that differs when the attempt repeats: the log keeps one of the two.
-        details={"jti": token.id, "acr": token.acr},
+        details=details,
     )
     await ports.state.outbox.append(*entries, AuditRecorded(event=event))
     left = token.expires_at - ports.clock.now()
@@ -192,6 +195,8 @@ def _token(ports: Ports, redemption: Redemption) -> ElevatedToken:
         action=purpose.action if purpose else None,
         bound_digest=purpose.bound_digest if purpose else None,
         once=authorization.requirement.once,
+        credential_age=authorization.requirement.min_credential_age,
+        fallback_for=authorization.fallback_for,
         scope=authorization.scope,
     )
 

@@ -7,6 +7,7 @@ from stepup.cli.audit_rows import COLUMNS
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.usecases.audit import Fault
 
+_FALLBACK_FOR = "level that the policy asks for, when a fallback was taken"
 _JTI = "identifier of the token"
 _METHOD = "method that was answered with: webauthn, totp or recovery_code"
 _AUTHENTICATOR = "identifier of the authenticator"
@@ -33,7 +34,7 @@ class Told(NamedTuple):
 TOLD: Mapping[AuditKind, Told] = {
     AuditKind.CHALLENGE_OPENED: Told(
         "A subject was asked to authenticate again.",
-        {"acr": "level that was asked for"},
+        {"acr": "level that was asked for", "fallback_for": _FALLBACK_FOR},
         "challenge",
     ),
     AuditKind.CHALLENGE_ADVANCED: Told(
@@ -70,7 +71,9 @@ TOLD: Mapping[AuditKind, Told] = {
         "challenge",
     ),
     AuditKind.TOKEN_ISSUED: Told(
-        "An elevated token was granted.", {"jti": _JTI, "acr": "level that it proves"}, "token"
+        "An elevated token was granted.",
+        {"jti": _JTI, "acr": "level that it proves", "fallback_for": _FALLBACK_FOR},
+        "token",
     ),
     AuditKind.TOKEN_CONSUMED: Told("A once-only token was used up.", {"jti": _JTI}, "token"),
     AuditKind.TOKEN_REVOKED: Told("A token was revoked by a client.", {"jti": _JTI}),

@@ -10,9 +10,18 @@ from litestar import Request
 
 from stepup.domain.decision import Allow, Deny, StepUp
 from stepup.domain.obligation import ObligationType
+from stepup.domain.policy import Mode
+from stepup.domain.recorded_decision import outcome_of
+from stepup.http.decision_notes import mode_of, notes_of
 from stepup.http.request_log import request_log
 from stepup.ports import Ports
-from stepup.telemetry import decision_errors_total, decisions_total
+from stepup.telemetry import (
+    decision_errors_total,
+    decisions_by_fallback_total,
+    decisions_degraded_total,
+    decisions_reported_total,
+    decisions_total,
+)
 from stepup.usecases.decide import Answer
 
 _PAR = "/oauth2/par"
@@ -21,6 +30,10 @@ _CONSUME = "/oauth2/consume"
 
 def context_of(ports: Ports, answer: Answer) -> dict[str, Any] | None:
     """Say why not, and what would help; nothing when there is nothing to say."""
+    return {**_answered(ports, answer), **notes_of(answer.decision)} or None
+
+
+def _answered(ports: Ports, answer: Answer) -> dict[str, Any]:
     match answer.decision:
         case StepUp() as decision:
             return _step_up_context(ports, answer, decision)
@@ -30,7 +43,7 @@ def context_of(ports: Ports, answer: Answer) -> dict[str, Any] | None:
         case Allow() if answer.must_consume:
             return {"obligations": obligations_of(ports, answer)}
         case Allow():
-            return None
+            return {}
 
 
 def obligations_of(ports: Ports, answer: Answer) -> list[dict[str, Any]]:
@@ -75,6 +88,12 @@ def log_decision(request: Request[Any, Any, Any], action: str, answer: Answer) -
     log = request_log(request)
     log.subject, log.action = answer.subject.id, action
     log.decision, log.decision_id = count_decision(action, answer), answer.id
+    basis = answer.decision.basis
+    log.evaluation_error = basis.error
+    log.degraded = None if basis.degraded is None else basis.degraded.value
+    mode = mode_of(basis)
+    log.mode = None if mode is Mode.ENFORCE else mode.value
+    log.would_be = None if basis.reported is None else outcome_of(basis.reported).value
 
 
 def count_decision(action: str, answer: Answer) -> str:
@@ -83,6 +102,14 @@ def count_decision(action: str, answer: Answer) -> str:
     # Actions that the policy does not name share one series: anybody can invent names.
     label = action if answer.is_named else "unknown"
     decisions_total.labels(action=label, outcome=outcome).inc()
-    if answer.decision.basis.error is not None:
+    basis = answer.decision.basis
+    if basis.error is not None or (basis.reported and basis.reported.basis.error is not None):
         decision_errors_total.labels(action=label).inc()
+    if basis.reported is not None:
+        reported = outcome_of(basis.reported).value
+        decisions_reported_total.labels(action=label, outcome=reported).inc()
+    if basis.degraded is not None:
+        decisions_degraded_total.labels(action=label, answer=basis.degraded.value).inc()
+    if basis.fallback is not None:
+        decisions_by_fallback_total.labels(action=label).inc()
     return outcome
