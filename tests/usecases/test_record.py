@@ -181,3 +181,23 @@ async def test_old_records_of_no_day_go_too(world: World):
         await stores.decisions.add_all([a_record(world.clock.now() - MONTH - DAY), a_record()])
     await record.tend_days(world.ports, MONTH)
     assert len(await recorded(world)) == 1
+
+
+async def test_what_a_trial_would_not_have_allowed_is_kept_whatever_the_sample():
+    document = """
+apiVersion: stepup/v1
+mode: report
+actions:
+  payments.transfer:
+    attributes: {amount: {type: decimal}, payee: {type: string}, currency: {type: string}}
+    default: {level: phr}
+"""
+    world = World(document=document)
+    site = msgspec.structs.replace(world.site, decision_sampling=0)
+    world.ports = world.ports._replace(site=site)
+
+    answer = await ask(world)
+
+    (kept,) = await recorded(world)
+    assert kept.id == answer.id
+    assert (kept.outcome, kept.reported, kept.mode) == (Outcome.ALLOW, Outcome.STEP_UP, "report")
