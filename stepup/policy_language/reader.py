@@ -196,9 +196,11 @@ class _Builder:
     def _scalar(self, event: yaml.ScalarEvent, at: Place) -> Scalar:
         if event.style:
             return Scalar(event.value, at, self._first(event, at))
-        value = _plain_scalar(event.value)
-        if isinstance(value, str) and _YAML_1_1.match(value) and not _MODE.search(at.path):
-            message = f"`{value}` is read as text; quote it, or write true, false or a plain number"
+        value = plain_scalar(event.value)
+        if is_surprising(event.value) and not _MODE.search(at.path):
+            message = (
+                f"`{event.value}` is read as text; quote it, or write true, false or a plain number"
+            )
             self._findings.warn(Code.AMBIGUOUS_SCALAR, message, at)
         return Scalar(value, at, self._first(event, at))
 
@@ -222,12 +224,18 @@ def _refuse_references(event: yaml.Event, at: Place) -> None:
         raise _RefusedError(Code.FORBIDDEN_YAML, "tags (`!...`) are not read", at)
 
 
-def _plain_scalar(text: str) -> str | int | float | bool | None:
+def plain_scalar(text: str) -> str | int | float | bool | None:
+    """Return what a word without quotes says."""
     if text in _WORDS:
         return _WORDS[text]
     if _INTEGER.match(text) and len(text) <= 19:
         return int(text)
     return float(text) if _NUMBER.match(text) else text
+
+
+def is_surprising(text: str) -> bool:
+    """Say whether YAML 1.1 takes a word without quotes for something that is no text."""
+    return isinstance(plain_scalar(text), str) and _YAML_1_1.match(text) is not None
 
 
 def _place(event: yaml.Event, path: str) -> Place:
