@@ -1,11 +1,14 @@
 """The policy document as a whole: `parse` it into a policy, or `check` it for findings."""
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import msgspec
 
 from stepup.domain.assurance import Ladder
 from stepup.domain.directory import Directory
 from stepup.domain.errors import PolicyInvalidError
-from stepup.domain.policy import RESERVED_PREFIX, Effect, Mode, Policy
+from stepup.domain.policy import RESERVED_PREFIX, Action, Effect, Mode, Policy
 from stepup.policy_language.actions import WrittenAction, read_actions
 from stepup.policy_language.builtin import (
     FIRST_ENROLLMENT,
@@ -13,16 +16,28 @@ from stepup.policy_language.builtin import (
     is_reserved,
 )
 from stepup.policy_language.entities import read_directory
-from stepup.policy_language.examples import Example, failures_of, read_example
+from stepup.policy_language.examples import Example, Outcome, read_example, run
 from stepup.policy_language.fields import Fields
-from stepup.policy_language.findings import Code, Finding, Findings, did_you_mean
+from stepup.policy_language.findings import Code, Finding, Findings
+from stepup.policy_language.folder import check_version, read_folder
 from stepup.policy_language.guardrails import WrittenGuardrail, read_guardrails
 from stepup.policy_language.leniency import lint_modes
 from stepup.policy_language.levels import read_ladder
 from stepup.policy_language.lint import lint_action, lint_guardrail, lint_ladder
-from stepup.policy_language.reader import read
+from stepup.policy_language.reader import Fieldset, read
 from stepup.policy_language.shape.document import Document
-from stepup.policy_language.shape.examples import API_VERSION
+
+
+class Reading(NamedTuple):
+    """What became of a document: a policy when there are no errors, and how its tests came out.
+
+    `tested` are the document's own actions, None when it was too wrong to be tested.
+    """
+
+    policy: Policy | None
+    findings: Findings
+    outcomes: tuple[Outcome, ...] = ()
+    tested: tuple[Action, ...] | None = None
 
 
 class _Said(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,26 +56,35 @@ def parse(text: str, *, version: int, tests: bool = True) -> Policy:
     Raises:
         PolicyInvalidError: If there are errors; `findings` holds them, and the warnings too.
     """
-    policy, findings = _read(text, version, tests=tests)
-    if policy is None or findings.has_errors:
-        found = tuple(findings.all())
+    reading = _read(text, version, tests=tests)
+    if reading.policy is None:
+        found = tuple(reading.findings.all())
         first = next(str(finding) for finding in found if finding.is_error)
         raise PolicyInvalidError(f"The policy document has errors, the first at {first}", found)
-    return policy
+    return reading.policy
 
 
 def check(text: str) -> list[Finding]:
     """Say everything that is wrong or doubtful, in the order of the document."""
-    return _read(text, version=0)[1].all()
+    return _read(text, version=0).findings.all()
 
 
-def _read(text: str, version: int, *, tests: bool = True) -> tuple[Policy | None, Findings]:
+def read_files(files: Mapping[str, str]) -> Reading:
+    """Read a document that stands in files; findings name them."""
     findings = Findings()
-    node = read(text, findings)
+    return _judged(read_folder(files, findings), findings, version=0, tests=True)
+
+
+def _read(text: str, version: int, *, tests: bool = True) -> Reading:
+    findings = Findings()
+    return _judged(read(text, findings), findings, version, tests=tests)
+
+
+def _judged(node: Fieldset | None, findings: Findings, version: int, *, tests: bool) -> Reading:
     if node is None:
-        return None, findings
+        return Reading(None, findings)
     document = Fields(node, Document, findings)
-    _check_version(document)
+    check_version(document)
     # Names and comments for people; nothing depends on them.
     document.peek("metadata")
     document.refuse_unsupported("shadow", "approvals", "on_degraded")
@@ -82,9 +106,13 @@ def _read(text: str, version: int, *, tests: bool = True) -> tuple[Policy | None
     for guardrail in guardrails:
         lint_guardrail(guardrail, policy, findings)
     examples = _read_tests(actions)
-    if tests:
-        _run_tests(examples, policy, findings)
-    return policy, findings
+    if findings.has_errors:
+        # What does not hang together cannot be tested; the tests come after the repair.
+        return Reading(None, findings)
+    outcomes = _run_tests(examples, policy, findings) if tests else ()
+    tested = tuple(written.action for written in actions)
+    failed = any(outcome.failures for outcome in outcomes)
+    return Reading(None if failed else policy, findings, outcomes, tested)
 
 
 def _read_tests(actions: tuple[WrittenAction, ...]) -> list[Example]:
@@ -92,24 +120,15 @@ def _read_tests(actions: tuple[WrittenAction, ...]) -> list[Example]:
     return [example for example in read_all if example is not None]
 
 
-def _run_tests(examples: list[Example], policy: Policy, findings: Findings) -> None:
-    if findings.has_errors:
-        # What does not hang together cannot be tested; the tests come after the repair.
-        return
+def _run_tests(examples: list[Example], policy: Policy, findings: Findings) -> tuple[Outcome, ...]:
     # What is written must hold before it is enforced, too.
     enforced = policy.enforced() if examples else policy
-    for example in examples:
-        for failure in failures_of(example, enforced):
-            message = f"the test `{example.name}` failed: {failure}"
-            findings.error(Code.TEST_FAILED, message, example.at)
-
-
-def _check_version(document: Fields) -> None:
-    version = document.text("apiVersion")
-    if version is None and "apiVersion" not in document:
-        document.missing("apiVersion")
-    if version is not None and version != API_VERSION:
-        document.wrong("apiVersion", f"must be {API_VERSION}{did_you_mean(version, [API_VERSION])}")
+    outcomes = tuple(run(example, enforced) for example in examples)
+    for outcome in outcomes:
+        for failure in outcome.failures:
+            message = f"the test `{outcome.example.name}` failed: {failure}"
+            findings.error(Code.TEST_FAILED, message, outcome.example.at)
+    return outcomes
 
 
 def _refuse_reserved(

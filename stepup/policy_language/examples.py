@@ -68,11 +68,23 @@ def read_example(fields: Fields, action: Action) -> Example | None:
     return example if expect else None
 
 
-def failures_of(example: Example, policy: Policy) -> list[str]:
-    """Run a test; return what turned out differently."""
+class Outcome(msgspec.Struct, frozen=True):
+    """How a test came out; `failures` is what turned out differently."""
+
+    example: Example
+    decision: Decision
+    failures: tuple[str, ...]
+
+
+def run(example: Example, policy: Policy) -> Outcome:
+    """Run a test."""
     request = policy.directory.completed(example.request)
     example = msgspec.structs.replace(example, request=request)
     decision = decide(policy, request, _approval(example, policy), example.now)
+    return Outcome(example, decision, tuple(_failures(example, decision)))
+
+
+def _failures(example: Example, decision: Decision) -> list[str]:
     got = _kind(decision)
     if got is not example.expect:
         return [f"expected {example.expect.value}, got {got.value}{_because(decision)}"]

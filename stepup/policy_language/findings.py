@@ -57,11 +57,15 @@ class Code(StrEnum):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A spot in a document: line and column from 1, and the path that leads there."""
+    """A spot in a document: line and column from 1, and the path that leads there.
+
+    `file` is empty where there is only one.
+    """
 
     line: int = 1
     column: int = 1
     path: str = ""
+    file: str = ""
 
     def __truediv__(self, key: str | int) -> str:
         if isinstance(key, int):
@@ -80,9 +84,12 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     line: int
     column: int
     path: str = ""
+    file: str = ""
 
     def __str__(self) -> str:
-        where = f"{self.line}:{self.column}"
+        where = (
+            f"{self.file}:{self.line}:{self.column}" if self.file else f"{self.line}:{self.column}"
+        )
         return f"{where}: {self.code.value} {self.severity.value}: {self.message} ({self.path})"
 
     @property
@@ -109,7 +116,7 @@ class Findings:
 
     def all(self) -> list[Finding]:
         """Return every finding in the order of the document."""
-        return sorted(self._found, key=lambda finding: (finding.line, finding.column))
+        return sorted(self._found, key=lambda finding: (finding.file, finding.line, finding.column))
 
     @property
     def is_full(self) -> bool:
@@ -129,6 +136,7 @@ class Findings:
             line=at.line,
             column=at.column,
             path=at.path,
+            file=at.file,
         )
         # The first error is kept whatever came before it: it forbids the document's use.
         if not self.is_full or found.is_error > self._has_errors:

@@ -5,12 +5,14 @@ blanks behind. What was written in braces stays there as long as it fits on a li
 """
 
 import json
+import re
 from collections.abc import Iterator
 
 from stepup.policy_language.reader import is_surprising, plain_scalar
 from stepup.policy_language.syntax import Collection, Item, Syntax, Word
 
 WIDTH = 100
+_PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*\Z")
 
 
 def lay_out(root: Collection) -> str:
@@ -49,7 +51,7 @@ def _from_first_comment(above: list[str]) -> list[str]:
 
 def _item(item: Item, indent: int) -> Iterator[str]:
     margin, beside = " " * indent, f"  {item.beside}" if item.beside else ""
-    lead = margin + (f"{_word(item.key)}:" if item.key else "-")
+    lead = margin + (f"{_name(item.key)}:" if item.key else "-")
     node = item.node
     if isinstance(node, Word):
         first, *rest = _scalar(node, indent, len(lead) + 1)
@@ -99,17 +101,23 @@ def _flow(node: Syntax) -> str | None:
         inner = _flow(item.node)
         if inner is None or item.beside or any(item.above) or node.below:
             return None
-        parts.append(f"{_word(item.key)}: {inner}" if item.key else inner)
+        parts.append(f"{_name(item.key)}: {inner}" if item.key else inner)
     if node.below:
         return None
     text = ", ".join(parts)
     return f"{{{text}}}" if node.is_mapping else f"[{text}]"
 
 
-def _word(word: Word | None) -> str:
-    """Write a word on a line of its own length."""
-    if word is None:
-        return ""
+def _name(word: Word) -> str:
+    """Write the name of a field: without quotes where nobody needs them."""
+    value = word.value
+    if word.style and _PLAIN_NAME.match(value) and plain_scalar(value) == value:
+        return quoted(value) if is_surprising(value) else value
+    return _word(word)
+
+
+def _word(word: Word) -> str:
+    """Write a word on one line."""
     if word.style == "" and "\n" not in word.raw:
         return quoted(word.value) if is_surprising(word.value) else word.raw
     if word.style == "'" and not set(word.value) & set("\"\\\n'"):

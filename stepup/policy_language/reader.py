@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 import yaml
+from msgspec.structs import replace
 
 from stepup.policy_language.findings import Code, Findings, Place
 
@@ -56,9 +57,14 @@ class Scalar(msgspec.Struct, frozen=True):
         if self.first is None:
             return self.at
         if line == 1:
-            return Place(self.first.line, self.first.column + column - 1, self.at.path)
+            return replace(self.first, column=self.first.column + column - 1, path=self.at.path)
         # Only block scalars have a second line here, and all their lines are indented alike.
-        return Place(self.first.line + line - 1, self.first.column + column - 1, self.at.path)
+        return replace(
+            self.first,
+            line=self.first.line + line - 1,
+            column=self.first.column + column - 1,
+            path=self.at.path,
+        )
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -96,25 +102,27 @@ def plain(node: Node) -> Plain:
             return {name: plain(entry.node) for name, entry in node.entries.items()}
 
 
-def read(text: str, findings: Findings) -> Fieldset | None:
+def read(text: str, findings: Findings, file: str = "") -> Fieldset | None:
     """Read the document's one mapping; None when there is a finding that forbids going on."""
+    start = Place(file=file)
     # The number of characters first: it costs nothing, whatever was sent.
     if len(text) > MAX_BYTES or len(text.encode("utf-8", "replace")) > MAX_BYTES:
-        findings.error(Code.TOO_LARGE, "the document is larger than 1 MiB", Place())
+        findings.error(Code.TOO_LARGE, "the document is larger than 1 MiB", start)
         return None
     if text.lstrip("\ufeff \t\r\n").startswith("{"):
         text = _json_as_yaml(text)
     try:
-        node = _Builder(text, findings).build()
+        node = _Builder(text, findings, file).build()
     except _RefusedError as error:
         findings.error(error.code, error.message, error.at)
         return None
     except (yaml.YAMLError, UnicodeEncodeError) as error:
-        findings.error(Code.SYNTAX, *_complaint(error, text))
+        message, at = _complaint(error, text)
+        findings.error(Code.SYNTAX, message, replace(at, file=file))
         return None
     if isinstance(node, Fieldset):
         return node
-    findings.error(Code.SYNTAX, "a policy document is a mapping", Place())
+    findings.error(Code.SYNTAX, "a policy document is a mapping", start)
     return None
 
 
@@ -142,8 +150,9 @@ class _RefusedError(Exception):
 class _Builder:
     """Turns the parser's events into nodes."""
 
-    def __init__(self, text: str, findings: Findings) -> None:
+    def __init__(self, text: str, findings: Findings, file: str) -> None:
         self._findings = findings
+        self._file = file
         self._lines = text.split("\n")
         self._events: Iterator[yaml.Event] = yaml.parse(text, Loader=_Loader)
         self._depth = 0
@@ -153,13 +162,13 @@ class _Builder:
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if node is not None:
-                    where = _place(event, "")
+                    where = self._place(event, "")
                     raise _RefusedError(Code.FORBIDDEN_YAML, "one file holds one document", where)
                 node = self._node(next(self._events), "")
         return node
 
     def _node(self, event: yaml.Event, path: str) -> Node:
-        at = _place(event, path)
+        at = self._place(event, path)
         _refuse_references(event, at)
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, at)
@@ -179,11 +188,11 @@ class _Builder:
     def _mapping(self, at: Place) -> Fieldset:
         entries: dict[str, Entry] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            key_at = _place(event, at.path)
+            key_at = self._place(event, at.path)
             _refuse_references(event, key_at)
             if not isinstance(event, yaml.ScalarEvent):
                 raise _RefusedError(Code.FORBIDDEN_YAML, "a name must be text", key_at)
-            key_at = _place(event, at / event.value)
+            key_at = self._place(event, at / event.value)
             node = self._node(next(self._events), key_at.path)
             if event.value in entries:
                 first = entries[event.value].at.line
@@ -208,12 +217,18 @@ class _Builder:
         if event.style == "|":
             for line in self._lines[at.line :]:
                 if line.strip():
-                    return Place(at.line + 1, len(line) - len(line.lstrip(" ")) + 1)
+                    column = len(line) - len(line.lstrip(" ")) + 1
+                    return Place(at.line + 1, column, file=at.file)
             return None
         start, end = event.start_mark, event.end_mark
         if event.style == ">" or start is None or end is None or start.line != end.line:
             return None
-        return Place(at.line, at.column + (1 if event.style else 0))
+        return Place(at.line, at.column + (1 if event.style else 0), file=at.file)
+
+    def _place(self, event: yaml.Event, path: str) -> Place:
+        mark = event.start_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        return Place(line, column, path, self._file)
 
 
 def _refuse_references(event: yaml.Event, at: Place) -> None:
@@ -236,11 +251,6 @@ def plain_scalar(text: str) -> str | int | float | bool | None:
 def is_surprising(text: str) -> bool:
     """Say whether YAML 1.1 takes a word without quotes for something that is no text."""
     return isinstance(plain_scalar(text), str) and _YAML_1_1.match(text) is not None
-
-
-def _place(event: yaml.Event, path: str) -> Place:
-    mark = event.start_mark
-    return Place(mark.line + 1, mark.column + 1, path) if mark else Place(path=path)
 
 
 def _json_as_yaml(text: str) -> str:
