@@ -1,9 +1,5 @@
 """How commands write findings."""
 
-from typing import Any
-
-import msgspec
-
 from stepup.domain.errors import PolicyInvalidError
 
 FINDINGS = 3
@@ -14,8 +10,3 @@ def explain_findings(error: PolicyInvalidError) -> str:
     """Write what is wrong with a policy document, a line for each finding."""
     # The error itself names the first finding, for those who show no list.
     return "\n".join(["this document has errors", *(f"  {each}" for each in error.findings)])
-
-
-def findings_document(error: PolicyInvalidError) -> list[Any]:
-    """Return the findings as JSON shows them: code, severity, message, line, column, path."""
-    return [msgspec.to_builtins(finding) for finding in error.findings]

@@ -12,6 +12,8 @@ import msgspec
 
 # Whoever made a thousand mistakes made one of them a thousand times.
 MAX_FINDINGS = 200
+# A name in a message may be as long as a document.
+MAX_MESSAGE = 400
 
 
 class Severity(StrEnum):
@@ -132,16 +134,25 @@ class Findings:
         found = Finding(
             code=code,
             severity=severity,
-            message=message,
+            message=printable(message),
             line=at.line,
             column=at.column,
-            path=at.path,
-            file=at.file,
+            path=printable(at.path),
+            file=printable(at.file),
         )
         # The first error is kept whatever came before it: it forbids the document's use.
         if not self.is_full or found.is_error > self._has_errors:
             self._found[found] = None
         self._has_errors = self._has_errors or found.is_error
+
+
+def printable(text: str) -> str:
+    """Write a text so that no character of it moves a cursor or hides another, and shorten it."""
+    if len(text) > MAX_MESSAGE:
+        text = text[:MAX_MESSAGE] + "..."
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in text)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

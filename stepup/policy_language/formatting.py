@@ -12,14 +12,14 @@ class CannotFormatError(Exception):
     """The new form would say something else; the document stays as it is."""
 
 
-def format_document(text: str) -> str | list[Finding]:
+def format_document(text: str, name: str = "") -> str | list[Finding]:
     """Write a document anew; findings when it cannot be read at all.
 
     Raises:
         CannotFormatError: If the new form would not say the same.
     """
     findings = Findings()
-    before = read(text, findings)
+    before = read(text, findings, name)
     if before is None or findings.has_errors:
         return findings.all()
     formatted = _as_json(text) or _as_yaml(text)

@@ -7,6 +7,8 @@ from stepup.cli.lazy import LazyGroup
 # In the order of a document's life.
 _COMMANDS = {
     "lint": "stepup.cli.policy.lint:lint",
+    "test": "stepup.cli.policy.run_tests:run_tests",
+    "fmt": "stepup.cli.policy.fmt:fmt",
     "schema": "stepup.cli.policy.schema:schema",
     "replay": "stepup.cli.policy.replay:replay",
     "apply": "stepup.cli.policy.apply:apply",

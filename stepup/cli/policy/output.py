@@ -1,13 +1,20 @@
 """What the verbs of `stepup policy` have in common: what they check first, and how they answer."""
 
 import json
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Any
 
+import msgspec
 import rich_click as click
 
-from stepup.cli.findings import FINDINGS, explain_findings, findings_document
-from stepup.domain.errors import PolicyInvalidError
+from stepup.cli.findings import FINDINGS
+from stepup.cli.policy.source import Source
 from stepup.policy_language import document
+from stepup.policy_language.document import Reading
+from stepup.policy_language.findings import Finding
+
+CHANGES_PENDING = 2
+"""The exit code of a command that would change something, and was told not to."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 
@@ -17,16 +24,27 @@ def say(text: str, as_document: dict[str, Any], *, as_json: bool) -> None:
     click.echo(json.dumps(as_document) if as_json else text)
 
 
-def check(name: str, text: str, *, as_json: bool) -> None:
-    """End the command with 3 when the document has errors."""
-    try:
-        document.parse(text, version=0)
-    except PolicyInvalidError as error:
-        refuse(name, error, as_json=as_json)
+def check(source: Source, *, as_json: bool) -> Reading:
+    """Read a document; end the command with 3 when it has errors."""
+    reading = document.read_files(source.files)
+    if reading.policy is None:
+        say_findings(source.name, reading.findings.all(), as_json=as_json)
+        raise SystemExit(FINDINGS)
+    return reading
 
 
-def refuse(name: str, error: PolicyInvalidError, *, as_json: bool) -> NoReturn:
-    """Say what is wrong with a document, and end the command with 3."""
-    found = {"file": name, "valid": False, "findings": findings_document(error)}
-    say(f"{name}: {explain_findings(error)}", found, as_json=as_json)
-    raise SystemExit(FINDINGS)
+def say_findings(name: str, findings: Sequence[Finding], *, as_json: bool) -> None:
+    """Say what is wrong with a document, a line for each finding."""
+    errors = sum(finding.is_error for finding in findings)
+    found = {
+        "file": name,
+        "valid": not errors,
+        "findings": [msgspec.to_builtins(finding) for finding in findings],
+    }
+    counts = f"{_counted(errors, 'error')}, {_counted(len(findings) - errors, 'warning')}"
+    summary = f"{name}: {counts if findings else 'no findings'}"
+    say("\n".join([*map(str, findings), summary]), found, as_json=as_json)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
