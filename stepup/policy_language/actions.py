@@ -118,7 +118,7 @@ def _rules(action: Fields, scope: Scope) -> tuple[WrittenRule, ...]:
 
 
 def _rule(fields: Fields, scope: Scope, environment: Environment) -> WrittenRule | None:
-    name = fields.text("id")
+    name = fields.identifier("id")
     if name is None and "id" not in fields:
         fields.missing("id")
     has_when = "when" in fields

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from stepup.policy_language.findings import Code, Findings, Place, did_you_mean
 from stepup.policy_language.reader import Fieldset, Listing, Node, Scalar
-from stepup.policy_language.shape.parts import Shape, names_of
+from stepup.policy_language.shape.parts import MAX_IDENTIFIER, Shape, names_of
 from stepup.policy_language.spans import parse_span
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -58,6 +58,14 @@ class Fields:
         """Return a text."""
         node = self.scalar(name)
         return node.value if node and isinstance(node.value, str) else None
+
+    def identifier(self, name: str) -> str | None:
+        """Return a text by which people know something: short, and with nothing hidden in it."""
+        text = self.text(name)
+        if text is not None and not is_identifier(text):
+            self.wrong(name, f"must have 1 to {MAX_IDENTIFIER} visible characters")
+            return None
+        return text
 
     def flag(self, name: str) -> bool | None:
         """Return true or false."""
@@ -226,6 +234,11 @@ class Fields:
             hint = did_you_mean(word, _words(choices))
             self.findings.error(Code.WRONG_VALUE, f"unknown word `{word}`{hint}", at)
             return None
+
+
+def is_identifier(text: str) -> bool:
+    """Say whether a text can be a name that people compare by eye."""
+    return 0 < len(text) <= MAX_IDENTIFIER and text.isprintable()
 
 
 def _words(choices: Iterable[StrEnum]) -> list[str]:

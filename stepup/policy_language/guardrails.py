@@ -4,11 +4,11 @@ import msgspec
 
 from stepup.domain.assurance import Ladder
 from stepup.domain.policy import Guardrail, Mode
-from stepup.policy_language.fields import Fields
+from stepup.policy_language.fields import Fields, is_identifier
 from stepup.policy_language.findings import Code, Place
 from stepup.policy_language.requirements import Shared, read_requirement
 from stepup.policy_language.shape import document as shape
-from stepup.policy_language.shape.document import MAX_GUARDRAILS
+from stepup.policy_language.shape.document import MAX_GUARDRAILS, MAX_PATTERN, MAX_PATTERNS
 from stepup.policy_language.shape.requirements import Floor
 
 
@@ -27,6 +27,8 @@ def read_guardrails(document: Fields, ladder: Ladder) -> tuple[WrittenGuardrail,
         "guardrails", "id", shape.Guardrail, most=MAX_GUARDRAILS
     ):
         written = _guardrail(name, at, fields, ladder)
+        if not is_identifier(name):
+            document.findings.error(Code.WRONG_VALUE, "a guardrail's name is not visible", at)
         if name in guardrails:
             document.findings.error(Code.DUPLICATE_ID, f"the guardrail `{name}` is there twice", at)
         elif written is not None:
@@ -43,7 +45,7 @@ def _guardrail(name: str, at: Place, fields: Fields, ladder: Ladder) -> WrittenG
     fields.refuse_unsupported("shadow")
     fields.finish()
     tags = match.texts("tags") if match else ()
-    patterns = match.texts("actions") if match else ()
+    patterns = _patterns(match) if match else ()
     if match:
         match.finish()
         if not tags and not patterns:
@@ -56,3 +58,15 @@ def _guardrail(name: str, at: Place, fields: Fields, ladder: Ladder) -> WrittenG
         id=name, require=requirement, tags=frozenset(tags), actions=patterns, mode=mode
     )
     return WrittenGuardrail(guardrail, at, require.at)
+
+
+def _patterns(match: Fields) -> tuple[str, ...]:
+    patterns = match.texts("actions")
+    # Each is compared with the name of every action.
+    if len(patterns) > MAX_PATTERNS or any(len(each) > MAX_PATTERN for each in patterns):
+        message = (
+            f"has more than {MAX_PATTERNS} patterns, or one of more than {MAX_PATTERN} letters"
+        )
+        match.wrong("actions", message, Code.TOO_LARGE)
+        return ()
+    return patterns

@@ -7,6 +7,7 @@ levels, at most one document. A plain word that YAML 1.1 takes for something els
 
 import re
 from collections.abc import Iterator, Mapping
+from math import isfinite
 
 import msgspec
 import yaml
@@ -36,6 +37,12 @@ _YAML_1_1 = re.compile(
 )
 # `mode: off` means what it says in every reading.
 _MODE = re.compile(r"(^|\.)mode\Z")
+# What no reader of a document sees: it moves the cursor, turns the order of what follows around, or
+# has no width. Marks that languages need (joiners, direction marks, soft hyphens) are not among it.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f]"
+)
 _SURROGATES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -111,6 +118,7 @@ def read(text: str, findings: Findings, file: str = "") -> Fieldset | None:
         return None
     if text.lstrip("\ufeff \t\r\n").startswith("{"):
         text = _json_as_yaml(text)
+    _refuse_hidden(text.removeprefix("\ufeff"), findings, start)
     try:
         node = _Builder(text, findings, file).build()
     except _RefusedError as error:
@@ -124,6 +132,22 @@ def read(text: str, findings: Findings, file: str = "") -> Fieldset | None:
         return node
     findings.error(Code.SYNTAX, "a policy document is a mapping", start)
     return None
+
+
+def _refuse_hidden(text: str, findings: Findings, start: Place) -> None:
+    # In comments too: what a reviewer reads there must be what stands there.
+    for match in _HIDDEN.finditer(text):
+        if findings.is_full:
+            return
+        if match[0] < " " or match[0] == "\x7f":
+            # The parser says so itself.
+            continue
+        place = _place_of(match.start(), text)
+        findings.error(Code.HIDDEN, _hidden(match[0]), replace(place, file=start.file))
+
+
+def _hidden(character: str) -> str:
+    return f"there is a character that nobody sees, U+{ord(character):04X}"
 
 
 def _complaint(error: yaml.YAMLError | UnicodeEncodeError, text: str) -> tuple[str, Place]:
@@ -192,6 +216,7 @@ class _Builder:
             _refuse_references(event, key_at)
             if not isinstance(event, yaml.ScalarEvent):
                 raise _RefusedError(Code.FORBIDDEN_YAML, "a name must be text", key_at)
+            self._check_escapes(event, key_at)
             key_at = self._place(event, at / event.value)
             node = self._node(next(self._events), key_at.path)
             if event.value in entries:
@@ -204,6 +229,7 @@ class _Builder:
 
     def _scalar(self, event: yaml.ScalarEvent, at: Place) -> Scalar:
         if event.style:
+            self._check_escapes(event, at)
             return Scalar(event.value, at, self._first(event, at))
         value = plain_scalar(event.value)
         if is_surprising(event.value) and not _MODE.search(at.path):
@@ -211,7 +237,15 @@ class _Builder:
                 f"`{event.value}` is read as text; quote it, or write true, false or a plain number"
             )
             self._findings.warn(Code.AMBIGUOUS_SCALAR, message, at)
+        if isinstance(value, float) and (_INTEGER.match(event.value) or not isfinite(value)):
+            message = "this number is too large to be exact; write it as a text"
+            self._findings.error(Code.WRONG_VALUE, message, at)
         return Scalar(value, at, self._first(event, at))
+
+    def _check_escapes(self, event: yaml.ScalarEvent, at: Place) -> None:
+        # Written out they were found in the text.
+        if event.style == '"' and (match := _HIDDEN.search(event.value)):
+            self._findings.error(Code.HIDDEN, _hidden(match[0]), at)
 
     def _first(self, event: yaml.ScalarEvent, at: Place) -> Place | None:
         if event.style == "|":

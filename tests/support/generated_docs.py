@@ -55,8 +55,8 @@ def cli_page() -> str:
         [
             "# Command line",
             "",
-            "Exit codes: 0 done, 1 error, 2 wrong usage or changes pending, 3 findings. Written by "
-            "`make docs`.",
+            "Exit codes: 0 done, 1 error, 2 wrong usage or changes pending, 3 findings.",
+            "Written by `make docs`.",
             *_command(stepup, "stepup", None),
             "",
         ]

@@ -9,7 +9,7 @@ from stepup.domain.decision_request import AttributeType, Entity
 from stepup.domain.policy import Effect, Mode
 from stepup.domain.requirement import OnDegraded, OnUnenrolled
 from stepup.policy_language.shape.examples import MAX_TESTS, Test
-from stepup.policy_language.shape.parts import Shape, Span, Texts, Words, said
+from stepup.policy_language.shape.parts import Identifier, Shape, Span, Texts, Words, said
 from stepup.policy_language.shape.requirements import Fallback, Requirement
 
 MAX_RULES, MAX_ATTRIBUTES, MAX_SCALE = 200, 100, 9
@@ -45,7 +45,7 @@ class Attribute(Shape, kw_only=True):
 class Rule(Shape, kw_only=True):
     """One rule of an action; it says exactly one of `require`, `allow` and `deny`."""
 
-    id: Annotated[str, said("its name, unique in the action")]
+    id: Annotated[Identifier, said("its name, unique in the action")]
     when: Annotated[
         str | UnsetType, said("the condition, in CEL; it always applies when left out")
     ] = UNSET

@@ -15,6 +15,8 @@ from stepup.policy_language.shape.requirements import Floor
 
 # Above what people can oversee; the checks that compare everything with everything stay quick.
 MAX_ACTIONS, MAX_GUARDRAILS = 5000, 200
+# Longer than any name that they could fit.
+MAX_PATTERN, MAX_PATTERNS = 256, 100
 
 
 class Match(Shape, kw_only=True):
@@ -23,7 +25,10 @@ class Match(Shape, kw_only=True):
     tags: Annotated[Words | UnsetType, said("actions with one of these tags")] = UNSET
     actions: Annotated[
         Words | UnsetType,
-        said("actions whose name fits one of these patterns (`*`, `?`, `[...]`)"),
+        said(
+            "actions whose name fits one of these patterns (`*`, `?`, `[...]`)",
+            at_most=MAX_PATTERNS,
+        ),
     ] = UNSET
 
 

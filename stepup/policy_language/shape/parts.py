@@ -27,6 +27,11 @@ Texts = Annotated[str, Meta()] | dict[Annotated[str, Meta(pattern=LANGUAGE)], st
 """A text for people: one for all languages (it counts as English), or one for each."""
 
 
+MAX_IDENTIFIER = 128
+Identifier = Annotated[str, Meta(min_length=1, max_length=MAX_IDENTIFIER)]
+"""A name that people compare by eye: printable characters."""
+
+
 def said(description: str, *, at_most: int | None = None, **keywords: object) -> Meta:
     """Describe a field; `at_most` limits its entries, however they are written."""
     limits = {"maxItems": at_most, "maxProperties": at_most} if at_most is not None else {}
