@@ -11,10 +11,10 @@ import msgspec
 import rich_click as click
 
 from stepup import wiring
-from stepup.cli.files import EXISTING_FILE, read_text
 from stepup.cli.operating import operate
-from stepup.cli.policy.output import check, json_option, say
+from stepup.cli.policy.output import CHANGES_PENDING, check, json_option, say
 from stepup.cli.policy.replay_text import explain_replay
+from stepup.cli.policy.source import read_source, source_argument
 from stepup.cli.settings import load_settings, settings_options
 from stepup.crypto.sealing import Sealer
 from stepup.domain.errors import PolicyNotFoundError
@@ -26,7 +26,6 @@ from stepup.ports import Ports
 from stepup.usecases import replay as replays
 from stepup.usecases.replay import MOST_RECORDS, ReplayQuestion
 
-CHANGED = 2
 # One core for each, and the reading between them.
 _AT_ONCE = 2
 
@@ -49,7 +48,7 @@ _SINCE = timedelta(days=7)
 
 
 @click.command()
-@click.argument("file", type=EXISTING_FILE)
+@source_argument
 @settings_options
 @click.option("--since", type=_Moment(), help="From when on: `7d`, the default, or a time.")
 @click.option("--until", type=_Moment(), help="Until when: `1h` ago, or a time; now if left out.")
@@ -63,21 +62,21 @@ _SINCE = timedelta(days=7)
 )
 @json_option
 def replay(
-    file: Path, config_file: Path | None, sets: Sequence[str], as_json: bool, **which: Any
+    source: Path, config_file: Path | None, sets: Sequence[str], as_json: bool, **which: Any
 ) -> None:
     """Say what a document would have made of recorded decisions, beside the active version.
 
     Nothing is changed. Exits with 0 when no decision would be another one, with 2 when some would,
     and with 3 when the document has findings that forbid its use.
     """
-    text = read_text(file)
-    check(str(file), text, as_json=as_json)
-    asked = _question(text, **which)
+    given = read_source(source)
+    check(given, as_json=as_json)
+    asked = _question(given.text, **which)
     report = asyncio.run(operate(load_settings(config_file, sets), _task(asked)))
-    found = {"file": str(file), "valid": True, **msgspec.to_builtins(report)}
-    say(explain_replay(str(file), report), found, as_json=as_json)
+    found = {"file": given.name, "valid": True, **msgspec.to_builtins(report)}
+    say(explain_replay(given.name, report), found, as_json=as_json)
     if report.changed:
-        raise SystemExit(CHANGED)
+        raise SystemExit(CHANGES_PENDING)
 
 
 def _question(
