@@ -25,7 +25,7 @@ from stepup.http import (
     step_ups,
     well_known,
 )
-from stepup.http.admin import authenticators, explain, policy, replay
+from stepup.http.admin import authenticators, explain, policy, policy_drafts, policy_moves, replay
 from stepup.http.admin.gate import provide_administrator
 from stepup.http.authzen import evaluation, evaluations, search
 from stepup.http.caller import provide_caller, provide_form, provide_form_caller
@@ -62,6 +62,8 @@ ROUTERS: tuple[Router, ...] = (
     assets.router,
     authenticators.router,
     policy.router,
+    policy_drafts.router,
+    policy_moves.router,
     replay.router,
     explain.router,
     dev.router,

@@ -145,14 +145,19 @@ class _Described(Operation):
     shape: ClassVar[type[msgspec.Struct]]
 
 
-def reads_json(shape: type[msgspec.Struct]) -> type[Operation]:
-    """Return the `operation_class` of a route that calls `read_json` with this shape."""
+def reads_json(shape: type[msgspec.Struct], *, names_revision: bool = False) -> type[Operation]:
+    """Return the `operation_class` of a route that calls `read_json` with this shape.
+
+    `names_revision` for one that calls `seen_revision` besides.
+    """
 
     @dataclass
     class ReadsJson(_Described):
         def __post_init__(self) -> None:
             reference = Reference(ref=_REFERENCE.format(name=shape.__name__))
             self.request_body = _body("application/json", reference)
+            if names_revision:
+                self.parameters = [*(self.parameters or []), _IF_MATCH]
 
     ReadsJson.shape = shape
     return ReadsJson
@@ -189,6 +194,23 @@ def reads_query(required: tuple[str, ...] = (), optional: tuple[str, ...] = ()) 
             self.parameters = [*(self.parameters or []), *described]
 
     return ReadsQuery
+
+
+_IF_MATCH = Parameter(
+    name="If-Match",
+    param_in="header",
+    schema=Schema(type=OpenAPIType.STRING),
+    required=True,
+    description="The ETag with which the caller has read what he changes.",
+)
+
+
+@dataclass
+class NamesRevision(Operation):
+    """The `operation_class` of a route that calls `seen_revision` and reads no body."""
+
+    def __post_init__(self) -> None:
+        self.parameters = [*(self.parameters or []), _IF_MATCH]
 
 
 def _body(media_type: str, schema: Schema | Reference) -> RequestBody:
