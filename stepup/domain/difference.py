@@ -3,13 +3,17 @@
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from enum import StrEnum
+from typing import TypeVar
 
 import msgspec
 
-from stepup.domain.assurance import Acr, Ladder
+from stepup.domain.assurance import Acr, Ladder, Method
 from stepup.domain.decision import Decision, StepUp
 from stepup.domain.recorded_decision import Outcome, outcome_of
-from stepup.domain.requirement import Requirement
+from stepup.domain.requirement import Fallback, OnUnenrolled, Requirement
+
+_UNENROLLED = tuple(OnUnenrolled)
+_Orderly = TypeVar("_Orderly", int, timedelta)
 
 
 class DifferenceKind(StrEnum):
@@ -34,6 +38,9 @@ class Part(StrEnum):
     METHODS = "methods"
     ONCE = "once"
     BOUND = "bound"
+    MIN_CREDENTIAL_AGE = "min_credential_age"
+    ON_UNENROLLED = "on_unenrolled"
+    FALLBACK = "fallback"
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,11 +75,14 @@ def _of_requirements(before: Requirement, after: Requirement, ladder: Ladder) ->
         return None
     raised, lowered = set[Part](), set[Part]()
     for part, (is_raised, is_lowered) in {
-        Part.ACR: _levels(before.acr, after.acr, ladder),
-        Part.MAX_AGE: _ages(before.max_age, after.max_age),
-        Part.METHODS: _methods(before, after),
-        Part.ONCE: (after.once and not before.once, before.once and not after.once),
+        **_of_both(before, after, ladder),
+        Part.ONCE: _order(before.once, after.once),
         Part.BOUND: _sets(before.bind, after.bind),
+        # In the order of strictness, the strictest first.
+        Part.ON_UNENROLLED: _order(
+            _UNENROLLED.index(after.on_unenrolled), _UNENROLLED.index(before.on_unenrolled)
+        ),
+        Part.FALLBACK: _fallbacks(before.fallback, after.fallback, ladder),
     }.items():
         if is_raised:
             raised.add(part)
@@ -85,6 +95,31 @@ def _of_requirements(before: Requirement, after: Requirement, ladder: Ladder) ->
     else:
         kind = DifferenceKind.RAISED if raised else DifferenceKind.LOWERED
     return Difference(kind=kind, raised=frozenset(raised), lowered=frozenset(lowered))
+
+
+def _of_both(
+    before: Requirement | Fallback, after: Requirement | Fallback, ladder: Ladder
+) -> dict[Part, tuple[bool, bool]]:
+    return {
+        Part.ACR: _levels(before.acr, after.acr, ladder),
+        Part.MAX_AGE: _ages(before.max_age, after.max_age),
+        Part.METHODS: _methods(before.methods, after.methods),
+        Part.MIN_CREDENTIAL_AGE: _order(before.min_credential_age, after.min_credential_age),
+    }
+
+
+def _fallbacks(
+    before: Fallback | None, after: Fallback | None, ladder: Ladder
+) -> tuple[bool, bool]:
+    # Whether there is one at all is said by `on_unenrolled`.
+    if before is None or after is None:
+        return False, False
+    parts = _of_both(before, after, ladder).values()
+    return any(is_raised for is_raised, _ in parts), any(is_lowered for _, is_lowered in parts)
+
+
+def _order(before: _Orderly, after: _Orderly) -> tuple[bool, bool]:
+    return before < after, after < before
 
 
 def _levels(before: Acr, after: Acr, ladder: Ladder) -> tuple[bool, bool]:
@@ -103,11 +138,13 @@ def _ages(before: timedelta | None, after: timedelta | None) -> tuple[bool, bool
     return second < first, second > first
 
 
-def _methods(before: Requirement, after: Requirement) -> tuple[bool, bool]:
-    if before.methods is None or after.methods is None:
-        return after.methods is not None, before.methods is not None
+def _methods(
+    before: frozenset[Method] | None, after: frozenset[Method] | None
+) -> tuple[bool, bool]:
+    if before is None or after is None:
+        return after is not None, before is not None
     # Fewer methods are harder.
-    return _sets(after.methods, before.methods)
+    return _sets(after, before)
 
 
 def _sets(before: AbstractSet[str], after: AbstractSet[str]) -> tuple[bool, bool]:

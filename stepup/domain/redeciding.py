@@ -11,7 +11,7 @@ from typing import NoReturn
 import msgspec
 from typing_extensions import override
 
-from stepup.domain.approval import is_approved
+from stepup.domain.approval import is_approved, is_approved_by_fallback
 from stepup.domain.binding import Value
 from stepup.domain.condition import Condition, Inputs
 from stepup.domain.decision import (
@@ -23,7 +23,7 @@ from stepup.domain.decision import (
 )
 from stepup.domain.decision_request import Attribute, AttributeType, DecisionRequest, Entity
 from stepup.domain.ids import ActionName
-from stepup.domain.policy import Action, Policy
+from stepup.domain.policy import Action, Mode, Plan, Policy
 from stepup.domain.recorded_decision import RecordedDecision
 
 # Right values of each type. Nobody reads them: a condition that would is not evaluated.
@@ -98,14 +98,14 @@ class Redecider:
         key = (recorded.policy_version, recorded.request.action)
         declared = self._declared_then.get(key)
         if declared is None:
-            then = self._action_then(recorded)
-            declared = frozenset(path for path, _ in _paths(then)) if then else frozenset()
+            then = self._plan_then(recorded)
+            declared = frozenset(path for path, _ in _paths(then.action)) if then else frozenset()
             self._declared_then[key] = declared
         return declared - recorded.digested
 
-    def _action_then(self, recorded: RecordedDecision) -> Action | None:
+    def _plan_then(self, recorded: RecordedDecision) -> Plan | None:
         policy = self._past(recorded.policy_version)
-        return policy.find(recorded.request.action) if policy else None
+        return policy.plan_for(recorded.request.action) if policy else None
 
     def _view(self, action: Action, recorded: RecordedDecision, hidden: frozenset[str]) -> "_View":
         version, rule, error = recorded.policy_version, recorded.rule, recorded.error is not None
@@ -114,7 +114,7 @@ class Redecider:
         if view is None:
             if len(self._views) >= _MOST_VIEWS:
                 self._views.clear()
-            then = self._action_then(recorded)
+            then = self._plan_then(recorded)
             view = self._views[key] = _View(self.policy, action, then, recorded, hidden)
         return view
 
@@ -126,14 +126,16 @@ class _View:
         self,
         policy: Policy,
         action: Action,
-        then: Action | None,
+        then: Plan | None,
         recorded: RecordedDecision,
         hidden: frozenset[str],
     ) -> None:
         self._hidden = {p: attribute for p, attribute in _paths(action) if p in hidden}
         self._unreadable = _unreadable(self._hidden, then, recorded)
         known = _verdicts(then, recorded)
-        same = {p for p, attribute in _paths(action) if then and attribute in then.attributes}
+        same = {
+            p for p, attribute in _paths(action) if then and attribute in then.action.attributes
+        }
         rules = tuple(
             rule
             if rule.when is None or not (touched := _touched(rule.when, hidden, recorded.digested))
@@ -169,7 +171,10 @@ class _View:
         declared = {name: action.attribute(name) for name in sorted(requirement.bind)}
         bound = {n: recorded.request.value_of(a) if a else None for n, a in declared.items()}
         ladder = self._policy.ladder
-        return is_approved(ladder, requirement, action.name, bound, approval, recorded.at)
+        return any(
+            satisfies(ladder, requirement, action.name, bound, approval, recorded.at)
+            for satisfies in (is_approved, is_approved_by_fallback)
+        )
 
 
 class _NotRecordedError(Exception):
@@ -212,24 +217,26 @@ def _touched(
     return hidden & (condition.reads | (condition.asks - digested))
 
 
-def _verdicts(then: Action | None, recorded: RecordedDecision) -> dict[str, bool]:
+def _verdicts(then: Plan | None, recorded: RecordedDecision) -> dict[str, bool]:
     """Say what the conditions of the time gave, by their sources, as the deciding rule tells."""
-    if then is None or recorded.error is not None:
+    # Where rules were not enforced, no rule decided.
+    if then is None or then.mode is not Mode.ENFORCE or recorded.error is not None:
         return {}
-    ids = [rule.id for rule in then.rules]
+    rules = then.action.rules
+    ids = [rule.id for rule in rules]
     if recorded.rule is not None and recorded.rule not in ids:
         return {}
     last = len(ids) if recorded.rule is None else ids.index(recorded.rule)
-    verdicts = {rule.when.source: False for rule in then.rules[:last] if rule.when}
-    verdicts |= {rule.when.source: True for rule in then.rules[last : last + 1] if rule.when}
+    verdicts = {rule.when.source: False for rule in rules[:last] if rule.when}
+    verdicts |= {rule.when.source: True for rule in rules[last : last + 1] if rule.when}
     return verdicts
 
 
 def _unreadable(
-    hidden: Mapping[str, Attribute], then: Action | None, recorded: RecordedDecision
+    hidden: Mapping[str, Attribute], then: Plan | None, recorded: RecordedDecision
 ) -> str | None:
     """Name an attribute of which not even its type is sure: a wrong one changes the answer."""
-    declared = dict(_paths(then)) if then else {}
+    declared = dict(_paths(then.action)) if then else {}
     for path, attribute in sorted(hidden.items()):
         if path not in recorded.digested:
             continue

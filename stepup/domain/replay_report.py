@@ -105,8 +105,9 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
 class Abilities:
     """Who could pass; kept for all parts of a replay, so that each person counts once."""
 
-    def __init__(self, ladder: Ladder) -> None:
+    def __init__(self, ladder: Ladder, now: datetime) -> None:
         self._ladder = ladder
+        self._now = now
         self._known: dict[tuple[SubjectId, Requirement], Ability] = {}
         self._worst: dict[SubjectId, Ability] = {}
         self.examples: list[Example] = []
@@ -118,7 +119,9 @@ class Abilities:
         key = prompt.subject, prompt.requirement
         if key in self._known:
             return
-        ability = self._known[key] = ability_of(self._ladder, prompt.requirement, authenticators)
+        ability = self._known[key] = ability_of(
+            self._ladder, prompt.requirement, authenticators, self._now
+        )
         worst = self._worst.get(prompt.subject, Ability.CAN)
         self._worst[prompt.subject] = max(worst, ability, key=list(Ability).index)
         if ability is Ability.CANNOT and len(self.examples) < EXAMPLES_PER_KIND:
@@ -135,14 +138,18 @@ class Abilities:
 
 
 def ability_of(
-    ladder: Ladder, requirement: Requirement, authenticators: Sequence[Authenticator] | None
+    ladder: Ladder,
+    requirement: Requirement,
+    authenticators: Sequence[Authenticator] | None,
+    now: datetime,
 ) -> Ability:
-    """Say whether somebody with these authenticators could meet a requirement."""
+    """Say whether somebody with these authenticators could meet a requirement, or its fallback."""
     if authenticators is None:
         return Ability.UNKNOWN
-    level = ladder.get(requirement.acr)
-    if ceremonies_left(requirement, level, authenticators) is not None:
-        return Ability.CAN
+    for asked in filter(None, (requirement, requirement.fallen_back())):
+        old_enough = [a for a in authenticators if now - a.created_at >= asked.min_credential_age]
+        if ceremonies_left(asked, ladder.get(asked.acr), old_enough) is not None:
+            return Ability.CAN
     if requirement.on_unenrolled is OnUnenrolled.ENROLL:
         return Ability.MUST_ENROLL
     return Ability.CANNOT

@@ -35,13 +35,17 @@ _turn = threading.Lock()
 
 
 class ReplayQuestion(msgspec.Struct, frozen=True, kw_only=True):
-    """Which document, and which recorded decisions: the newest of those that agree."""
+    """Which document, and which recorded decisions: the newest of those that agree.
+
+    `enforced` to take everything in the document for enforced, whatever modes it has.
+    """
 
     document: str
     since: datetime | None = None
     until: datetime | None = None
     actions: frozenset[ActionName] | None = None
     limit: int = MOST_RECORDS
+    enforced: bool = False
 
 
 async def replay(
@@ -64,9 +68,9 @@ async def replay(
         found = await get_active(ports)
         active = Written(found.version, found.document)
         ladder = await workshop.run(ladder_of, asked.document, limit=_PAGE_LIMIT)
-        return await _Replay(ports, workshop, active, asked, Abilities(ladder)).report(
-            at_once, on_progress
-        )
+        return await _Replay(
+            ports, workshop, active, asked, Abilities(ladder, ports.clock.now())
+        ).report(at_once, on_progress)
 
 
 async def text_of_draft(ports: Ports, number: str) -> str:
@@ -100,6 +104,7 @@ class _Replay:
         self._workshop = workshop
         self._active = active
         self._asked = asked
+        self._draft = Written(0, asked.document, enforced=asked.enforced)
         self._abilities = abilities
         self._tally = Tally()
         self._past: dict[int, Written | None] = {}
@@ -145,7 +150,7 @@ class _Replay:
         past = await self._past_of(page)
         records = encode_records(page)
         return await self._workshop.run(
-            replay_part, self._active, self._asked.document, past, records, limit=_PAGE_LIMIT
+            replay_part, self._active, self._draft, past, records, limit=_PAGE_LIMIT
         )
 
     async def _past_of(self, page: Sequence[RecordedDecision]) -> tuple[Written, ...]:

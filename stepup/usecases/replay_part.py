@@ -22,10 +22,11 @@ _decoder = msgspec.msgpack.Decoder(list[RecordedDecision])
 
 
 class Written(NamedTuple):
-    """A version as it was written."""
+    """A version as it was written; `enforced` to take no heed of its modes."""
 
     version: int
     text: str
+    enforced: bool = False
 
 
 def encode_records(records: Sequence[RecordedDecision]) -> bytes:
@@ -42,7 +43,9 @@ def ladder_of(text: str) -> Ladder:
     return _read(Written(0, text)).ladder
 
 
-def replay_part(active: Written, draft: str, past: tuple[Written, ...], records: bytes) -> Tally:
+def replay_part(
+    active: Written, draft: Written, past: tuple[Written, ...], records: bytes
+) -> Tally:
     """Decide some records again under both policies, and count."""
     known = {written.version: written for written in past}
 
@@ -51,9 +54,7 @@ def replay_part(active: Written, draft: str, past: tuple[Written, ...], records:
             return _read(active)
         return _readable(known[version]) if version in known else None
 
-    replayer = Replayer(
-        Redecider(_read(active), policy_of), Redecider(_read(Written(0, draft)), policy_of)
-    )
+    replayer = Replayer(Redecider(_read(active), policy_of), Redecider(_read(draft), policy_of))
     tally = Tally()
     for recorded in _decoder.decode(records):
         replayer.replay(recorded, tally)
@@ -71,4 +72,5 @@ def _readable(written: Written) -> Policy | None:
 # The two that are compared, and the versions that recorded decisions were made by.
 @lru_cache(maxsize=16)
 def _read(written: Written) -> Policy:
-    return document.parse(written.text, version=written.version)
+    policy = document.parse(written.text, version=written.version)
+    return policy.enforced() if written.enforced else policy

@@ -17,6 +17,7 @@ from stepup.domain.decision import (
     decide,
 )
 from stepup.domain.difference import DifferenceKind, Part, difference_of
+from stepup.domain.requirement import Fallback, OnUnenrolled
 from tests.domain.strategies import (
     approvals,
     decision_requests,
@@ -36,6 +37,10 @@ DENY = Deny(reason=DenyReason.RULE, basis=BASIS)
 def asks(**changes: object) -> StepUp:
     requirement = a_requirement(**{"max_age": timedelta(minutes=5), "once": False} | changes)
     return StepUp(requirement=requirement, bound={}, displayed={}, basis=BASIS)
+
+
+def falls_back_to(acr: str) -> dict:
+    return {"on_unenrolled": OnUnenrolled.FALLBACK, "fallback": Fallback(acr=Acr(acr))}
 
 
 @pytest.mark.parametrize(
@@ -68,6 +73,9 @@ def test_names_the_two_answers(before, after, kind):
         ({}, {"once": True}, Part.ONCE),
         ({}, {"bind": frozenset({"payee"})}, Part.BOUND),
         ({}, {"methods": frozenset({Method.TOTP})}, Part.METHODS),
+        ({}, {"min_credential_age": timedelta(hours=1)}, Part.MIN_CREDENTIAL_AGE),
+        ({"on_unenrolled": OnUnenrolled.ENROLL}, {}, Part.ON_UNENROLLED),
+        (falls_back_to("urn:stepup:acr:1"), falls_back_to("urn:stepup:acr:2"), Part.FALLBACK),
         (
             {"methods": frozenset({Method.TOTP, Method.WEBAUTHN})},
             {"methods": frozenset({Method.WEBAUTHN})},

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from stepup.domain.recorded_decision import outcome_of
 from stepup.domain.redeciding import Redecider
 from stepup.domain.replay import UNNAMED, Replayer, Tally
 from stepup.domain.replay_report import Abilities, Ability, ability_of, report_of
-from stepup.domain.requirement import OnUnenrolled, Requirement
+from stepup.domain.requirement import Fallback, OnUnenrolled, Requirement
 from tests.domain.strategies import approvals, decision_requests, guardrails, policies
 from tests.support.builders import (
     A_PASSKEY,
@@ -30,6 +31,10 @@ from tests.support.builders import (
 )
 from tests.support.determinism import NOON
 
+FALLBACK = {
+    "on_unenrolled": OnUnenrolled.FALLBACK,
+    "fallback": Fallback(acr=Acr("urn:stepup:acr:2")),
+}
 ALICE, BOB = SubjectId("alice"), SubjectId("bob")
 ALLOWED = a_policy(an_action(default=Effect.ALLOW))
 GUARDED = msgspec.structs.replace(
@@ -50,7 +55,7 @@ def replayed(active, draft, records, tally=None) -> Tally:
 
 def reported(active, draft, records, authenticators=()):
     tally = replayed(active, draft, records)
-    abilities = Abilities(draft.ladder)
+    abilities = Abilities(draft.ladder, NOON)
     for prompt, prompted in tally.prompts.items():
         own = [a for a in authenticators if a.subject.id == prompt.subject]
         abilities.judge(prompt, prompted, own)
@@ -130,13 +135,22 @@ def test_an_authenticator_that_reaches_the_level_is_enough():
     assert reported(ALLOWED, GUARDED, records, [passkey]).subjects.cannot_pass == 0
 
 
-def test_somebody_who_may_enroll_is_not_shut_out():
-    asks = a_requirement(on_unenrolled=OnUnenrolled.ENROLL)
-
-    assert ability_of(DEFAULT_LADDER, asks, []) is Ability.MUST_ENROLL
-    assert ability_of(DEFAULT_LADDER, a_requirement(), []) is Ability.CANNOT
-    assert ability_of(DEFAULT_LADDER, asks, [an_authenticator()]) is Ability.CAN
-    assert ability_of(DEFAULT_LADDER, asks, None) is Ability.UNKNOWN
+@pytest.mark.parametrize(
+    ("asks", "enrolled", "expected"),
+    [
+        ({}, [], Ability.CANNOT),
+        ({}, None, Ability.UNKNOWN),
+        ({}, [an_authenticator()], Ability.CAN),
+        ({"on_unenrolled": OnUnenrolled.ENROLL}, [], Ability.MUST_ENROLL),
+        ({"on_unenrolled": OnUnenrolled.ENROLL}, [an_authenticator()], Ability.CAN),
+        ({"min_credential_age": timedelta(hours=1)}, [an_authenticator()], Ability.CANNOT),
+        ({"acr": Acr("phr"), **FALLBACK}, [an_authenticator()], Ability.CAN),
+        ({"acr": Acr("phr"), **FALLBACK}, [], Ability.CANNOT),
+    ],
+    ids=["nothing", "unreadable", "app", "may enroll", "need not", "too young", "falls back", "no"],
+)
+def test_who_could_pass(asks: dict, enrolled, expected: Ability):
+    assert ability_of(DEFAULT_LADDER, a_requirement(**asks), enrolled, NOON) is expected
 
 
 def test_what_was_answered_otherwise_at_the_time_is_drift_and_no_change():

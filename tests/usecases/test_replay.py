@@ -125,6 +125,16 @@ async def test_an_older_version_tells_what_could_not_be_sent_then(active: World,
     assert report.undecidable_for[0].attribute == "action.country"
 
 
+async def test_a_draft_that_only_reports_can_be_taken_for_enforced(active: World, workshop):
+    await keep(active, of(50))
+    trying = STRICTER + "mode: report\n"
+
+    reporting = await ask(active, workshop, trying)
+    enforced = await ask(active, workshop, trying, enforced=True)
+
+    assert (reporting.changed, enforced.changed) == (0, 1)
+
+
 async def test_takes_the_newest_up_to_the_limit_and_says_that_there_are_more(
     active: World, workshop, monkeypatch: pytest.MonkeyPatch
 ):

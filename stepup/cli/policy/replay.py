@@ -60,6 +60,7 @@ _SINCE = timedelta(days=7)
     show_default=True,
     help="How many records at most, the newest of them.",
 )
+@click.option("--enforced", is_flag=True, help="As if everything in it were enforced.")
 @json_option
 def replay(
     source: Path, config_file: Path | None, sets: Sequence[str], as_json: bool, **which: Any
@@ -80,14 +81,13 @@ def replay(
 
 
 def _question(
-    text: str, since: datetime | None, until: datetime | None, actions: Sequence[str], limit: int
+    text: str, since: datetime | None, actions: Sequence[str], **others: Any
 ) -> ReplayQuestion:
     return ReplayQuestion(
         document=text,
         since=since or datetime.now(UTC) - _SINCE,
-        until=until,
         actions=frozenset(map(ActionName, actions)) or None,
-        limit=limit,
+        **others,
     )
 
 

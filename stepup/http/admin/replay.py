@@ -29,12 +29,16 @@ _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class ReplayedRecords(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Which recorded decisions: the newest `limit` of those between two moments."""
+    """Which recorded decisions: the newest `limit` of those between two moments.
+
+    With `enforced`, as if everything in the document were enforced, whatever modes it has.
+    """
 
     since: _Moment | None = None
     until: _Moment | None = None
     actions: _Actions | None = None
     limit: _Limit = replay.MOST_RECORDS
+    enforced: bool = False
 
     def asked_with(self, text: str) -> replay.ReplayQuestion:
         """Ask about these with a document."""
@@ -44,6 +48,7 @@ class ReplayedRecords(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
             until=self.until,
             actions=None if self.actions is None else frozenset(self.actions),
             limit=self.limit,
+            enforced=self.enforced,
         )
 
 
