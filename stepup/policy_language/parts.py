@@ -37,22 +37,48 @@ def parts_of(source: str) -> tuple[str, ...]:
     return tuple(found) if len(found) > 1 else ()
 
 
+def conjuncts_of(source: str) -> tuple[str, ...]:
+    """Return what must all be true; the whole condition when it is no chain of `&&`."""
+    return _chain(source, "&&")
+
+
+def disjuncts_of(source: str) -> tuple[str, ...]:
+    """Return of what one must be true; the whole condition when it is no chain of `||`."""
+    return _chain(source, "||")
+
+
+def _chain(source: str, of: str) -> tuple[str, ...]:
+    found: list[str] = []
+    waiting = [source.strip()]
+    while waiting:
+        text = _bare(waiting.pop())
+        operator, cuts = _cut(text)
+        if operator == of and len(cuts) > 1:
+            waiting.extend(reversed(cuts))
+        else:
+            found.append(text)
+    return tuple(found)
+
+
 def _operands(source: str) -> Iterator[str]:
     waiting = [source.strip()]
     while waiting:
         text = waiting.pop()
-        bare = text
-        while (inner := _inside_parentheses(bare)) is not None:
-            bare = inner
-        cuts = _cuts(bare)
+        _, cuts = _cut(_bare(text))
         if len(cuts) > 1:
             waiting.extend(reversed(cuts))
         else:
             yield text
 
 
-def _cuts(text: str) -> list[str]:
-    """Cut at the outermost operators that bind least; `? :` is left whole."""
+def _bare(text: str) -> str:
+    while (inner := _inside_parentheses(text)) is not None:
+        text = inner
+    return text
+
+
+def _cut(text: str) -> tuple[str, list[str]]:
+    """Cut at the outermost operators that bind least, and name them; `? :` is left whole."""
     places: dict[str, list[int]] = {"||": [], "&&": [], "?": []}
     depth = 0
     for token in _TOKEN.finditer(text):
@@ -67,10 +93,10 @@ def _cuts(text: str) -> list[str]:
                 pass
     operator = "||" if places["||"] else "&&"
     if places["?"] or not places[operator]:
-        return [text]
+        return operator, [text]
     starts = [0, *(place + len(operator) for place in places[operator])]
     ends = [*places[operator], len(text)]
-    return [text[start:end].strip() for start, end in zip(starts, ends, strict=True)]
+    return operator, [text[start:end].strip() for start, end in zip(starts, ends, strict=True)]
 
 
 def _inside_parentheses(text: str) -> str | None:

@@ -1,0 +1,1 @@
+"""What a change of a document means, in words: what an approver must see before it holds."""
