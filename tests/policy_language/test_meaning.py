@@ -279,6 +279,45 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[tuple[Direction, str]]]] = {
         [("    tags: [money]\n", "    tags: [money]\n    title: {en: pay}\n")],
         [(DIFFERENT, "payments.transfer: `title` is en: pay instead of nothing")],
     ),
+    "a guardrail that is only reported": (
+        [
+            (
+                "actions:\n",
+                "  - {id: all, mode: report, match: {actions: ['b*']}, require: {level: phr}}\nactions:\n",
+            )
+        ],
+        [
+            (
+                DIFFERENT,
+                "guardrail all: new guardrail for balance.read: at least phr, at most 10m old",
+            )
+        ],
+    ),
+    "the mode of a guardrail": (
+        [("- {id: money, ", "- {id: money, mode: report, ")],
+        [(WEAKER, "guardrail money: `mode` is report instead of nothing")],
+    ),
+    "the mode of an action": (
+        [("    tags: [money]\n", "    tags: [money]\n    mode: report\n")],
+        [(WEAKER, "payments.transfer: the mode is report instead of the document's")],
+    ),
+    "the mode of the document": (
+        [("apiVersion: stepup/v1\n", "apiVersion: stepup/v1\nmode: report\n")],
+        [(WEAKER, "the document's `mode` is report instead of enforce")],
+    ),
+    "the age of an authenticator": (
+        [(DEFAULT, DEFAULT.replace("15m}", "15m, min_credential_age: 1d}"))],
+        [
+            (
+                STRICTER,
+                "payments.transfer: otherwise an authenticator is at least as old as 1d instead of 0s",
+            )
+        ],
+    ),
+    "who is known": (
+        [("actions:\n", "entities: {subjects: [{type: user, id: eve}]}\nactions:\n")],
+        [(DIFFERENT, "subject user eve: known now")],
+    ),
     "tests and metadata": (
         [("actions:\n", "metadata: {name: bank}\nactions:\n")],
         [],

@@ -60,6 +60,8 @@ requirements = st.fixed_dictionaries(
         "bind": st.sampled_from([["amount"], ["amount", "currency"]]),
         "token_ttl": st.sampled_from(["60s", "300s"]),
         "on_unenrolled": st.sampled_from(["deny", "enroll"]),
+        "min_credential_age": st.sampled_from(["1d", "2d"]),
+        "on_degraded": st.sampled_from(["refuse", "raise", "serve"]),
     },
 )
 outcomes = st.one_of(
@@ -85,6 +87,7 @@ actions = st.fixed_dictionaries(
     optional={
         "tags": st.sampled_from([["a"], ["b"], ["a", "b"]]),
         "critical": st.booleans(),
+        "mode": st.sampled_from(["report", "enforce"]),
         "title": st.sampled_from([{"en": "pay"}, {"en": "pay", "de": "zahlen"}]),
         "on_unenrolled": st.sampled_from(["deny", "enroll"]),
         "token": st.sampled_from([{"once": True}, {"ttl": "60s"}, {"audience": "bank"}]),
@@ -97,7 +100,8 @@ guardrails = st.fixed_dictionaries(
             [{"tags": ["a"]}, {"tags": ["b"]}, {"actions": ["p*"]}, {"actions": ["stepup.*"]}]
         ),
         "require": requirements.map(lambda asked: {k: v for k, v in asked.items() if k != "bind"}),
-    }
+    },
+    optional={"mode": st.sampled_from(["off", "report", "enforce"])},
 )
 
 
@@ -109,6 +113,8 @@ def documents(draw: st.DrawFn) -> dict:
     written["guardrails"] = [
         {"id": f"g{n}"} | draw(guardrails) for n in range(draw(st.integers(0, 2)))
     ]
+    if draw(st.booleans()):
+        written["mode"] = draw(st.sampled_from(["report", "enforce"]))
     if draw(st.booleans()):
         written["unknown_action"] = draw(st.sampled_from(["allow", "deny"]))
     return written

@@ -153,10 +153,10 @@ def _of_others(was: Action, action: Action, after: Policy) -> Iterator[Change]:
 
 
 def _of_mode(was: Action, action: Action, before: Policy, after: Policy) -> Iterator[Statement]:
-    old, new = getattr(was, "mode", None), getattr(action, "mode", None)
-    if old == new:
+    old, new = was.mode, action.mode
+    if old is new:
         return
-    effective = (old or getattr(before, "mode", None), new or getattr(after, "mode", None))
+    effective = old or before.mode, new or after.mode
     direction = direction_of_part("mode", *effective, after.ladder) or Direction.DIFFERENT
     said = [str(mode) if mode else "the document's" for mode in (old, new)]
     change = Change(direction, "mode", f"the mode is {said[1]} instead of {said[0]}", *said)

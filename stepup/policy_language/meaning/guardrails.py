@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from stepup.domain.ids import ActionName
-from stepup.domain.policy import Guardrail, Policy
+from stepup.domain.policy import Guardrail, Mode, Policy
 from stepup.policy_language.meaning.order import direction_of_part
 from stepup.policy_language.meaning.requirements import changes_of_requirement
 from stepup.policy_language.meaning.statement import About, Change, Direction, Statement
@@ -38,8 +38,9 @@ def statements_of_guardrails(before: Policy, after: Policy) -> Iterator[Statemen
 def _added(guardrail: Guardrail, after: Policy) -> Statement:
     touched = _touched(guardrail, after)
     said = outcome_in_words(guardrail.require)
+    is_felt = bool(touched) and _mode(guardrail, after) is Mode.ENFORCE
     change = Change(
-        Direction.STRICTER if touched else Direction.DIFFERENT,
+        Direction.STRICTER if is_felt else Direction.DIFFERENT,
         "guardrail",
         f"new guardrail for {_named(touched)}: at least {said}",
         None,
@@ -51,8 +52,9 @@ def _added(guardrail: Guardrail, after: Policy) -> Statement:
 def _removed(guardrail: Guardrail, before: Policy) -> Statement:
     touched = _touched(guardrail, before)
     said = outcome_in_words(guardrail.require)
+    is_felt = bool(touched) and _mode(guardrail, before) is Mode.ENFORCE
     change = Change(
-        Direction.WEAKER if touched else Direction.DIFFERENT,
+        Direction.WEAKER if is_felt else Direction.DIFFERENT,
         "guardrail",
         f"no longer there: {_named(touched)} no longer at least {said}",
         said,
@@ -71,6 +73,9 @@ def _changed(
     for field in Guardrail.__struct_fields__:
         old, new = getattr(was, field), getattr(guardrail, field)
         direction = direction_of_part(field, old, new, after.ladder)
+        if field == "mode" and direction is not None:
+            modes = _mode(was, before), _mode(guardrail, after)
+            direction = direction_of_part(field, *modes, after.ladder) or Direction.DIFFERENT
         if field not in _HANDLED and direction is not None:
             said = value_in_words(old), value_in_words(new)
             text = f"`{field}` is {said[1]} instead of {said[0]}"
@@ -92,6 +97,10 @@ def _other_actions(
     if gained:
         text = f"speaks about {_named(gained)} too"
         yield _statement(guardrail, Change(Direction.STRICTER, "touches", text), gained)
+
+
+def _mode(guardrail: Guardrail, policy: Policy) -> Mode:
+    return guardrail.mode or policy.mode
 
 
 def _touched(guardrail: Guardrail, policy: Policy) -> tuple[ActionName, ...]:

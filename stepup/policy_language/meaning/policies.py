@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from stepup.domain.policy import Effect, Policy
 from stepup.policy_language.meaning.actions import statements_of_actions
+from stepup.policy_language.meaning.entities import statements_of_entities
 from stepup.policy_language.meaning.guardrails import statements_of_guardrails
 from stepup.policy_language.meaning.levels import statements_of_levels
 from stepup.policy_language.meaning.order import direction_of_part
@@ -11,7 +12,18 @@ from stepup.policy_language.meaning.statement import About, Direction, Statement
 from stepup.policy_language.meaning.words import outcome_in_words, value_in_words
 
 # Told part by part, or worked out of the rest.
-_HANDLED = frozenset({"version", "ladder", "actions", "guardrails", "unknown_action", "plans"})
+_HANDLED = frozenset(
+    {
+        "version",
+        "ladder",
+        "actions",
+        "guardrails",
+        "unknown_action",
+        "catalog",
+        "directory",
+        "plans",
+    }
+)
 
 
 def differences(before: Policy, after: Policy) -> tuple[Statement, ...]:
@@ -25,6 +37,7 @@ def differences(before: Policy, after: Policy) -> tuple[Statement, ...]:
         *statements_of_levels(before, after),
         *statements_of_guardrails(before, after),
         *statements_of_actions(before, after),
+        *statements_of_entities(before, after),
     ]
     order = list(Direction)
     return tuple(sorted(told, key=lambda statement: order.index(statement.direction)))
@@ -41,6 +54,19 @@ def _of_document(before: Policy, after: Policy) -> Iterator[Statement]:
             text=f"an action that no document names is {said[1]} instead of {said[0]}",
             before=said[0],
             after=said[1],
+        )
+    # What came and what went is told with the actions.
+    stayed = [name for name in before.catalog if name in after.actions]
+    is_now = [name for name in after.catalog if name in before.actions]
+    if stayed != is_now:
+        was, catalog = value_in_words(stayed), value_in_words(is_now)
+        yield Statement(
+            direction=Direction.DIFFERENT,
+            about=About.DOCUMENT,
+            part="catalog",
+            text=f"searches find the actions {catalog}, instead of {was}",
+            before=was,
+            after=catalog,
         )
     for field in Policy.__struct_fields__:
         old, new = getattr(before, field), getattr(after, field)

@@ -24,6 +24,7 @@ class About(StrEnum):
     LEVEL = "level"
     GUARDRAIL = "guardrail"
     ACTION = "action"
+    ENTITY = "entity"
 
 
 class Change(NamedTuple):
