@@ -1,7 +1,8 @@
 """What an error looks like: a problem document, an OAuth error, or a page.
 
 The form belongs to the path, because a request for nothing has no route: OAuth endpoints answer in
-RFC 6749's words, pages answer browsers with a page, everything else answers with RFC 9457.
+RFC 6749's words, pages answer browsers with a page, everything else answers with RFC 9457; AuthZEN
+with its plain string (section 10.1.2) to who asks for text.
 """
 
 import re
@@ -29,6 +30,8 @@ PageErrors = Callable[[AnyRequest, Problem], AnyResponse]
 PROBLEM_TYPE = "application/problem+json"
 
 _OAUTH = "/oauth2/"
+_AUTHZEN = "/access/"
+_TEXT = b"text/plain"
 # Our own invention beside RFC 7662, so it speaks like our other endpoints.
 _CONSUME = "/oauth2/consume"
 _AUTHORIZE = "/oauth2/authorize"
@@ -60,6 +63,8 @@ class ErrorForms:
                 _logger.exception("error_page_failed", request_id=log.request_id)
         if speaks_oauth(request.scope["path"]):
             return oauth_response(problem)
+        if wants_text(request.scope):
+            return text_response(problem)
         return problem_response(problem, log.request_id)
 
 
@@ -74,6 +79,24 @@ def wants_page(scope: Scope) -> bool:
 def speaks_oauth(path: str) -> bool:
     """Say whether errors at this path read as RFC 6749 section 5.2 says."""
     return path.startswith(_OAUTH) and path != _CONSUME
+
+
+def wants_text(scope: Scope) -> bool:
+    """Say whether an AuthZEN caller would rather have the string that the standard names."""
+    if not scope["path"].startswith(_AUTHZEN):
+        return False
+    first = (header(scope, b"accept") or b"").partition(b",")[0].partition(b";")[0]
+    return first.strip().lower() == _TEXT
+
+
+def text_response(problem: Problem) -> AnyResponse:
+    """Write an error as AuthZEN 1.0 section 10.1.2 says."""
+    return Response(
+        problem.detail,
+        status_code=problem.status,
+        headers=dict(problem.headers),
+        media_type="text/plain",
+    )
 
 
 def problem_response(problem: Problem, request_id: str) -> AnyResponse:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import jsonschema_rs
 import pytest
 
 from tests.support.service import RunningService, running_service
@@ -19,6 +20,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.redis]
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "authzen-certification.yaml"
 CASES: list[dict[str, Any]] = load("authzen-certification-cases")["cases"]
+DECISION = jsonschema_rs.validator_for(load("authzen-schemas/evaluation-response.schema"))
 METADATA = "/.well-known/authzen-configuration"
 
 
@@ -98,6 +100,8 @@ def check_evaluations(case: dict[str, Any], body: dict[str, Any]) -> None:
         # Section 7.1: without items, the answer is that of a single evaluation.
         assert body == {"decision": True}
         return
+    for item in body["evaluations"]:
+        DECISION.validate(item)
     expected = [item["decision"] for item in case["expect_json"]["evaluations"]]
     assert [item["decision"] for item in body["evaluations"]] == expected
     # Section 7.2: the top-level decision is better left out.
@@ -118,6 +122,7 @@ def check_results(case: dict[str, Any], results: list[dict[str, Any]]) -> None:
 def check_body(case: dict[str, Any], body: dict[str, Any]) -> None:
     match case["endpoint"]:
         case "evaluation":
+            DECISION.validate(body)
             assert body["decision"] is case["expect_json"]["decision"]
         case "evaluations":
             check_evaluations(case, body)

@@ -136,6 +136,35 @@ async def test_an_unadvertised_obligation_is_ignored(http: httpx2.AsyncClient):
     assert answer["context"]["obligations"][0]["type"] == "step-up"
 
 
+@pytest.mark.parametrize(
+    ("supported", "expected"),
+    [
+        (None, True),
+        (["step-up", "consume"], True),
+        (["consume", "notification"], True),
+        (["step-up"], False),
+        ([], False),
+    ],
+    ids=repr,
+)
+async def test_who_cannot_consume_is_not_allowed_what_rests_on_a_once_only_token(
+    flow: Flow, supported: list[str] | None, expected: bool
+):
+    """Obligations profile, "Negotiation": a permit that the caller cannot enforce is none."""
+    context: dict[str, Any] = {"elevated_token": await flow.token()}
+    if supported is not None:
+        context["supported_obligations"] = supported
+    answer = await ask(flow.http, "500.00", context=context)
+
+    assert answer["decision"] is expected
+    if expected:
+        (obligation,) = answer["context"]["obligations"]
+        assert obligation["type"] == "consume"
+        assert obligation["properties"]["endpoint"].endswith("/oauth2/consume")
+    else:
+        assert answer["context"]["reason"] == "obligation_not_supported"
+
+
 async def test_every_obligation_that_is_sent_was_advertised(http: httpx2.AsyncClient):
     metadata = (await http.get("/.well-known/authzen-configuration")).json()
     sent = (await ask(http, "5000.00"))["context"]["obligations"]
@@ -264,6 +293,31 @@ async def test_10_1_the_content_type_is_application_json(
     answer = await http.post(EVALUATION, content=body, headers=headers, auth=BANK)
 
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_text"),
+    [
+        ("text/plain", True),
+        ("Text/Plain;q=0.9, */*", True),
+        ("application/json, text/plain, */*", False),
+        ("*/*", False),
+        ("text/plainest", False),
+    ],
+)
+async def test_10_1_2_an_error_is_the_plain_string_for_who_asks_for_one(
+    http: httpx2.AsyncClient, accept: str, is_text: bool
+):
+    answer = await http.post(EVALUATION, json={}, auth=BANK, headers={"accept": accept})
+    refused = await http.post(EVALUATION, json={}, headers={"accept": accept})
+
+    assert (answer.status_code, refused.status_code) == (400, 401)
+    assert refused.headers["www-authenticate"].startswith("Basic")
+    if is_text:
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+        assert answer.text == "Object missing required field `subject`."
+    else:
+        assert answer.headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])

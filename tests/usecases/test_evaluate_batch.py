@@ -16,7 +16,9 @@ from stepup.domain.errors import (
     InvalidRequestError,
 )
 from stepup.domain.ids import ActionName
+from stepup.ports import Ports
 from stepup.usecases import decide
+from stepup.usecases.decide import Question, Sitting
 from stepup.usecases.evaluate_batch import Answered, Asked, evaluate_batch
 from tests.support.world import World
 from tests.usecases.steps import a_question, code, redeemed
@@ -65,13 +67,12 @@ async def test_nothing_after_the_last_answer_is_evaluated(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
     seen: list[str] = []
-    apply_policy = decide.apply_policy
 
-    def counted(policy, request, approval, now):
-        seen.append(request.action)
-        return apply_policy(policy, request, approval, now)
+    async def counted(ports: Ports, sitting: Sitting, question: Question) -> decide.Answer:
+        seen.append(question.request.action)
+        return await decide.decide_in(ports, sitting, question)
 
-    monkeypatch.setattr(decide, "apply_policy", counted)
+    monkeypatch.setattr("stepup.usecases.evaluate_batch.decide_in", counted)
     await answers(world, unknown(), SMALL, SMALL, semantic=Semantic.DENY_ON_FIRST_DENY)
 
     assert seen == ["payments.forget"]

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -275,14 +276,13 @@ async def test_no_page_costs_more_evaluations_than_so_many(monkeypatch: pytest.M
         document=f"apiVersion: stepup/v1\nactions:\n{actions}\n  last: {{default: allow}}"
     )
     evaluated = 0
-    apply_policy = decide.apply_policy
 
-    def counted(*arguments: object) -> object:
+    async def counted(*arguments: Any) -> decide.Answer:
         nonlocal evaluated
         evaluated += 1
-        return apply_policy(*arguments)
+        return await decide.weigh(*arguments)
 
-    monkeypatch.setattr(decide, "apply_policy", counted)
+    monkeypatch.setattr("stepup.usecases.search.weigh", counted)
     first = await find(world, Entity.ACTION, a_question())
     assert (evaluated, first.found) == (MAX_EVALUATED, ())
     second = await find(world, Entity.ACTION, a_question(), token=first.next_token)
@@ -347,6 +347,16 @@ async def test_a_token_of_one_client_or_one_kind_of_search_is_no_other_s():
         await search(world.ports, other, Entity.SUBJECT, a_question(), Page(token=token))
     with pytest.raises(InvalidRequestError):
         await find(world, Entity.ACTION, a_question(), token=token)
+
+
+async def test_any_instance_goes_on_with_what_another_one_began():
+    """No page is kept anywhere: the token is all there is."""
+    first = a_crowd(5)
+    second = World(keyring=first.keyring, document=first.document)
+    token = (await find(first, Entity.SUBJECT, a_question(), limit=4)).next_token
+    rest = await find(second, Entity.SUBJECT, a_question(), token=token)
+
+    assert [f.request.subject_id for f in rest.found] == ["u4"]
 
 
 async def test_a_token_expires():
