@@ -12,6 +12,7 @@ import msgspec
 
 from stepup.domain.assurance import Acr, Amr, Approval, AuthnContext
 from stepup.domain.decision_request import DecisionRequest
+from stepup.domain.demand import Situation
 from stepup.domain.errors import InvalidRequestError
 from stepup.domain.explanation import Explanation, approval_for
 from stepup.domain.explanation import explain as tell
@@ -22,6 +23,7 @@ from stepup.domain.policy_errors import DraftNotFoundError, VersionNotFoundError
 from stepup.policy_language import document
 from stepup.ports import Ports
 from stepup.ports.workshop import Workshop
+from stepup.usecases.policies import get_active
 
 _MEBIBYTE = 1024 * 1024
 # Some times what either takes: the workshop works at low priority beside everything else.
@@ -47,12 +49,13 @@ class Imagined(msgspec.Struct, frozen=True, kw_only=True):
         return Approval(context=context)
 
 
-class Situation(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked, by whom, with which authentication and when."""
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked, with which authentication, when, and how things are imagined to be."""
 
     request: DecisionRequest
     authentication: Imagined | None = None
     now: datetime
+    degraded: bool = False
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +85,7 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
 async def explain(
     ports: Ports,
     workshop: Workshop,
-    situation: Situation,
+    asked: Asked,
     chosen: Chosen = ACTIVE,
     subject: Subject | None = None,
 ) -> Explained:
@@ -97,65 +100,84 @@ async def explain(
     """
     if sum(each is not None for each in msgspec.structs.astuple(chosen)) > 1:
         raise InvalidRequestError("Choose one of version, draft and document.")
-    text = await _text(ports, chosen)
-    if text is None:
-        explanation = explain_by(ports.snapshot.policy, situation)
+    if chosen == ACTIVE:
+        explanation = explain_by(ports.snapshot.policy, asked)
     else:
+        text, version = await find_text(ports, chosen)
         limit = _EXPLAINED_WITHIN + _READ_WITHIN * (len(text) / _MEBIBYTE)
-        version = chosen.version or 0
-        explanation = await workshop.run(explain_text, text, version, situation, limit=limit)
-    return Explained(
-        explanation=explanation,
-        version=explanation.decision.basis.policy_version or None,
-        authenticators=await _authenticators(ports, explanation, subject) if subject else None,
-    )
+        explanation = await workshop.run(explain_text, text, version, asked, limit=limit)
+    fitness = await authenticators_for(ports, explanation, subject) if subject else None
+    return explained(explanation, fitness)
 
 
-def explain_text(text: str, version: int, situation: Situation) -> Explanation:
+def explained(
+    explanation: Explanation, authenticators: tuple[Fitness, ...] | None = None
+) -> Explained:
+    """Put an explanation beside what it was asked for."""
+    version = explanation.decision.basis.policy_version or None
+    return Explained(explanation=explanation, version=version, authenticators=authenticators)
+
+
+def explain_text(text: str, version: int, asked: Asked) -> Explanation:
     """Read a document and explain what it would decide.
 
     Raises:
         PolicyInvalidError: If it has errors; a failing test is none here.
     """
-    return explain_by(_read(text, version), situation)
+    return explain_by(read_policy(text, version), asked)
 
 
-def explain_by(policy: Policy, situation: Situation) -> Explanation:
-    """Explain what a policy would decide in a situation."""
-    request, now, imagined = situation.request, situation.now, situation.authentication
+def explain_by(policy: Policy, asked: Asked) -> Explanation:
+    """Explain what a policy would decide."""
+    request, now, imagined = asked.request, asked.now, asked.authentication
     approval = imagined.approval(policy, request, now) if imagined else None
-    return tell(policy, request, approval, now)
+    return tell(
+        policy, Situation(request=request, approval=approval, now=now, degraded=asked.degraded)
+    )
 
 
-async def _authenticators(
+async def authenticators_for(
     ports: Ports, explanation: Explanation, subject: Subject
 ) -> tuple[Fitness, ...]:
-    if explanation.required is None or explanation.level is None:
+    """Say of each authenticator of a subject whether it could satisfy what is asked."""
+    demand = explanation.demand or explanation.reported
+    if demand is None:
         return ()
     async with ports.database.transaction() as stores:
         enrolled = await stores.authenticators.of_subject(subject)
-    return fitness_of(explanation.required, explanation.level, enrolled)
+    return fitness_of(demand.required, demand.level, enrolled)
 
 
-async def _text(ports: Ports, chosen: Chosen) -> str | None:
+async def find_text(ports: Ports, chosen: Chosen) -> tuple[str, int]:
+    """Return the text that is chosen and its version, 0 when it is none.
+
+    Raises:
+        PolicyNotFoundError: If the active one is chosen, and there is none.
+        VersionNotFoundError: If there is no such version.
+        DraftNotFoundError: If there is no such draft.
+    """
     if chosen.document is not None:
-        return chosen.document
-    if chosen.version is None and chosen.draft is None:
-        return None
+        return chosen.document, 0
+    if chosen.draft is None and chosen.version is None:
+        active = await get_active(ports)
+        return active.document, active.version
     async with ports.database.transaction() as stores:
-        if chosen.draft is not None:
-            draft = await stores.drafts.find(chosen.draft)
-            if draft is None:
-                raise DraftNotFoundError
-            return draft.document
-        version = await stores.policies.find(chosen.version or 0)
-    if version is None:
-        raise VersionNotFoundError
-    return version.document
+        draft = None if chosen.draft is None else await stores.drafts.find(chosen.draft)
+        version = None if chosen.version is None else await stores.policies.find(chosen.version)
+    if draft is not None:
+        return draft.document, 0
+    if version is not None:
+        return version.document, version.version
+    raise DraftNotFoundError if chosen.version is None else VersionNotFoundError
 
 
 # Who tries things out asks the same text many questions.
 @lru_cache(maxsize=2)
-def _read(text: str, version: int) -> Policy:
+def read_policy(text: str, version: int) -> Policy:
+    """Read a document whether or not its tests pass.
+
+    Raises:
+        PolicyInvalidError: If it has other errors.
+    """
     # A test that fails is the best reason to ask why.
     return document.parse(text, version=version, tests=False)

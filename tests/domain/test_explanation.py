@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,11 +10,20 @@ from hypothesis import strategies as st
 from stepup.domain.assurance import Acr, Method
 from stepup.domain.comparison import Point
 from stepup.domain.condition import EvaluationError
-from stepup.domain.decision import Allow, AllowReason, Deny, DenyReason, StepUp, decide
+from stepup.domain.decision import (
+    Allow,
+    AllowReason,
+    Decision,
+    Deny,
+    DenyReason,
+    StepUp,
+    decide,
+)
+from stepup.domain.demand import Demand, Situation
 from stepup.domain.explanation import Explanation, Verdict, approval_for, explain
 from stepup.domain.ids import ActionName
-from stepup.domain.policy import Effect
-from stepup.domain.requirement import Requirement
+from stepup.domain.policy import Effect, Mode, Policy
+from stepup.domain.requirement import OnDegraded, Requirement
 from stepup.policy_language import document
 from tests.domain import strategies
 from tests.support.builders import (
@@ -37,7 +47,10 @@ BROKEN = Answers(EvaluationError("divide by zero"))
 
 
 def told(policy=None, approval=None, **request) -> Explanation:
-    return explain(policy or a_policy(), a_decision_request(**request), approval, NOON)
+    return explain(
+        policy or a_policy(),
+        Situation(request=a_decision_request(**request), approval=approval, now=NOON),
+    )
 
 
 def verdicts(explanation: Explanation) -> dict[str | None, Verdict]:
@@ -45,7 +58,7 @@ def verdicts(explanation: Explanation) -> dict[str | None, Verdict]:
 
 
 def points(explanation: Explanation) -> dict[Point, bool]:
-    return {compared.point: compared.met for compared in explanation.compared}
+    return {compared.point: compared.met for compared in explanation.demand.compared}
 
 
 def test_what_the_policy_knows_of_a_subject_is_told_as_if_it_had_been_sent():
@@ -73,7 +86,7 @@ actions:
 def test_an_action_that_nobody_named_has_no_more_to_it():
     explanation = told(action=ActionName("payments.steal"))
     assert explanation.decision.reason is DenyReason.UNKNOWN_ACTION
-    assert (explanation.is_named, explanation.rules, explanation.required) == (False, (), None)
+    assert (explanation.is_named, explanation.rules, explanation.demand) == (False, (), None)
 
 
 def test_an_unnamed_action_that_is_allowed_is_told_as_such():
@@ -109,7 +122,7 @@ def test_rules_are_told_up_to_the_one_that_matched():
         "later": Verdict.NOT_REACHED,
         None: Verdict.NOT_REACHED,
     }
-    assert explanation.required is None
+    assert explanation.demand is None
 
 
 def test_a_rule_without_a_condition_matches():
@@ -135,7 +148,7 @@ def test_what_cannot_be_read_leaves_every_rule_unreached_and_asks_for_the_strong
     explanation = told(a_policy(action))
     assert set(verdicts(explanation).values()) == {Verdict.NOT_REACHED}
     assert explanation.doubt == "action.amount is missing"
-    assert explanation.asked.acr == PHR
+    assert explanation.demand.asked.acr == PHR
 
 
 @pytest.mark.parametrize(
@@ -150,13 +163,13 @@ def test_what_cannot_be_bound_is_denied_and_still_told(properties, wrong, reason
     action = an_action(schema=schema, default=a_requirement(bind=frozenset({"amount"})))
     explanation = told(a_policy(action), action_properties=properties)
     assert explanation.decision.reason is reason
-    assert explanation.required.bind == {"amount"}
+    assert explanation.demand.required.bind == {"amount"}
 
 
 def test_allowed_without_anything_has_nothing_to_compare():
     explanation = told(a_policy(an_action(default=Effect.ALLOW)))
     assert explanation.decision.reason is AllowReason.NOT_REQUIRED
-    assert (explanation.required, explanation.compared) == (None, ())
+    assert explanation.demand is None
 
 
 def test_what_is_satisfied_already_is_compared_too():
@@ -173,12 +186,12 @@ def test_without_an_authentication_the_level_is_what_is_missing():
 
 
 def test_a_level_too_low_is_told_with_both():
-    level = told(approval=an_approval("urn:stepup:acr:1")).compared[0]
+    level = told(approval=an_approval("urn:stepup:acr:1")).demand.compared[0]
     assert (level.met, level.wanted, level.found) == (False, LEVEL_2, "urn:stepup:acr:1")
 
 
 def test_an_age_too_high_is_told_with_both():
-    compared = told(approval=an_approval(age=timedelta(minutes=20))).compared[1]
+    compared = told(approval=an_approval(age=timedelta(minutes=20))).demand.compared[1]
     assert compared.point is Point.MAX_AGE
     assert (compared.met, compared.wanted, compared.found) == (
         False,
@@ -221,17 +234,18 @@ def test_what_needs_a_ceremony_of_its_own_says_what_it_was_made_for(approval, ex
 def test_an_imagined_approval_of_this_very_action_satisfies_it():
     request = a_decision_request()
     approval = approval_for(OWN, request, an_approval("phr").context, NOON)
-    assert explain(OWN, request, approval, NOON).decision.reason is AllowReason.ALREADY_SATISFIED
+    explanation = explain(OWN, Situation(request=request, approval=approval, now=NOON))
+    assert explanation.decision.reason is AllowReason.ALREADY_SATISFIED
 
 
 # --- what would satisfy it --------------------------------------------------------------------
 
 
 def test_the_ways_are_the_level_s_that_the_methods_allow():
-    ways = told(a_policy(an_action(default=Requirement(acr=LEVEL_2)))).ways
+    ways = told(a_policy(an_action(default=Requirement(acr=LEVEL_2)))).demand.ways
     assert [factor.method for (factor,) in ways] == [Method.TOTP, Method.HOTP, Method.WEBAUTHN]
     only = Requirement(acr=LEVEL_2, methods=frozenset({Method.WEBAUTHN}))
-    (way,) = told(a_policy(an_action(default=only))).ways
+    (way,) = told(a_policy(an_action(default=only))).demand.ways
     assert way[0].user_verified
 
 
@@ -274,14 +288,14 @@ def test_each_of_two_that_restrict_methods_has_its_share():
     first = Requirement(acr=LEVEL_2, methods=frozenset({Method.TOTP, Method.WEBAUTHN}))
     second = Requirement(acr=LEVEL_2, methods=frozenset({Method.SMS, Method.WEBAUTHN}))
     explanation = guarded(first, second, asked=Requirement(acr=LEVEL_2))
-    assert explanation.required.methods == {Method.WEBAUTHN}
+    assert explanation.demand.required.methods == {Method.WEBAUTHN}
     assert all("methods" in guardrail.in_force for guardrail in explanation.guardrails)
 
 
 def test_a_guardrail_raises_what_a_rule_allows():
     explanation = guarded(Requirement(acr=PHR), asked=Effect.ALLOW)
-    assert explanation.asked.acr == "urn:stepup:acr:1"
-    assert explanation.required.acr == PHR
+    assert explanation.demand.asked.acr == "urn:stepup:acr:1"
+    assert explanation.demand.required.acr == PHR
 
 
 def test_guardrails_by_tag_and_of_other_actions():
@@ -302,50 +316,137 @@ def test_no_guardrail_matches_an_exempt_action():
     assert explanation.guardrails[0].matched_by == ()
 
 
+# --- what is only reported, and what is imagined ----------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [Mode.REPORT, Mode.OFF])
+def test_an_action_that_is_not_enforced_asks_for_nothing(mode: Mode):
+    explanation = told(a_policy(an_action(mode=mode, default=a_requirement())))
+    assert (explanation.mode, explanation.demand) == (mode, None)
+    assert (explanation.reported is not None) == (mode is Mode.REPORT)
+
+
+def test_what_is_reported_is_told_beside_what_is_done():
+    guardrails = (
+        a_guardrail(id="floor", require=Requirement(acr=LEVEL_2)),
+        a_guardrail(id="trial", require=Requirement(acr=PHR), mode=Mode.REPORT),
+    )
+    explanation = told(a_policy(an_action(default=Effect.ALLOW), guardrails=guardrails))
+    assert explanation.demand.required.acr == LEVEL_2
+    assert explanation.reported.required.acr == PHR
+    floor, trial = explanation.guardrails
+    assert (floor.enforced, floor.in_force) == (True, ("acr",))
+    assert (trial.enforced, trial.in_force) == (False, ("acr",))
+
+
+def test_the_rules_of_an_action_that_is_switched_off_are_not_reached():
+    action = an_action(mode=Mode.OFF, rules=(a_rule("bad", when=BROKEN),))
+    explanation = told(a_policy(action))
+    assert set(verdicts(explanation).values()) == {Verdict.NOT_REACHED}
+    assert explanation.doubt is None
+
+
+@pytest.mark.parametrize(
+    ("on_degraded", "acr"),
+    [(OnDegraded.SERVE, LEVEL_2), (OnDegraded.RAISE, PHR), (OnDegraded.REFUSE, None)],
+)
+def test_a_dependency_may_be_imagined_to_be_away(on_degraded: OnDegraded, acr: Acr | None):
+    default = Requirement(acr=LEVEL_2, on_degraded=on_degraded)
+    strongest = a_rule("never", when=Answers(False), then=Requirement(acr=PHR))
+    policy = a_policy(an_action(default=default, rules=(strongest,)))
+    situation = Situation(request=a_decision_request(), now=NOON, degraded=True)
+    explanation = explain(policy, situation)
+    assert explanation.decision.basis.degraded is on_degraded
+    assert (explanation.demand and explanation.demand.required.acr) == acr
+
+
 # --- it is the decision -----------------------------------------------------------------------
 
-cases = {
-    "policy": strategies.policies(),
-    "request": strategies.decision_requests(),
-    "approval": st.none() | strategies.approvals(),
-}
+modes = st.none() | st.sampled_from(Mode)
 
 
-@given(**cases)
-def test_the_decision_told_is_the_decision_made(policy, request, approval):
-    assert explain(policy, request, approval, NOON).decision == decide(
-        policy, request, approval, NOON
+@st.composite
+def policies_in_modes(draw: st.DrawFn) -> Policy:
+    policy = draw(strategies.policies())
+    replace = msgspec.structs.replace
+    return replace(
+        policy,
+        mode=draw(st.sampled_from(Mode)),
+        actions={n: replace(a, mode=draw(modes)) for n, a in policy.actions.items()},
+        guardrails=tuple(replace(g, mode=draw(modes)) for g in policy.guardrails),
     )
 
 
-@given(**cases)
-def test_the_story_ends_where_the_decision_is(policy, request, approval):
-    explanation = explain(policy, request, approval, NOON)
+situations = st.builds(
+    Situation,
+    request=strategies.decision_requests(),
+    approval=st.none() | strategies.approvals(),
+    now=st.just(NOON),
+    degraded=st.booleans(),
+)
+all_policies = strategies.policies() | policies_in_modes()
+
+
+def decided(policy: Policy, situation: Situation) -> Decision:
+    request, approval, now = situation.request, situation.approval, situation.now
+    return decide(policy, request, approval, now, degraded=situation.degraded)
+
+
+def agrees(demand: Demand | None, decision: Decision) -> None:
+    """What is told to be asked is what the decision asks, or what it found satisfied."""
+    match decision:
+        case StepUp():
+            assert demand.required == decision.requirement
+            assert demand.bound == decision.bound
+            assert not all(compared.met for compared in demand.compared)
+        case Allow(reason=AllowReason.ALREADY_SATISFIED):
+            satisfied = all(compared.met for compared in demand.compared)
+            assert satisfied is (decision.basis.fallback is None)
+        case Allow() | Deny(reason=DenyReason.RULE | DenyReason.DEGRADED):
+            assert demand is None
+        case _:
+            assert demand is None or demand.required.bind | set(demand.required.display)
+
+
+@given(policy=all_policies, situation=situations)
+def test_the_decision_told_is_the_decision_made(policy, situation):
+    assert explain(policy, situation).decision == decided(policy, situation)
+
+
+@given(policy=all_policies, situation=situations)
+def test_the_story_ends_where_the_decision_is(policy, situation):
+    explanation = explain(policy, situation)
     decision = explanation.decision
-    basis = decision.basis
+    if isinstance(decision, Allow) and decision.reason is AllowReason.NOT_ENFORCED:
+        decision = msgspec.structs.replace(decision, reason=AllowReason.NOT_REQUIRED)
+    if explanation.mode is Mode.ENFORCE or isinstance(decision, StepUp):
+        agrees(explanation.demand, decision)
+    if decision.basis.reported:
+        agrees(explanation.reported, decision.basis.reported)
+    assert (explanation.reported is None) or decision.basis.reported is not None
+
+
+@given(policy=all_policies, situation=situations)
+def test_the_rule_and_the_guardrails_told_are_those_of_the_decision(policy, situation):
+    explanation = explain(policy, situation)
+    basis = explanation.decision.basis
+    told_basis = basis.reported.basis if basis.reported else basis
     deciding = [r.id for r in explanation.rules if r.verdict in {Verdict.MATCHED, Verdict.FAILED}]
-    if explanation.rules:
-        assert deciding in ([basis.rule], [])
+    if explanation.rules and explanation.mode is not Mode.OFF:
+        assert deciding in ([told_basis.rule], [])
         assert bool(deciding) or explanation.doubt is not None
-    assert tuple(g.id for g in explanation.guardrails if g.matched_by) == basis.guardrails
-    if isinstance(decision, StepUp):
-        assert explanation.required == decision.requirement
-        assert explanation.bound == decision.bound
-        assert not all(compared.met for compared in explanation.compared)
-    if isinstance(decision, Allow):
-        wanted = decision.reason is AllowReason.ALREADY_SATISFIED
-        assert (explanation.required is not None) == wanted
-        assert all(compared.met for compared in explanation.compared)
-    if isinstance(decision, Deny) and decision.reason is DenyReason.RULE:
-        assert explanation.required is None
+    matched = [g for g in explanation.guardrails if g.matched_by]
+    assert tuple(g.id for g in matched if g.enforced) == basis.guardrails
+    if basis.reported:
+        assert tuple(g.id for g in matched) == told_basis.guardrails
 
 
-@given(**cases)
-def test_every_difference_has_a_guardrail_that_is_told_to_make_it(policy, request, approval):
-    explanation = explain(policy, request, approval, NOON)
-    if explanation.asked is None or explanation.required is None:
+@given(policy=all_policies, situation=situations)
+def test_every_difference_has_a_guardrail_that_is_told_to_make_it(policy, situation):
+    explanation = explain(policy, situation)
+    if explanation.demand is None:
         return
-    raised = {part for g in explanation.guardrails for part in g.in_force}
+    raised = {part for g in explanation.guardrails if g.enforced for part in g.in_force}
+    before, after = explanation.demand.asked, explanation.demand.required
     fields = Requirement.__struct_fields__
-    before, after = explanation.asked, explanation.required
     assert {f for f in fields if getattr(before, f) != getattr(after, f)} <= raised

@@ -70,9 +70,9 @@ async def test_a_decision_is_told_with_everything_it_rests_on(
     ]
     amount = next(a for a in told["attributes"] if a["name"] == "action.amount")
     assert (amount["value"], amount["sent"]) == (150000, "1500.00")
-    assert told["required"]["level"] == "phr"
-    assert told["required"]["bind"] == ["amount", "currency", "payee"]
-    assert told["satisfied_by"] == [
+    assert told["demand"]["required"]["level"] == "phr"
+    assert told["demand"]["required"]["bind"] == ["amount", "currency", "payee"]
+    assert told["demand"]["satisfied_by"] == [
         {"text": "a passkey that verified its user", "methods": ["webauthn"]}
     ]
     assert [(a["type"], a["usable"], a["why_not"]) for a in told["authenticators"]] == [
@@ -85,13 +85,13 @@ async def test_an_imagined_authentication_is_compared(admin: httpx2.AsyncClient)
     authentication = {"acr": "phr", "age": 3600, "for_this": True}
     told = (await admin.post(EXPLAIN, json=asked(authentication=authentication))).json()
     assert told["decision"] == "step_up"
-    assert {each["point"]: each["met"] for each in told["compared"]} == {
+    assert {each["point"]: each["met"] for each in told["demand"]["compared"]} == {
         "level": True,
         "own_ceremony": True,
         "bound_values": True,
         "max_age": False,
     }
-    age = told["compared"][-1]
+    age = told["demand"]["compared"][-1]
     assert (age["wanted"], age["found"]) == (21 * 60, 3600)
 
 
@@ -119,7 +119,7 @@ async def test_a_run_time_error_names_the_condition_that_failed(admin: httpx2.As
     assert told["error"] == "odd: divide by zero"
     assert told["rules"][0]["verdict"] == "failed"
     assert [part["error"] for part in told["rules"][0]["parts"]] == [None, "divide by zero"]
-    assert told["required"]["level"] == "phrh"
+    assert told["demand"]["required"]["level"] == "phrh"
 
 
 async def test_what_is_sensitive_does_not_come_back(admin: httpx2.AsyncClient):

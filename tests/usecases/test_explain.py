@@ -15,7 +15,7 @@ from stepup.domain.ids import DraftId
 from stepup.domain.policy_draft import begin
 from stepup.domain.policy_errors import DraftNotFoundError, VersionNotFoundError
 from stepup.usecases import policies
-from stepup.usecases.explain import Chosen, Explained, Imagined, Situation, explain
+from stepup.usecases.explain import Asked, Chosen, Explained, Imagined, explain
 from tests.support.builders import a_decision_request
 from tests.support.determinism import NOON
 from tests.support.workshop import WorkshopHere
@@ -25,12 +25,12 @@ ALLOWS = "apiVersion: stepup/v1\nactions:\n  payments.transfer: {default: allow}
 PAYMENT = {"amount": "1500.00", "currency": "EUR", "payee": "Carol"}
 
 
-def a_situation(authentication: Imagined | None = None, **properties: object) -> Situation:
+def a_situation(authentication: Imagined | None = None, **properties: object) -> Asked:
     request = a_decision_request(action_properties=PAYMENT | properties)
-    return Situation(request=request, authentication=authentication, now=NOON)
+    return Asked(request=request, authentication=authentication, now=NOON)
 
 
-async def explained(world: World, situation: Situation | None = None, **chosen) -> Explained:
+async def explained(world: World, situation: Asked | None = None, **chosen) -> Explained:
     return await explain(
         world.ports,
         WorkshopHere(),

@@ -59,7 +59,7 @@ class ImaginedAuthentication(msgspec.Struct, frozen=True, kw_only=True, forbid_u
 class ExplainRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The members of an AuthZEN evaluation, the time, and what is to be explained.
 
-    That is the active version, unless `version`, `draft` or the text of a `document` is there.
+    `degraded` imagines that a dependency is away. What is explained is the active version, unless `version`, `draft` or the text of a `document` is there.
     """
 
     subject: SubjectEntity
@@ -68,6 +68,7 @@ class ExplainRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     context: Properties = {}
     authentication: ImaginedAuthentication | None = None
     at: Moment | None = None
+    degraded: bool = False
     version: Number | None = None
     draft: Number | None = None
     document: str | None = None
@@ -96,16 +97,16 @@ async def explain_decision(
 ) -> Response[ExplanationDocument]:
     """Say what would be decided, and why; nothing comes of it."""
     asked = await read_json(request, ExplainRequest)
-    situation = _situation(asked, ports.clock.now())
+    question = _question(asked, ports.clock.now())
     # Whoever may read policies need not see what people have enrolled.
     subject = _subject(ports, asked.subject) if administrator.may(Scope.SUBJECTS_READ) else None
-    explained = await explain.explain(ports, workshop, situation, _chosen(asked), subject)
-    written = explanation_document(explained, situation.now)
+    explained = await explain.explain(ports, workshop, question, _chosen(asked), subject)
+    written = explanation_document(explained, question.now)
     return Response(written, headers=_SIMULATED)
 
 
-def _situation(asked: ExplainRequest, now: datetime) -> explain.Situation:
-    return explain.Situation(
+def _question(asked: ExplainRequest, now: datetime) -> explain.Asked:
+    return explain.Asked(
         request=DecisionRequest(
             subject_type=asked.subject.type,
             subject_id=asked.subject.id,
@@ -119,6 +120,7 @@ def _situation(asked: ExplainRequest, now: datetime) -> explain.Situation:
         ),
         authentication=_imagined(asked.authentication) if asked.authentication else None,
         now=now if asked.at is None else _moment(asked.at),
+        degraded=asked.degraded,
     )
 
 

@@ -5,19 +5,29 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from stepup.domain.assurance import Approval
+from stepup.domain.assurance import Approval, Method
 from stepup.domain.binding import Value
 from stepup.domain.comparison import Compared
 from stepup.domain.condition import Part, Reading
 from stepup.domain.decision import Allow, Decision, Deny
-from stepup.domain.explanation import GuardrailTold, RuleTold
+from stepup.domain.demand import Demand, GuardrailTold
+from stepup.domain.explanation import Explanation, RuleTold
 from stepup.domain.fitness import Fitness
 from stepup.domain.policy import Effect
-from stepup.domain.requirement import Requirement
+from stepup.domain.requirement import Fallback, Requirement
 from stepup.domain.words import combination_in_words
 from stepup.usecases.explain import Explained
 
 _WORDS = {"acr": "level", "token_lifetime": "token_ttl"}
+
+
+class FallbackDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked instead of a subject that has nothing for the requirement."""
+
+    level: str
+    max_age: int | None
+    methods: list[str] | None
+    min_credential_age: int
 
 
 class RequirementDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +42,9 @@ class RequirementDocument(msgspec.Struct, frozen=True, kw_only=True):
     token_ttl: int
     audience: str | None
     on_unenrolled: str
+    min_credential_age: int
+    fallback: FallbackDocument | None
+    on_degraded: str
 
 
 class AttributeDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,9 +88,13 @@ class RuleDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GuardrailDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A guardrail: by what it matches the action, what it raises, and what of that is in force."""
+    """A guardrail: by what it matches the action, what it raises, and what of that is in force.
+
+    One that is not `enforced` is only reported, if it matches at all.
+    """
 
     id: str
+    enforced: bool
     matched_by: list[str]
     raises: list[str]
     in_force: list[str]
@@ -119,11 +136,33 @@ class FitnessDocument(msgspec.Struct, frozen=True, kw_only=True):
     why_not: list[str]
 
 
+class DemandDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of the subject.
+
+    `asked` is what the rules ask for, `required` what the guardrails make of it; the authentication
+    at hand is `compared` with that.
+    """
+
+    asked: RequirementDocument
+    required: RequirementDocument
+    compared: list[ComparedDocument]
+    satisfied_by: list[WayDocument]
+
+
+class ReportedDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """What would be decided if everything that is only reported were enforced."""
+
+    decision: str
+    reason: str | None
+    demand: DemandDocument | None
+
+
 class ExplanationDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A decision and how it came about, in that order.
 
-    `error` says why the strongest requirement holds instead of the rules' outcome. `asked` is what
-    the rules ask for, `required` what the guardrails make of it.
+    `error` says why the strongest requirement holds instead of the rules' outcome, `degraded` what
+    is done while a dependency is away, `fallback` which level was accepted in place of the one that
+    is asked for. `demand` is null when nothing is asked, or nothing would help.
     """
 
     decision: str
@@ -131,19 +170,20 @@ class ExplanationDocument(msgspec.Struct, frozen=True, kw_only=True):
     reason_text: str | None
     rule: str | None
     error: str | None
+    mode: str
+    degraded: str | None
+    fallback: str | None
     action: str
     named: bool
+    exempt: bool
     policy_version: int | None
     at: datetime
     attributes: list[AttributeDocument]
     rules: list[RuleDocument]
     guardrails: list[GuardrailDocument]
-    exempt: bool
-    asked: RequirementDocument | None
-    required: RequirementDocument | None
     authentication: AuthenticationDocument | None
-    compared: list[ComparedDocument]
-    satisfied_by: list[WayDocument]
+    demand: DemandDocument | None
+    reported: ReportedDocument | None
     authenticators: list[FitnessDocument] | None
 
 
@@ -151,29 +191,55 @@ def explanation_document(explained: Explained, now: datetime) -> ExplanationDocu
     """Write an explanation that was made for a certain time."""
     told = explained.explanation
     decision, fitness = told.decision, explained.authenticators
+    basis = decision.basis
     return ExplanationDocument(
         decision=outcome_of(decision),
-        reason=decision.reason.value if isinstance(decision, Allow | Deny) else None,
+        reason=_reason(decision),
         reason_text=decision.text if isinstance(decision, Deny) else None,
-        rule=decision.basis.rule,
+        rule=basis.rule,
         error=told.doubt,
+        mode=told.mode.value,
+        degraded=basis.degraded.value if basis.degraded else None,
+        fallback=basis.fallback,
         action=told.action,
         named=told.is_named,
+        exempt=told.exempt,
         policy_version=explained.version,
         at=now,
         attributes=[_attribute(reading) for reading in told.readings],
         rules=[_rule(rule) for rule in told.rules],
         guardrails=[_guardrail(guardrail) for guardrail in told.guardrails],
-        exempt=told.exempt,
-        asked=_outcome(told.asked),
-        required=_outcome(told.required),
         authentication=_authentication(told.approval),
-        compared=[_compared(compared) for compared in told.compared],
+        demand=_demand(told.demand),
+        reported=_reported(told),
+        authenticators=None if fitness is None else [_fitness(each) for each in fitness],
+    )
+
+
+def _reported(told: Explanation) -> ReportedDocument | None:
+    reported = told.decision.basis.reported
+    if reported is None:
+        return None
+    return ReportedDocument(
+        decision=outcome_of(reported), reason=_reason(reported), demand=_demand(told.reported)
+    )
+
+
+def _reason(decision: Decision) -> str | None:
+    return decision.reason.value if isinstance(decision, Allow | Deny) else None
+
+
+def _demand(demand: Demand | None) -> DemandDocument | None:
+    if demand is None:
+        return None
+    return DemandDocument(
+        asked=_requirement(demand.asked),
+        required=_requirement(demand.required),
+        compared=[_compared(compared) for compared in demand.compared],
         satisfied_by=[
             WayDocument(text=combination_in_words(way), methods=[f.method.value for f in way])
-            for way in told.ways
+            for way in demand.ways
         ],
-        authenticators=None if fitness is None else [_fitness(each) for each in fitness],
     )
 
 
@@ -189,23 +255,34 @@ def in_document_words(parts: Iterable[str], words: Mapping[str, str] = _WORDS) -
     return [words.get(part, part) for part in parts]
 
 
-def _outcome(then: Requirement | Effect | None) -> RequirementDocument | None:
-    return _requirement(then) if isinstance(then, Requirement) else None
-
-
 def _requirement(requirement: Requirement) -> RequirementDocument:
-    methods = requirement.methods
     return RequirementDocument(
         level=requirement.acr,
         max_age=_seconds(requirement.max_age),
-        methods=None if methods is None else sorted(method.value for method in methods),
+        methods=_methods(requirement.methods),
         once=requirement.once,
         bind=sorted(requirement.bind),
         display=list(requirement.display),
         token_ttl=int(requirement.token_lifetime.total_seconds()),
         audience=requirement.audience,
         on_unenrolled=requirement.on_unenrolled.value,
+        min_credential_age=int(requirement.min_credential_age.total_seconds()),
+        fallback=_fallback(requirement.fallback) if requirement.fallback else None,
+        on_degraded=requirement.on_degraded.value,
     )
+
+
+def _fallback(fallback: Fallback) -> FallbackDocument:
+    return FallbackDocument(
+        level=fallback.acr,
+        max_age=_seconds(fallback.max_age),
+        methods=_methods(fallback.methods),
+        min_credential_age=int(fallback.min_credential_age.total_seconds()),
+    )
+
+
+def _methods(methods: frozenset[Method] | None) -> list[str] | None:
+    return None if methods is None else sorted(method.value for method in methods)
 
 
 def _attribute(reading: Reading) -> AttributeDocument:
@@ -229,7 +306,7 @@ def _rule(rule: RuleTold) -> RuleDocument:
         parts=[_part(part) for part in rule.parts],
         reads=list(rule.reads),
         outcome=rule.then.value if isinstance(rule.then, Effect) else "require",
-        require=_outcome(rule.then),
+        require=_requirement(rule.then) if isinstance(rule.then, Requirement) else None,
     )
 
 
@@ -243,6 +320,7 @@ def _part(part: Part) -> PartDocument:
 def _guardrail(guardrail: GuardrailTold) -> GuardrailDocument:
     return GuardrailDocument(
         id=guardrail.id,
+        enforced=guardrail.enforced,
         matched_by=list(guardrail.matched_by),
         raises=in_document_words(guardrail.raises),
         in_force=in_document_words(guardrail.in_force),
