@@ -21,3 +21,8 @@ def format_span(span: timedelta) -> str:
     parts = [(seconds // 86400, "d"), (seconds // 3600 % 24, "h"), (seconds // 60 % 60, "m")]
     text = "".join(f"{number}{unit}" for number, unit in parts if number)
     return text + (f"{seconds % 60}s" if seconds % 60 or not text else "")
+
+
+def format_seconds(seconds: int) -> str:
+    """Write a number of seconds as a span, also one that lies in the future."""
+    return ("-" if seconds < 0 else "") + format_span(timedelta(seconds=abs(seconds)))

@@ -9,6 +9,7 @@ _COMMANDS = {
     "lint": "stepup.cli.policy.lint:lint",
     "test": "stepup.cli.policy.run_tests:run_tests",
     "fmt": "stepup.cli.policy.fmt:fmt",
+    "eval": "stepup.cli.policy.eval:evaluate",
     "schema": "stepup.cli.policy.schema:schema",
     "replay": "stepup.cli.policy.replay:replay",
     "apply": "stepup.cli.policy.apply:apply",
