@@ -144,7 +144,8 @@ class TestService:
         file = tmp_path / "policy.yaml"
         for text in (ALLOWS, ALLOWS.replace("allow", "deny")):
             file.write_text(text)
-            operate("policy", "apply", str(file))
+            applied = operate("policy", "apply", str(file), STEPUP_POLICY_APPROVALS="0")
+            assert applied.exit_code == 0, applied.output
         command = ("policy", "eval", "pay", "--subject", "alice")
         now = operate(*command)
         assert (now.exit_code, "DENY" in now.output, "version 2 (active)" in now.output) == (
