@@ -4,12 +4,18 @@ What counts is what `usable_authenticators` says, as when a challenge is opened;
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from enum import StrEnum
 
 import msgspec
 
 from stepup.domain.assurance import CeremonyFacts, Factor, Level
-from stepup.domain.authenticator import Authenticator, RecoveryCodes, usable_authenticators
+from stepup.domain.authenticator import (
+    Authenticator,
+    RecoveryCodes,
+    old_enough,
+    usable_authenticators,
+)
 from stepup.domain.requirement import Requirement
 
 
@@ -24,6 +30,7 @@ class Misfit(StrEnum):
     NOT_DEVICE_BOUND = "not_device_bound"
     NOT_ATTESTED = "not_attested"
     WRONG_MODEL = "wrong_model"
+    TOO_YOUNG = "too_young"
     NEEDS_ANOTHER = "needs_another"
     NOT_NEEDED = "not_needed"
 
@@ -41,17 +48,24 @@ class Fitness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fitness_of(
-    requirement: Requirement, level: Level, authenticators: Iterable[Authenticator]
+    requirement: Requirement,
+    level: Level,
+    authenticators: Iterable[Authenticator],
+    now: datetime,
 ) -> tuple[Fitness, ...]:
     """Say of each authenticator whether it is usable, and why not."""
     enrolled = tuple(authenticators)
-    usable = {a.id for a in usable_authenticators(requirement, level, enrolled)}
+    counted = old_enough(requirement, enrolled, now)
+    usable = {a.id for a in usable_authenticators(requirement, level, counted)}
     # Where one reaches the level alone, those that would only be a part of it are not offered.
     spare = Misfit.NOT_NEEDED if usable else Misfit.NEEDS_ANOTHER
     return tuple(
         Fitness(
             authenticator=a,
-            why_not=() if a.id in usable else _why_not(requirement, level, a) or (spare,),
+            why_not=()
+            if a.id in usable
+            else _why_not(requirement, level, a)
+            or ((spare,) if a in counted else (Misfit.TOO_YOUNG,)),
         )
         for a in enrolled
     )

@@ -106,7 +106,7 @@ async def explain(
         text, version = await find_text(ports, chosen)
         limit = _EXPLAINED_WITHIN + _READ_WITHIN * (len(text) / _MEBIBYTE)
         explanation = await workshop.run(explain_text, text, version, asked, limit=limit)
-    fitness = await authenticators_for(ports, explanation, subject) if subject else None
+    fitness = await authenticators_for(ports, explanation, subject, asked.now) if subject else None
     return explained(explanation, fitness)
 
 
@@ -137,7 +137,7 @@ def explain_by(policy: Policy, asked: Asked) -> Explanation:
 
 
 async def authenticators_for(
-    ports: Ports, explanation: Explanation, subject: Subject
+    ports: Ports, explanation: Explanation, subject: Subject, now: datetime
 ) -> tuple[Fitness, ...]:
     """Say of each authenticator of a subject whether it could satisfy what is asked."""
     demand = explanation.demand or explanation.reported
@@ -145,7 +145,7 @@ async def authenticators_for(
         return ()
     async with ports.database.transaction() as stores:
         enrolled = await stores.authenticators.of_subject(subject)
-    return fitness_of(demand.required, demand.level, enrolled)
+    return fitness_of(demand.required, demand.level, enrolled, now)
 
 
 async def find_text(ports: Ports, chosen: Chosen) -> tuple[str, int]:

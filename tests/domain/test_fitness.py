@@ -1,16 +1,19 @@
 """Which authenticators could, and why the others could not."""
 
+from datetime import timedelta
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stepup.domain.assurance import DEFAULT_LADDER, Acr, Factor, Level, Method
-from stepup.domain.authenticator import RecoveryCodes, usable_authenticators
+from stepup.domain.authenticator import RecoveryCodes, old_enough, usable_authenticators
 from stepup.domain.fitness import Misfit, fitness_of
 from stepup.domain.requirement import Requirement
 from tests.domain import strategies
 from tests.support.builders import A_PASSKEY, A_TOTP_SECRET, an_authenticator
+from tests.support.determinism import NOON
 
 CODES = RecoveryCodes(digests=(b"1",), confirmed=True)
 MODEL = "cb69481e-8ff7-4039-93ec-0a2729a154a8"
@@ -23,7 +26,7 @@ def passkey(**traits: object):
 def why_not(credential, acr: str = "phr", methods=None, level: Level | None = None, others=()):
     requirement = Requirement(acr=Acr(acr), methods=methods)
     enrolled = [an_authenticator(credential), *(an_authenticator(other) for other in others)]
-    return fitness_of(requirement, level or DEFAULT_LADDER.get(Acr(acr)), enrolled)[0].why_not
+    return fitness_of(requirement, level or DEFAULT_LADDER.get(Acr(acr)), enrolled, NOON)[0].why_not
 
 
 def a_level(*combination: Factor) -> Level:
@@ -83,6 +86,15 @@ def test_each_reason(credential, options: dict, expected: tuple[Misfit, ...]):
     assert why_not(credential, **options) == expected
 
 
+def test_one_that_was_enrolled_a_moment_ago_is_too_young():
+    requirement = Requirement(acr=Acr("phr"), min_credential_age=timedelta(days=1))
+    enrolled = [
+        an_authenticator(passkey(), created_at=NOON - timedelta(days=days)) for days in (0, 1)
+    ]
+    young, old = fitness_of(requirement, DEFAULT_LADDER.get(Acr("phr")), enrolled, NOON)
+    assert (young.why_not, old.why_not) == ((Misfit.TOO_YOUNG,), ())
+
+
 credentials = st.one_of(
     st.just(A_TOTP_SECRET),
     st.builds(RecoveryCodes, digests=st.sampled_from([(), (b"1",)]), confirmed=st.booleans()),
@@ -102,6 +114,7 @@ credentials = st.one_of(
     level=st.sampled_from([*DEFAULT_LADDER.levels, MODELS, TWO]),
 )
 def test_usable_is_what_a_challenge_would_offer(enrolled, requirement, level):
-    offered = usable_authenticators(requirement, level, enrolled)
-    told = fitness_of(requirement, level, enrolled)
+    now = NOON + timedelta(hours=2)
+    offered = usable_authenticators(requirement, level, old_enough(requirement, enrolled, now))
+    told = fitness_of(requirement, level, enrolled, now)
     assert tuple(fitness.authenticator for fitness in told if fitness.usable) == offered

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import msgspec
 import rich_click as click
 
-from stepup.cli.files import EXISTING_FILE, read_text
+from stepup.cli.findings import FINDINGS
 from stepup.cli.operating import operate
-from stepup.cli.policy.output import json_option, refuse, say
+from stepup.cli.policy.output import check, json_option, say, say_findings
+from stepup.cli.policy.source import read_source
 from stepup.cli.policy.story import story
 from stepup.cli.policy.typed import properties_of
 from stepup.cli.settings import load_settings, settings_options
@@ -23,7 +24,7 @@ from stepup.domain.explanation import Explanation
 from stepup.domain.ids import ActionName, DraftId, Subject
 from stepup.domain.policy import Policy
 from stepup.http.admin.explanation import explanation_document
-from stepup.policy_language.findings import did_you_mean
+from stepup.policy_language.findings import Finding, did_you_mean
 from stepup.policy_language.spans import parse_span
 from stepup.policy_language.values import parse_timestamp
 from stepup.ports import Ports
@@ -113,7 +114,12 @@ class _Moment(click.ParamType[datetime]):
 @click.option("--auth-for-this", is_flag=True, help="It was made for this action and these values.")
 @click.option("--at", type=_Moment(), metavar="TIME", help="When it is.  [default: now]")
 @click.option("--degraded", is_flag=True, help="Imagine that a dependency is away.")
-@click.option("--file", type=EXISTING_FILE, metavar="FILE", help="A document; needs no service.")
+@click.option(
+    "--file",
+    type=click.Path(exists=True, allow_dash=True, path_type=Path),
+    metavar="FILE|FOLDER|-",
+    help="A document, which needs no service.",
+)
 @click.option("--version", type=int, metavar="N", help="A version, instead of the active one.")
 @click.option("--draft", type=int, metavar="N", help="A draft.")
 @settings_options
@@ -132,7 +138,7 @@ def evaluate(
     options = _options(ActionName(action), **given)
     try:
         if file is not None:
-            result = _of_file(file, options)
+            result = _of_file(file, options, as_json=as_json)
         else:
             chosen = explain.Chosen(
                 version=version, draft=None if draft is None else DraftId(draft)
@@ -140,7 +146,9 @@ def evaluate(
             settings = load_settings(config_file, sets)
             result = asyncio.run(operate(settings, _of_service(chosen, options)))
     except PolicyInvalidError as error:
-        refuse(str(file or "policy"), error, as_json=as_json)
+        findings = [finding for finding in error.findings if isinstance(finding, Finding)]
+        say_findings("policy", findings, as_json=as_json)
+        raise SystemExit(FINDINGS) from None
     except StepUpError as error:
         raise click.ClickException(str(error)) from error
     _answer(result, options, as_json=as_json)
@@ -166,10 +174,13 @@ def _imagined(
     )
 
 
-def _of_file(file: Path, options: _Options) -> _Result:
-    policy = explain.read_policy(read_text(file), 0)
+def _of_file(file: Path, options: _Options, *, as_json: bool) -> _Result:
+    source = read_source(file)
+    policy = check(source, as_json=as_json, tests=False).policy
+    if policy is None:
+        raise SystemExit(FINDINGS)
     explanation = explain.explain_by(policy, options.asked_of(policy))
-    return _Result(explain.explained(explanation), policy, str(file))
+    return _Result(explain.explained(explanation), policy, source.name)
 
 
 def _of_service(
@@ -180,7 +191,7 @@ def _of_service(
         policy = explain.read_policy(text, version)
         explanation = explain.explain_by(policy, options.asked_of(policy))
         subject = Subject(options.issuer or ports.site.subject_issuer, options.subject)
-        fitness = await explain.authenticators_for(ports, explanation, subject)
+        fitness = await explain.authenticators_for(ports, explanation, subject, options.now)
         return _Result(explain.explained(explanation, fitness), policy, _source(chosen, version))
 
     return task

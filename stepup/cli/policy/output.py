@@ -24,9 +24,12 @@ def say(text: str, as_document: dict[str, Any], *, as_json: bool) -> None:
     click.echo(json.dumps(as_document) if as_json else text)
 
 
-def check(source: Source, *, as_json: bool) -> Reading:
-    """Read a document; end the command with 3 when it has errors."""
-    reading = document.read_files(source.files)
+def check(source: Source, *, as_json: bool, tests: bool = True) -> Reading:
+    """Read a document; end the command with 3 when it has errors.
+
+    Without `tests` its own tests are not run.
+    """
+    reading = document.read_files(source.files, tests=tests)
     if reading.policy is None:
         say_findings(source.name, reading.findings.all(), as_json=as_json)
         raise SystemExit(FINDINGS)
