@@ -339,6 +339,13 @@ class PolicyNotFoundError(StepUpError):
     message = "No policy has been activated yet."
 
 
+class DecisionNotFoundError(StepUpError):
+    """There is no record of such a decision: it was left out of the sample, or its time is over."""
+
+    code = "decision_not_found"
+    message = "There is no recorded decision of this name."
+
+
 class TookTooLongError(StepUpError):
     """Trying a document out took longer than it may; what was asked for is too much."""
 

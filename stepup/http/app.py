@@ -25,7 +25,15 @@ from stepup.http import (
     step_ups,
     well_known,
 )
-from stepup.http.admin import authenticators, explain, policy, policy_drafts, policy_moves, replay
+from stepup.http.admin import (
+    authenticators,
+    decisions,
+    explain,
+    policy,
+    policy_drafts,
+    policy_moves,
+    replay,
+)
 from stepup.http.admin.gate import provide_administrator
 from stepup.http.authzen import evaluation, evaluations, search
 from stepup.http.caller import provide_caller, provide_form, provide_form_caller
@@ -64,6 +72,7 @@ ROUTERS: tuple[Router, ...] = (
     policy.router,
     policy_drafts.router,
     policy_moves.router,
+    decisions.router,
     replay.router,
     explain.router,
     dev.router,

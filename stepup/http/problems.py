@@ -47,6 +47,7 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     errors.AuthenticatorNotFoundError: HTTPStatus.NOT_FOUND,
     errors.EnrollmentNotFoundError: HTTPStatus.NOT_FOUND,
     errors.PolicyNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.DecisionNotFoundError: HTTPStatus.NOT_FOUND,
     policy_errors.DraftNotFoundError: HTTPStatus.NOT_FOUND,
     policy_errors.VersionNotFoundError: HTTPStatus.NOT_FOUND,
     policy_errors.OwnDraftError: HTTPStatus.FORBIDDEN,

@@ -21,14 +21,17 @@ from stepup.domain.errors import (
     TokenRefusedError,
 )
 from stepup.domain.ids import ActionName, AttemptId, ClientId
+from stepup.domain.recorded_decision import Decided
 from stepup.domain.site import Site
 from stepup.domain.token import ElevatedToken
 from stepup.ports import Ports
 from stepup.usecases.degradation import decide_now
 from stepup.usecases.introspect import consume
+from stepup.usecases.record import record
 from stepup.usecases.token_state import find_state
 
 ADMIN_PATH = "/v1/admin"
+ADMIN_CLIENT_ID = ClientId("stepup-admin")
 
 
 def admin_audience(site: Site) -> str:
@@ -72,8 +75,18 @@ def _decide(ports: Ports, token: ElevatedToken, action: AdminAction, now: dateti
         resource_id="admin",
     )
     is_for_this = _is_for(token, action)
-    approval = token.approval if is_for_this else None
-    decision = decide_now(ports, ports.snapshot.policy, request, approval, now)
+    policy, approval = ports.snapshot.policy, token.approval if is_for_this else None
+    decision = decide_now(ports, policy, request, approval, now)
+    decided = Decided(
+        at=now,
+        client_id=ADMIN_CLIENT_ID,
+        subject=token.subject,
+        policy=policy,
+        request=request,
+        approval=approval,
+        decision=decision,
+    )
+    record(ports, decided)
     if isinstance(decision, Deny):
         raise ActionDeniedError
     if isinstance(decision, StepUp):
@@ -95,7 +108,7 @@ def _is_for(token: ElevatedToken, action: AdminAction) -> bool:
 
 async def _use_up(ports: Ports, text: str, read: ReadToken) -> None:
     ourselves = Client(
-        client_id=ClientId("stepup-admin"),
+        client_id=ADMIN_CLIENT_ID,
         name=ports.site.rp_name,
         roles=frozenset({Role.RS}),
         audiences=(read.token.audience,),
