@@ -74,6 +74,11 @@ class RecordedDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     degraded: bool = False
     sampled_as: int = 1
 
+    @property
+    def is_refusal(self) -> bool:
+        """Say whether it is a step-up or a denial, or would be if everything were enforced."""
+        return self.outcome is not Outcome.ALLOW or self.reported not in {None, Outcome.ALLOW}
+
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
     """A decision with all that it was made of."""
@@ -105,13 +110,16 @@ def outcome_of(decision: Decision) -> Outcome:
     return Outcome.STEP_UP if isinstance(decision, StepUp) else Outcome.DENY
 
 
-def weight_of(identifier: DecisionId, outcome: Outcome, one_in: int) -> int:
+def weight_of(identifier: DecisionId, decision: Decision, one_in: int) -> int:
     """Return how many decisions this one stands for; 0 when it is not kept.
 
-    Step-ups and denials are always kept, of what was allowed one in so many. The identifier alone
-    chooses, so whoever knows it can say whether there is a record.
+    Of what was allowed one in so many is kept, as the identifier alone chooses. Step-ups and
+    denials are always kept, those as well that were only reported; so is what was allowed after a
+    condition had failed, or by a fallback.
     """
-    if outcome is not Outcome.ALLOW:
+    basis = decision.basis
+    is_refused = not isinstance(decision, Allow) or not isinstance(basis.reported, Allow | None)
+    if is_refused or basis.error or basis.fallback:
         return 1
     if one_in <= 1:
         return one_in

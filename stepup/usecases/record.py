@@ -11,10 +11,8 @@ from stepup.crypto import digests
 from stepup.domain.ids import DecisionId
 from stepup.domain.recorded_decision import (
     Decided,
-    Outcome,
     RecordedDecision,
     decision_id,
-    outcome_of,
     record_of,
     weight_of,
 )
@@ -28,7 +26,6 @@ LAST_FLUSH = timedelta(seconds=2)
 DAYS_AHEAD = 4
 FORGOTTEN_AT_ONCE = 5_000
 
-_KEPT = (Outcome.ALLOW, Outcome.STEP_UP, Outcome.DENY)
 _DIGEST_PURPOSE = "recorded attribute"
 _DIGEST_BYTES = 16
 
@@ -36,10 +33,7 @@ _DIGEST_BYTES = 16
 def record(ports: Ports, decided: Decided) -> DecisionId:
     """Name a decision, and hand it over to be kept, unless the sample leaves it out."""
     name = decision_id(decided.at, ports.entropy.token(12))
-    # A trial is judged by what it would have done: its step-ups and denials are all kept, too.
-    told = decided.decision.basis.reported or decided.decision
-    outcome = max(outcome_of(told), outcome_of(decided.decision), key=_KEPT.index)
-    weight = weight_of(name, outcome, ports.site.decision_sampling)
+    weight = weight_of(name, decided.decision, ports.site.decision_sampling)
     if not weight:
         return name
 

@@ -7,11 +7,11 @@ TEN_BYTES = b"0123456789"
 
 
 def allowed(text: bytes = TEN_BYTES) -> Held:
-    return Held(Outcome.ALLOW, text)
+    return Held(text, Outcome.ALLOW, is_refusal=False)
 
 
 def refused(text: bytes = TEN_BYTES) -> Held:
-    return Held(Outcome.STEP_UP, text)
+    return Held(text, Outcome.STEP_UP, is_refusal=True)
 
 
 def drained(held: HeldRecords) -> list[Held]:

@@ -6,8 +6,9 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from stepup.domain.assurance import Acr
 from stepup.domain.binding import bound_digest
-from stepup.domain.decision import Allow, StepUp, decide
+from stepup.domain.decision import Allow, Decision, StepUp, decide
 from stepup.domain.decision_request import AttributeType, Entity
 from stepup.domain.ids import ClientId, DecisionId
 from stepup.domain.policy import Effect
@@ -22,6 +23,7 @@ from stepup.domain.recorded_decision import (
     record_of,
     weight_of,
 )
+from stepup.domain.requirement import OnDegraded
 from tests.support.builders import (
     a_decision_request,
     a_guardrail,
@@ -218,26 +220,50 @@ class TestTheApproval:
         assert recorded(with_attributes(AMOUNT), request, approval).approval == approval
 
 
+ALLOWED = decide(a_policy(an_action(default=Effect.ALLOW)), a_decision_request(), None, NOON)
+REFUSED = decide(a_policy(), a_decision_request(), None, NOON)
+DENIED = decide(a_policy(), a_decision_request(action="unheard.of"), None, NOON)
+
+
+def on(**changes: object) -> Decision:
+    """The allowance on another basis."""
+    basis = msgspec.structs.replace(ALLOWED.basis, **changes)
+    return msgspec.structs.replace(ALLOWED, basis=basis)
+
+
 class TestSampling:
     IDS = tuple(decision_id(NOON, f"id-{number}") for number in range(4000))
 
-    @pytest.mark.parametrize("outcome", [Outcome.STEP_UP, Outcome.DENY])
+    @pytest.mark.parametrize(
+        "decision",
+        [
+            REFUSED,
+            DENIED,
+            on(reported=REFUSED),
+            on(reported=DENIED),
+            on(error="a condition failed"),
+            on(fallback=Acr("urn:stepup:acr:1")),
+        ],
+    )
     @pytest.mark.parametrize("one_in", [0, 1, 1000])
-    def test_always_keeps_step_ups_and_denials(self, outcome, one_in):
-        assert all(weight_of(each, outcome, one_in) == 1 for each in self.IDS)
+    def test_always_keeps_what_is_no_plain_allowance(self, decision, one_in):
+        assert all(weight_of(each, decision, one_in) == 1 for each in self.IDS)
 
-    def test_keeps_one_allowance_in_so_many_and_says_what_it_stands_for(self):
-        weights = [weight_of(each, Outcome.ALLOW, 10) for each in self.IDS]
+    @pytest.mark.parametrize(
+        "decision", [ALLOWED, on(reported=ALLOWED), on(degraded=OnDegraded.SERVE)]
+    )
+    def test_keeps_one_allowance_in_so_many_and_says_what_it_stands_for(self, decision):
+        weights = [weight_of(each, decision, 10) for each in self.IDS]
         assert set(weights) == {0, 10}
         assert 0.8 * len(self.IDS) < sum(weights) < 1.2 * len(self.IDS)
 
     def test_keeps_all_or_none_where_asked_to(self):
-        assert all(weight_of(each, Outcome.ALLOW, 1) == 1 for each in self.IDS)
-        assert all(weight_of(each, Outcome.ALLOW, 0) == 0 for each in self.IDS)
+        assert all(weight_of(each, ALLOWED, 1) == 1 for each in self.IDS)
+        assert all(weight_of(each, ALLOWED, 0) == 0 for each in self.IDS)
 
     def test_chooses_by_the_identifier_alone(self):
-        assert [weight_of(each, Outcome.ALLOW, 3) for each in self.IDS] == [
-            weight_of(each, Outcome.ALLOW, 3) for each in self.IDS
+        assert [weight_of(each, ALLOWED, 3) for each in self.IDS] == [
+            weight_of(each, ALLOWED, 3) for each in self.IDS
         ]
 
 

@@ -47,7 +47,7 @@ class RedisDecisionLog(DecisionLog):
             # Nothing that a caller can send; but a decision must not fail for its record.
             _dropped("unwritable", 1)
             return
-        _dropped("held_too_long", self._held.add(Held(record.outcome, text)))
+        _dropped("held_too_long", self._held.add(Held(text, record.outcome, record.is_refusal)))
 
     @override
     async def flush(self) -> None:

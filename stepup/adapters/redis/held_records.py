@@ -8,16 +8,17 @@ from stepup.domain.recorded_decision import Outcome
 
 
 class Held(NamedTuple):
-    """A record as it will lie in Redis."""
+    """A record as it will lie in Redis; a refusal stands for itself alone."""
 
-    outcome: Outcome
     text: bytes
+    outcome: Outcome
+    is_refusal: bool
 
 
 class HeldRecords:
     """A bounded number of bytes of records; for a newer one an old allowance makes room first.
 
-    Step-ups and denials leave first, and go last: each of them stands for itself alone.
+    Refusals leave first, and go last.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -58,4 +59,4 @@ class HeldRecords:
         return gone
 
     def _queue_of(self, held: Held) -> deque[Held]:
-        return self._allowed if held.outcome is Outcome.ALLOW else self._refused
+        return self._refused if held.is_refusal else self._allowed
