@@ -8,7 +8,7 @@ from typing import Any
 
 from litestar import Request
 
-from stepup.domain.decision import Allow, Deny, StepUp
+from stepup.domain.decision import Allow, Deny, DenyReason, StepUp
 from stepup.domain.obligation import ObligationType
 from stepup.domain.policy import Mode
 from stepup.domain.recorded_decision import outcome_of
@@ -37,6 +37,9 @@ def _answered(ports: Ports, answer: Answer) -> dict[str, Any]:
     match answer.decision:
         case StepUp() as decision:
             return _step_up_context(ports, answer, decision)
+        case Deny(reason=DenyReason.RULE, text=None):
+            # A plain no: some callers compare it with what they expect, word for word.
+            return {}
         case Deny() as decision:
             reason = {"reason": decision.reason.value, "decision_id": answer.id}
             return reason if decision.text is None else {**reason, "reason_text": decision.text}
