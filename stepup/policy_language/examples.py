@@ -27,6 +27,7 @@ class Authentication(msgspec.Struct, frozen=True, kw_only=True):
     acr: Acr
     age: timedelta = timedelta(0)
     amr: tuple[Amr, ...] = ()
+    credential_age: timedelta = timedelta(0)
     for_this: bool = False
 
 
@@ -171,6 +172,7 @@ def _authentication(test: Fields) -> Authentication | None:
         acr=Acr(fields.text("acr") or ""),
         age=fields.span("age") or timedelta(0),
         amr=tuple(Amr(value) for value in fields.texts("amr")),
+        credential_age=fields.span("credential_age") or timedelta(0),
         for_this=fields.flag("for_this") or False,
     )
     fields.finish()
@@ -195,6 +197,7 @@ def _approval(example: Example, policy: Policy) -> Approval | None:
         acr=authentication.acr,
         auth_time=example.now - authentication.age,
         amr=authentication.amr,
+        credential_age=authentication.credential_age,
     )
     if not authentication.for_this:
         return Approval(context=context)

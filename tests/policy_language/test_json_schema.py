@@ -79,7 +79,7 @@ actions:
           resource: {type: account, id: "1", properties: {}}
           action: {properties: {amount: "5.00"}}
           context: {}
-        auth: {acr: low, age: 10m, amr: otp, for_this: false}
+        auth: {acr: low, age: 10m, amr: otp, credential_age: 1d, for_this: false}
         now: "2026-01-14T12:00:00Z"
         expect: step_up
         rule: small

@@ -53,6 +53,12 @@ class Auth(Shape, kw_only=True):
     acr: Annotated[str, said("the level that it reached")]
     age: Annotated[Span | UnsetType, said("how long ago it was; 0s when left out")] = UNSET
     amr: Annotated[Words | UnsetType, said("the methods that it used")] = UNSET
+    credential_age: Annotated[
+        Span | UnsetType,
+        said(
+            "no authenticator that it used was younger, as far as anybody looked; 0s when left out"
+        ),
+    ] = UNSET
     for_this: Annotated[
         bool | UnsetType,
         said("`true`: its token was made for this very action and these values"),
