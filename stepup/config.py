@@ -229,6 +229,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             le=1_000_000,
         ),
     ] = 10
+    shadow_sampling: Annotated[
+        int,
+        Meta(
+            description="Of how many decisions a shadow policy is asked about one: `1` for all, "
+            "`0` for none. Counts are multiplied by it.",
+            ge=0,
+            le=1_000_000,
+        ),
+    ] = 1
     decision_retention: Annotated[
         timedelta,
         Meta(

@@ -53,6 +53,17 @@ decisions_total = _counter(
     "action",
     "outcome",
 )
+shadow_decisions_total = _counter(
+    "shadow_decisions_total",
+    "Decisions that a shadow policy was asked about after the answer, by action and difference: "
+    "`same`, `failed`, `raised`, `allow_to_step_up` and the like.",
+    "action",
+    "difference",
+)
+shadow_dropped_total = _counter(
+    "shadow_dropped_total",
+    "Decisions that a shadow policy was not asked about because too many waited.",
+)
 decision_errors_total = _counter(
     "decision_errors_total",
     "Conditions that failed to evaluate; each demanded the strongest requirement.",

@@ -14,6 +14,7 @@ from stepup.adapters.observed import ObservedOutbox
 from stepup.adapters.observed_cache import ObservedCredentialCache
 from stepup.adapters.observed_decisions import ObservedDecisionLog
 from stepup.adapters.observed_keys import ObservedKeys
+from stepup.adapters.observed_shadow import ObservedShadowLog
 from stepup.adapters.postgres.database import PostgresDatabase
 from stepup.adapters.postgres.standbys import Standbys
 from stepup.adapters.redis.seals import find_seals
@@ -36,7 +37,7 @@ from stepup.domain.site import Site
 from stepup.ports import Ports
 from stepup.ports.seals import SealedUntil
 from stepup.ports.workshop import Workshop
-from stepup.usecases import revocation_feed
+from stepup.usecases import revocation_feed, shadow
 from stepup.usecases.activations import keep_schedule
 from stepup.usecases.drain import drain
 from stepup.usecases.fill_cache import fill_cache
@@ -76,6 +77,7 @@ class Application:
                 "configuration": lambda: follow(ports, snapshot, sealer),
                 "sealed_copy": lambda: look_after_copy(ports, snapshot, sealer),
                 "outbox": lambda: drain(ports),
+                "shadow": lambda: shadow.follow(ports),
                 "decision_log": lambda: send_records(ports),
                 "decisions": lambda: carry_records(ports, settings.decision_retention),
                 "rotation": lambda: keep_keys(ports, sealer, key_rules(settings), ObservedKeys()),
@@ -250,6 +252,7 @@ class _Parts:
             state=self.state.stores._replace(
                 outbox=ObservedOutbox(self.state.stores.outbox, clock),
                 decisions=ObservedDecisionLog(self.state.stores.decisions, clock),
+                shadow=ObservedShadowLog(self.state.stores.shadow),
                 credentials=ObservedCredentialCache(self.state.stores.credentials),
             ),
             database=self.database,
@@ -284,6 +287,7 @@ def _site(settings: Settings) -> Site:
         development=settings.development,
         ledger_required=settings.redemption_fence == "required",
         decision_sampling=settings.decision_sampling,
+        shadow_sampling=settings.shadow_sampling,
         policy_approvals=settings.approvals_needed,
         admin_token_digest=hashlib.sha256(token.reveal().encode()).digest() if token else None,
     )

@@ -125,6 +125,13 @@ class DraftScheduledError(StepUpError):
     message = "The draft is scheduled; cancel its activation first."
 
 
+class ShadowNotFoundError(StepUpError):
+    """No draft is evaluated beside the active policy."""
+
+    code = "shadow_not_found"
+    message = "There is no shadow; PUT /v1/admin/policy/drafts/{id}/shadow makes a draft one."
+
+
 class ReplayRunningError(StepUpError):
     """A replay needs a processor core of its own, so there is one at a time."""
 

@@ -66,6 +66,9 @@ class Redecider:
 
     def decide(self, recorded: RecordedDecision) -> Decision | Undecidable:
         """Decide at the recorded time, with the recorded authentication."""
+        request = self.policy.directory.completed(recorded.request)
+        if request is not recorded.request:
+            recorded = msgspec.structs.replace(recorded, request=request)
         action = self.policy.find(recorded.request.action)
         hidden = self._hidden(action, recorded) if action else frozenset[str]()
         if action is None or not hidden:

@@ -12,6 +12,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     `admin_token_digest` is the SHA-256 of the development administrator's token; None in production.
     `ledger_required` when nothing is granted once without the ledger, or all replicas in its place.
     `decision_sampling` is of how many allowances one is recorded; 0 for none.
+    `shadow_sampling` is of how many decisions the shadow is asked about one; 0 for none.
     `policy_approvals` is how many others must approve a policy before it becomes active.
     """
 
@@ -26,6 +27,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     admin_token_digest: bytes | None = None
     ledger_required: bool = False
     decision_sampling: int = 1
+    shadow_sampling: int = 1
     policy_approvals: int = 0
 
     @property

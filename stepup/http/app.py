@@ -33,6 +33,7 @@ from stepup.http.admin import (
     policy_drafts,
     policy_moves,
     replay,
+    shadow,
 )
 from stepup.http.admin.gate import provide_administrator
 from stepup.http.authzen import evaluation, evaluations, search
@@ -74,6 +75,7 @@ ROUTERS: tuple[Router, ...] = (
     policy_moves.router,
     decisions.router,
     replay.router,
+    shadow.router,
     explain.router,
     dev.router,
 )

@@ -59,6 +59,7 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     policy_errors.DraftScheduledError: HTTPStatus.CONFLICT,
     policy_errors.RevisionStaleError: HTTPStatus.PRECONDITION_FAILED,
     policy_errors.RevisionRequiredError: HTTPStatus.PRECONDITION_REQUIRED,
+    policy_errors.ShadowNotFoundError: HTTPStatus.NOT_FOUND,
     policy_errors.ReplayRunningError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.ChallengeNotPendingError: HTTPStatus.CONFLICT,
     errors.CeremonyExpiredError: HTTPStatus.CONFLICT,

@@ -60,6 +60,7 @@ from stepup.ports.revocation import (
     RevocationStore,
     WrittenRevocation,
 )
+from stepup.ports.shadow import ShadowFindings, ShadowLog
 from stepup.ports.snapshots import (
     Configuration,
     Confirmation,
@@ -133,6 +134,8 @@ __all__ = [
     "RevocationRecorded",
     "RevocationStore",
     "Shadow",
+    "ShadowFindings",
+    "ShadowLog",
     "ShadowPolicy",
     "Snapshot",
     "SnapshotStore",
@@ -160,6 +163,7 @@ class State(NamedTuple):
     accounts: AccountStore
     outbox: Outbox
     decisions: DecisionLog
+    shadow: ShadowLog
     changes: Changes
     revocations: RevocationFeed
     snapshots: SnapshotStore

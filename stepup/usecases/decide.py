@@ -35,6 +35,7 @@ from stepup.domain.requirement import Requirement
 from stepup.ports import Ports
 from stepup.usecases.degradation import decide_now
 from stepup.usecases.record import record
+from stepup.usecases.shadow import watch
 from stepup.usecases.token_state import find_state
 
 _TICKET_PURPOSE = "ticket"
@@ -135,7 +136,9 @@ async def decide_in(ports: Ports, sitting: Sitting, question: Question) -> Answe
         approval=answer.approval,
         decision=answer.decision,
     )
-    return msgspec.structs.replace(answer, id=record(ports, decided), ticket=ticket)
+    name = record(ports, decided)
+    watch(ports, decided, name)
+    return msgspec.structs.replace(answer, id=name, ticket=ticket)
 
 
 async def weigh(ports: Ports, sitting: Sitting, question: Question) -> Answer:

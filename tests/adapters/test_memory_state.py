@@ -9,6 +9,7 @@ from tests.contracts.codes import CodeContract
 from tests.contracts.decisions import DecisionLogContract
 from tests.contracts.generations import GenerationsContract
 from tests.contracts.revocations import RevocationFeedContract
+from tests.contracts.shadow import ShadowLogContract
 from tests.contracts.snapshots import CredentialCacheContract, SnapshotStoreContract
 from tests.contracts.spending import (
     AttemptStoreContract,
@@ -85,4 +86,8 @@ class TestSnapshots(SnapshotStoreContract):
 
 
 class TestCredentials(CredentialCacheContract):
+    pass
+
+
+class TestShadow(ShadowLogContract):
     pass

@@ -44,6 +44,7 @@ NEVER_SPENT = {
     "beat_revocations",
     "begin_ceremony",
     "confirm_snapshot",
+    "count_shadow",
     "forgive_attempts",
     "keep_snapshot",
     "read_confirmation",

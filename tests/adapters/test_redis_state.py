@@ -16,6 +16,7 @@ from tests.contracts.codes import CodeContract
 from tests.contracts.decisions import DecisionLogContract
 from tests.contracts.generations import GenerationsContract
 from tests.contracts.revocations import RevocationFeedContract
+from tests.contracts.shadow import ShadowLogContract
 from tests.contracts.snapshots import CredentialCacheContract, SnapshotStoreContract
 from tests.contracts.spending import (
     AttemptStoreContract,
@@ -131,3 +132,7 @@ async def test_closing_while_it_connects_does_not_wait_for_ever(redis_url: str, 
             async with state:
                 # redis-py may swallow a cancellation that meets it between two steps.
                 await asyncio.sleep(moment * 0.0003)
+
+
+class TestShadow(ShadowLogContract):
+    pass

@@ -60,6 +60,7 @@ from tests.support.memory_challenges import MemoryChallengeStore
 from tests.support.memory_database import MemoryDatabase, memory_database
 from tests.support.memory_decisions import MemoryDecisionLog
 from tests.support.memory_revocations import MemoryRevocationFeed
+from tests.support.memory_shadow import MemoryShadowLog
 from tests.support.memory_snapshots import MemoryCredentialCache, MemorySnapshotStore
 from tests.support.time_and_chance import TestClock, TestEntropy
 
@@ -85,6 +86,7 @@ def memory_state(clock: Clock | None = None) -> State:
         accounts=MemoryAccountStore(clock),
         outbox=MemoryOutbox(clock),
         decisions=MemoryDecisionLog(clock),
+        shadow=MemoryShadowLog(clock),
         changes=MemoryChanges(),
         revocations=revocations,
         snapshots=MemorySnapshotStore(),

@@ -28,6 +28,7 @@ CREDENTIALS_KEPT = timedelta(hours=24)
 # it opens in its last second: a retired authenticator is refused wherever an old list survived.
 RETIRED_KEPT = CREDENTIALS_KEPT + timedelta(hours=1)
 SNAPSHOT_KEPT = timedelta(days=7)
+SHADOW_KEPT = timedelta(days=30)
 # Longer than PostgreSQL may be away before it learns that a code was burned, and then any copy of
 # the list may live that was made before.
 RECOVERY_CODE_KEPT = timedelta(days=90)
@@ -156,6 +157,11 @@ def decisions() -> str:
 def snapshot() -> str:
     """Hash: the configuration and when it was confirmed, sealed. `SNAPSHOT_KEPT`, renewed."""
     return "su:{snap}:configuration"
+
+
+def shadow(digest: str) -> str:
+    """Hash: what a shadow's text said, counted. `SHADOW_KEPT` after the last count."""
+    return f"su:{{sh.{_digest(digest)}}}:findings"
 
 
 def changes() -> str:

@@ -26,6 +26,7 @@ from stepup.adapters.redis.replays import RedisReplayStore
 from stepup.adapters.redis.revocations import RedisRevocationFeed
 from stepup.adapters.redis.sentinel_url import SentinelUrl
 from stepup.adapters.redis.server_settings import Inspection, inspect
+from stepup.adapters.redis.shadow import RedisShadowLog
 from stepup.adapters.redis.shard import OneShard, Topology
 from stepup.adapters.redis.snapshots import RedisSnapshotStore
 from stepup.adapters.redis.steps import RedisStepStore
@@ -79,6 +80,7 @@ class RedisState:
             accounts=RedisAccountStore(self.client, sealer, clock),
             outbox=RedisOutbox(self.client),
             decisions=RedisDecisionLog(self.client),
+            shadow=RedisShadowLog(self.client, clock),
             changes=RedisChanges(self.client, self._listener("changes", keys.changes())),
             revocations=RedisRevocationFeed(
                 self.client, self._listener("revocations", keys.revocations()), clock

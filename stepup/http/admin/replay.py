@@ -87,7 +87,7 @@ async def replay_document(
 
 
 @post(
-    "/drafts/{draft_id:str}/replay",
+    "/drafts/{draft:str}/replay",
     status_code=200,
     tags=["admin"],
     security=ADMIN_SECURITY,
@@ -103,13 +103,13 @@ async def replay_document(
 )
 async def replay_draft(
     request: Request[Any, Any, Any],
-    draft_id: FromPath[str],
+    draft: FromPath[str],
     ports: NamedDependency[Ports],
     workshop: NamedDependency[Workshop],
 ) -> ReplayReport:
     """Say what a draft would have made of recorded decisions; nothing is changed."""
     asked = await read_json(request, ReplayedRecords)
-    text = await replay.text_of_draft(ports, draft_id)
+    text = await replay.text_of_draft(ports, draft)
     return await replay.replay(ports, workshop, asked.asked_with(text))
 
 
