@@ -135,7 +135,10 @@ class Ladder(msgspec.Struct, frozen=True):
 
     def rank(self, acr: Acr) -> int:
         """Place an acr on the ladder; one that is not on it stands below everything."""
-        return next((i for i, level in enumerate(self.levels) if level.acr == acr), -1)
+        for rank, level in enumerate(self.levels):
+            if level.acr == acr:
+                return rank
+        return -1
 
     def get(self, acr: Acr) -> Level:
         """Return the level of that name.

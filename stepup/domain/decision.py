@@ -8,7 +8,6 @@ that the documents could ask for this action; it never falls through to a weaker
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from functools import reduce
 
 import msgspec
 
@@ -20,12 +19,10 @@ from stepup.domain.matching import Match, what_rules_say
 from stepup.domain.policy import (
     Action,
     Effect,
-    Guardrail,
+    Floors,
     Mode,
     Plan,
     Policy,
-    least_requirement,
-    strongest_requirement,
 )
 from stepup.domain.requirement import OnDegraded, Requirement, stricter
 
@@ -127,43 +124,37 @@ def decide(
     )
     match = what_rules_say(plan, request, approval, now)
     if plan.mode is Mode.ENFORCE:
-        answer = _outcome(case, match, plan.guardrails)
+        answer = _outcome(case, match, plan.enforced)
     else:
         # What is not enforced allows; the guardrails above it are nobody's to switch off.
         through = Match(then=Effect.ALLOW, wrong=match.wrong)
-        answer = _outcome(case, through, plan.guardrails)
+        answer = _outcome(case, through, plan.enforced)
     return _telling(answer, _outcome(case, match, plan.told)) if plan.reports else answer
 
 
-def _outcome(case: _Case, match: Match, guardrails: tuple[Guardrail, ...]) -> Decision:
-    policy, action, then = case.policy, case.plan.action, match.then
-    basis = _basis(case, match, guardrails)
+def _outcome(case: _Case, match: Match, floors: Floors) -> Decision:
+    plan, then = case.plan, match.then
+    basis = _basis(case, match, floors)
     if then is Effect.DENY and match.error is None:
         text = match.rule.reason if match.rule else None
         return Deny(reason=DenyReason.RULE, basis=basis, text=text)
     if basis.degraded is OnDegraded.REFUSE:
         return Deny(reason=DenyReason.DEGRADED, basis=basis)
     if match.error is not None or basis.degraded is OnDegraded.RAISE:
-        then = strongest_requirement(policy, action)
-    if then is Effect.ALLOW and not guardrails:
+        then = plan.strongest
+    if then is Effect.ALLOW and not floors.guardrails:
         return Allow(reason=AllowReason.NOT_REQUIRED, basis=basis)
-    requirement = (
-        then if isinstance(then, Requirement) else least_requirement(policy.ladder, action)
-    )
-    for guardrail in guardrails:
-        requirement = requirement.raised_by(guardrail.require, policy.ladder)
+    demand = then if isinstance(then, Requirement) else plan.least
+    requirement = floors.raise_demand(demand, case.policy.ladder)
     return _compared(case, requirement, basis, match.wrong)
 
 
-def _basis(case: _Case, match: Match, guardrails: tuple[Guardrail, ...]) -> Basis:
-    degraded = None
-    if case.degraded:
-        floors = (guardrail.require.on_degraded for guardrail in guardrails)
-        degraded = reduce(stricter, floors, match.on_degraded)
+def _basis(case: _Case, match: Match, floors: Floors) -> Basis:
+    degraded = stricter(match.on_degraded, floors.on_degraded) if case.degraded else None
     return Basis(
         policy_version=case.policy.version,
         rule=match.rule.id if match.rule else None,
-        guardrails=tuple(guardrail.id for guardrail in guardrails),
+        guardrails=floors.ids,
         error=match.error,
         mode=case.plan.mode,
         degraded=degraded,

@@ -1,5 +1,6 @@
 """What a caller asks about, and the attributes that an action declares of it."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
@@ -48,6 +49,15 @@ class Attribute(msgspec.Struct, frozen=True, kw_only=True):
     sensitive: bool = False
 
 
+PROPERTIES: Mapping[Entity, str] = {
+    Entity.SUBJECT: "subject",
+    Entity.RESOURCE: "resource",
+    Entity.ACTION: "action_properties",
+    Entity.CONTEXT: "context",
+}
+"""Where a request keeps what came with each entity."""
+
+
 class DecisionRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What a caller asks about, in the entities of AuthZEN 1.0 section 5."""
 
@@ -63,15 +73,8 @@ class DecisionRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     def properties_of(self, entity: Entity) -> Properties:
         """Return the properties that came with one entity."""
-        match entity:
-            case Entity.SUBJECT:
-                return self.subject
-            case Entity.RESOURCE:
-                return self.resource
-            case Entity.ACTION:
-                return self.action_properties
-            case Entity.CONTEXT:
-                return self.context
+        properties: Properties = getattr(self, PROPERTIES[entity])
+        return properties
 
     def value_of(self, attribute: Attribute) -> Value:
         """Return the attribute's value, None when it was not sent."""

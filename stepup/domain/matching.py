@@ -32,7 +32,7 @@ def what_rules_say(
     The rules of an action that is switched off allow, and nobody looks at them.
     """
     action = plan.action
-    if plan.mode is Mode.OFF and not plan.told:
+    if plan.mode is Mode.OFF and not plan.told.guardrails:
         return Match(then=Effect.ALLOW)
     inputs = action.schema.read(request, approval.context if approval else None, now)
     wrong = inputs.wrong if isinstance(inputs, EvaluationError) else frozenset()

@@ -4,10 +4,11 @@ In an action the first rule that matches wins. Guardrails match by tag or name p
 only raise. What is made of them is said in `decision.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import reduce
 
 import msgspec
 from typing_extensions import override
@@ -17,7 +18,7 @@ from stepup.domain.condition import AttributeSchema, Condition, Inputs
 from stepup.domain.decision_request import Attribute, DecisionRequest
 from stepup.domain.directory import Directory
 from stepup.domain.ids import ActionName
-from stepup.domain.requirement import Requirement, strictest
+from stepup.domain.requirement import OnDegraded, Requirement, stricter, strictest
 
 
 class Effect(StrEnum):
@@ -102,7 +103,10 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
 
     def attribute(self, name: str) -> Attribute | None:
         """Find a declared attribute."""
-        return next((a for a in self.attributes if a.name == name), None)
+        for attribute in self.attributes:
+            if attribute.name == name:
+                return attribute
+        return None
 
 
 class _NoAttributes(AttributeSchema):
@@ -117,21 +121,48 @@ class _NoInputs(Inputs):
     """Nothing to compare."""
 
 
+class Floors(msgspec.Struct, frozen=True, kw_only=True):
+    """Guardrails that stand above one action together.
+
+    `raised` keeps what they make of each demand of the action, by the demand's own identity.
+    """
+
+    guardrails: tuple[Guardrail, ...]
+    ids: tuple[str, ...]
+    on_degraded: OnDegraded
+    raised: dict[int, Requirement] = {}
+
+    def raise_demand(self, demand: Requirement, ladder: Ladder) -> Requirement:
+        """Join a demand that the action holds with all guardrails."""
+        if not self.guardrails:
+            return demand
+        known = self.raised.get(id(demand))
+        if known is None:
+            known = demand
+            for guardrail in self.guardrails:
+                known = known.raised_by(guardrail.require, ladder)
+            self.raised[id(demand)] = known
+        return known
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What speaks about one action, worked out when the policy is loaded.
 
-    `guardrails` are enforced, `told` are those that are enforced or reported.
+    `enforced` are the guardrails that hold, `told` those that hold or are only reported. `least` is
+    asked when anything is asked at all, and `strongest` where there is doubt.
     """
 
     action: Action
     mode: Mode
-    guardrails: tuple[Guardrail, ...]
-    told: tuple[Guardrail, ...]
+    enforced: Floors
+    told: Floors
+    least: Requirement
+    strongest: Requirement
 
     @property
     def reports(self) -> bool:
         """Say whether anything is told that is not done."""
-        return self.mode is Mode.REPORT or len(self.told) > len(self.guardrails)
+        return self.mode is Mode.REPORT or self.told is not self.enforced
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,7 +209,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     def guardrails_for(self, action: Action) -> tuple[Guardrail, ...]:
         """Return every guardrail that is enforced above an action."""
-        return self._plan(action).guardrails
+        plan = self.plans.get(action.name)
+        known = plan if plan and plan.action is action else self._plan(action)
+        return known.enforced.guardrails
 
     def enforced(self) -> "Policy":
         """Return it with everything enforced, whatever modes it has."""
@@ -196,12 +229,28 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             for guardrail in self.guardrails
             if guardrail.matches(action)
         ]
+        enforced = _floors(each for each, its in matching if its is Mode.ENFORCE)
+        is_told = any(its is Mode.REPORT for _, its in matching)
+        told = (each for each, its in matching if its is not Mode.OFF)
         return Plan(
             action=action,
             mode=mode if action.own else action.mode or mode,
-            guardrails=tuple(each for each, its in matching if its is Mode.ENFORCE),
-            told=tuple(each for each, its in matching if its is not Mode.OFF),
+            enforced=enforced,
+            told=_floors(told) if is_told else enforced,
+            least=least_requirement(self.ladder, action),
+            strongest=strongest_requirement(self, action),
         )
+
+
+def _floors(guardrails: Iterable[Guardrail]) -> Floors:
+    held = tuple(guardrails)
+    return Floors(
+        guardrails=held,
+        ids=tuple(guardrail.id for guardrail in held),
+        on_degraded=reduce(
+            stricter, (guardrail.require.on_degraded for guardrail in held), OnDegraded.SERVE
+        ),
+    )
 
 
 def strongest_requirement(policy: Policy, action: Action) -> Requirement:

@@ -5,8 +5,8 @@ import re
 from stepup.domain.decision_request import Attribute, AttributeType, Entity
 from stepup.policy_language.fields import Fields
 from stepup.policy_language.findings import Code, Findings, Place
+from stepup.policy_language.messages import BUILT_IN
 from stepup.policy_language.reader import plain
-from stepup.policy_language.schema import BUILT_IN
 from stepup.policy_language.shape import actions as shape
 from stepup.policy_language.shape.actions import MAX_ATTRIBUTES, MAX_SCALE
 from stepup.policy_language.values import WrongValueError, reader_of

@@ -15,9 +15,10 @@ from typing_extensions import override
 
 from stepup.domain.condition import Condition, EvaluationError, Inputs, Part
 from stepup.policy_language.findings import Code, Finding, Severity, did_you_mean
+from stepup.policy_language.messages import BUILT_IN, PACKAGE
 from stepup.policy_language.parts import parts_of
 from stepup.policy_language.references import Call, References, references_in
-from stepup.policy_language.schema import BUILT_IN, PACKAGE, CheckedInputs, RequestSchema
+from stepup.policy_language.schema import CheckedInputs, RequestSchema
 
 # Far above every condition a person can review; the engine itself would take 100,000.
 MAX_SOURCE_BYTES = 2048
@@ -57,24 +58,21 @@ class Compiled(Condition):
         self.references = references_in(expression.serialize(), PACKAGE)
         self.reads = self.references.read
         self.asks = self.references.asked
+        # What it reads without asking `has()` about it.
+        self.unguarded = self.references.read - self.references.asked
         self._expression = expression
         self._env = env
-
-    @property
-    def unguarded(self) -> frozenset[str]:
-        """What it reads without asking `has()` about it."""
-        return self.references.read - self.references.asked
 
     @override
     def holds(self, inputs: Inputs) -> bool | EvaluationError:
         if not isinstance(inputs, CheckedInputs):
             raise TypeError("inputs come from the schema that the condition was compiled against")
         # An unset message, such as a timestamp, would be read as its zero.
-        if missing := self.unguarded & inputs.absent:
+        if inputs.absent and (missing := self.unguarded & inputs.absent):
             return EvaluationError(f"{min(missing)} was not sent")
         try:
             if inputs.activation is None:
-                inputs.activation = self._env.Activation(inputs.variables)
+                inputs.activation = self._env.Activation(inputs.variables())
             value = self._expression.eval(inputs.activation)
             answer = value.plain_value()
         except (RuntimeError, ValueError, TypeError, OverflowError) as error:
@@ -101,6 +99,7 @@ class Environment:
     """What conditions of one action may refer to."""
 
     def __init__(self, schema: RequestSchema) -> None:
+        self._schema = schema
         self._attributes = {
             variable: [a.name for a in built_in]
             + [a.name for a in schema.attributes if a.entity == variable]
@@ -126,6 +125,7 @@ class Environment:
             message = f"a condition must be true or false, this is of type {kind}"
             return [_finding(Code.CONDITION_TYPE, message)]
         compiled = Compiled(source, expression, self._env)
+        self._schema.need(compiled.references.variables)
         return list(_wrong_constants(compiled.references)) or compiled
 
     def _explain(self, source: str, text: str) -> Iterable[Finding]:

@@ -29,7 +29,7 @@ def lint_action(written: WrittenAction, policy: Policy, findings: Findings) -> N
     """Find what is wrong with one action, with the guardrails above it."""
     action = written.action
     _find_unreachable_rules(written.rules, findings)
-    guardrails = policy.plans[action.name].told
+    guardrails = policy.plans[action.name].told.guardrails
     for requirement, at in _demands(written):
         _check_names(requirement, action, at, findings)
         lint_unenrolled(requirement, policy.ladder, findings, at)

@@ -20,11 +20,12 @@ class Call(NamedTuple):
 
 
 class References(NamedTuple):
-    """What an expression refers to, as `context.country`."""
+    """What an expression refers to, as `context.country`; `variables` are what it names at all."""
 
     read: frozenset[str]
     asked: frozenset[str]
     calls: tuple[Call, ...]
+    variables: frozenset[str]
 
 
 def references_in(serialized: bytes, package: str) -> References:
@@ -38,11 +39,14 @@ def references_in(serialized: bytes, package: str) -> References:
     read: set[str] = set()
     asked: set[str] = set()
     calls: list[Call] = []
+    variables: set[str] = set()
     for expr in _walk(checked.expr):
         if expr.HasField("select_expr") and expr.select_expr.operand.id in messages:
             select = expr.select_expr
             found = asked if select.test_only else read
             found.add(f"{messages[select.operand.id]}.{select.field}")
+        elif expr.HasField("ident_expr"):
+            variables.add(expr.ident_expr.name)
         elif expr.HasField("call_expr"):
             arguments = expr.call_expr.args
             texts = tuple(
@@ -50,7 +54,7 @@ def references_in(serialized: bytes, package: str) -> References:
                 for a in arguments
             )
             calls.append(Call(expr.call_expr.function, texts))
-    return References(frozenset(read), frozenset(asked), tuple(calls))
+    return References(frozenset(read), frozenset(asked), tuple(calls), frozenset(variables))
 
 
 def _walk(root: Any) -> Iterator[Any]:
@@ -76,6 +80,7 @@ def _all_of(part: Any, name: str) -> list[Any]:
 _EXPR, _STRING, _BOOL, _INT = "Expr", "string", "bool", "int64"
 _MESSAGES: dict[str, tuple[tuple[str, int, str, bool], ...]] = {
     "Constant": (("string_value", 6, _STRING, False),),
+    "Ident": (("name", 1, _STRING, False),),
     "Select": (
         ("operand", 1, _EXPR, False),
         ("field", 2, _STRING, False),
@@ -99,6 +104,7 @@ _MESSAGES: dict[str, tuple[tuple[str, int, str, bool], ...]] = {
     "Expr": (
         ("id", 2, _INT, False),
         ("const_expr", 3, "Constant", False),
+        ("ident_expr", 4, "Ident", False),
         ("select_expr", 5, "Select", False),
         ("call_expr", 6, "Call", False),
         ("list_expr", 7, "CreateList", False),

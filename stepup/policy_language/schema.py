@@ -1,22 +1,14 @@
 """An action's declared attributes as typed messages, and a request read into them.
 
-Each of `subject`, `resource`, `action`, `context` and `auth` is a protobuf message made when the
-document is loaded, so that a mistyped name in a condition is an error at that moment and `has()`
-means what it says.
+Each of `subject`, `resource`, `action`, `context` and `auth` is a protobuf message whose type is
+made when the document is loaded, so that a mistyped name in a condition is an error at that moment
+and `has()` means what it says.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from google.protobuf import (
-    descriptor_pb2,
-    descriptor_pool,
-    duration_pb2,
-    message_factory,
-    timestamp_pb2,
-    wrappers_pb2,
-)
 from google.protobuf.message import Message
 from typing_extensions import override
 
@@ -24,50 +16,55 @@ from stepup.domain.approval import CLOCK_LEEWAY
 from stepup.domain.assurance import AuthnContext, Ladder
 from stepup.domain.binding import Value
 from stepup.domain.condition import AttributeSchema, EvaluationError, Inputs, Reading
-from stepup.domain.decision_request import Attribute, AttributeType, DecisionRequest, Entity
+from stepup.domain.decision_request import PROPERTIES, Attribute, DecisionRequest
+from stepup.policy_language.messages import BUILT_IN, Messages, is_nullable, messages_of
 from stepup.policy_language.readings import given, reading_of
 from stepup.policy_language.values import MAX_TEXT_BYTES, Checked, WrongValueError, reader_of
 
-PACKAGE = "stepup.request"
 MAX_CONTEXT_BYTES = 16 * 1024
-
-_Field = descriptor_pb2.FieldDescriptorProto
-
-BUILT_IN: Mapping[str, tuple[Attribute, ...]] = {
-    "subject": (
-        Attribute(name="id", type=AttributeType.STRING, required=True),
-        Attribute(name="type", type=AttributeType.STRING, required=True),
-    ),
-    "resource": (
-        Attribute(name="id", type=AttributeType.STRING, required=True),
-        Attribute(name="type", type=AttributeType.STRING, required=True),
-    ),
-    "action": (Attribute(name="name", type=AttributeType.STRING, required=True),),
-    "context": (),
-    "auth": (
-        Attribute(name="acr", type=AttributeType.STRING, required=True),
-        Attribute(name="level", type=AttributeType.INT, required=True),
-        Attribute(name="amr", type=AttributeType.LIST, required=True),
-        Attribute(name="age_seconds", type=AttributeType.INT),
-    ),
-}
-"""What each variable has without being declared."""
+# Around a value in a message: the field's number, its length, and a number or a moment whole.
+_FRAME = 24
+# Identifiers and what is said of the authentication come to less than the rest.
+_CERTAINLY_SMALL = MAX_CONTEXT_BYTES // 4
 
 
 class CheckedInputs(Inputs):
-    """A request's attributes as messages; conditions keep what they make of them here."""
+    """A request's attributes, checked; conditions keep what they make of them here.
 
-    __slots__ = ("absent", "activation", "variables")
+    They become messages when the first condition is evaluated, and only those that any names.
+    """
 
-    def __init__(self, variables: dict[str, Message | datetime], absent: frozenset[str]) -> None:
-        self.variables = variables
+    __slots__ = ("_messages", "_now", "_values", "absent", "activation")
+
+    def __init__(
+        self,
+        messages: Messages,
+        values: Mapping[str, dict[str, Any]],
+        absent: frozenset[str],
+        now: datetime,
+    ) -> None:
+        self._messages = messages
+        self._values = values
+        self._now = now
         self.absent = absent
         self.activation: Any = None
+
+    def variables(self) -> dict[str, Message | datetime]:
+        """Return what conditions refer to.
+
+        Raises:
+            ValueError: If there is half a character in it.
+        """
+        variables: dict[str, Message | datetime] = {"now": self._now}
+        for variable, make in self._messages.items():
+            variables[variable] = make(**self._values[variable])
+        return variables
 
 
 class _Column(NamedTuple):
     path: str
-    entity: Entity
+    entity: str
+    properties: str
     name: str
     read: Callable[[Value], Checked]
     required: bool
@@ -82,16 +79,12 @@ class RequestSchema(AttributeSchema):
         self.attributes = tuple(attributes)
         self._ranks = {acr: rank for rank, acr in enumerate(ladder.acrs)}
         self._columns = [_column(attribute) for attribute in attributes]
-        self.pool = descriptor_pool.DescriptorPool()
-        for module in (timestamp_pb2, duration_pb2, wrappers_pb2):
-            self.pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
-        self.pool.AddSerializedFile(_file(attributes).SerializeToString())
-        self._messages: dict[str, Callable[..., Message]] = {
-            variable: message_factory.GetMessageClass(
-                self.pool.FindMessageTypeByName(f"{PACKAGE}.{variable}")
-            )
-            for variable in BUILT_IN
-        }
+        self.pool, self._all = messages_of(attributes)
+        self._needed: Messages = {}
+
+    def need(self, variables: Iterable[str]) -> None:
+        """Note which variables conditions refer to; nobody makes a message of the others."""
+        self._needed |= {name: self._all[name] for name in variables if name in self._all}
 
     @override
     def read(
@@ -100,29 +93,30 @@ class RequestSchema(AttributeSchema):
         values = _identifiers(request)
         absent: set[str] = set()
         wrong: set[str] = set()
-        faults: list[str] = []
-        if any(
-            _is_too_long(text) for name in ("subject", "resource") for text in values[name].values()
-        ):
-            faults.append("an identifier is too long")
-        for column in self._columns:
-            sent = request.properties_of(column.entity).get(column.name, column.default)
+        faults = list(_faults_of_identifiers(request))
+        size = 0
+        for path, entity, properties, name, read, required, default, nullable in self._columns:
+            sent = getattr(request, properties).get(name, default)
             if sent is None:
-                absent.add(column.path)
-                if column.required:
-                    faults.append(f"{column.path} is missing")
+                absent.add(path)
+                if required:
+                    faults.append(f"{path} is missing")
                 continue
             try:
-                value = column.read(sent)
+                value = read(sent)
             except WrongValueError as error:
-                wrong.add(column.name)
-                faults.append(f"{column.path} {error}")
+                wrong.add(name)
+                faults.append(f"{path} {error}")
                 continue
-            values[column.entity][column.name] = {"value": value} if column.nullable else value
+            size += _at_most(value)
+            values[entity][name] = {"value": value} if nullable else value
         if faults:
             return EvaluationError(faults[0], frozenset(wrong))
-        values["auth"] = self._auth(context, now)
-        return self._inputs(values, absent, now)
+        values["auth"] = auth = self._auth(context, now) if "auth" in self._needed else {}
+        size += _at_most(auth.get("amr", []))
+        if size > _CERTAINLY_SMALL and self._is_too_large(values):
+            return EvaluationError("the request's attributes are larger than 16 KiB")
+        return CheckedInputs(self._needed, values, frozenset(absent), now)
 
     @override
     def readings(
@@ -134,22 +128,9 @@ class RequestSchema(AttributeSchema):
         declared = (reading_of(attribute, request) for attribute in self.attributes)
         return (*declared, *given(values, BUILT_IN, now))
 
-    def _inputs(
-        self, values: Mapping[str, dict[str, Any]], absent: set[str], now: datetime
-    ) -> CheckedInputs | EvaluationError:
-        variables: dict[str, Message | datetime] = {"now": now}
-        size = 0
-        try:
-            for variable, make in self._messages.items():
-                message = make(**values[variable])
-                size += message.ByteSize()
-                variables[variable] = message
-        except ValueError:
-            # Half a character of a surrogate pair, in an identifier.
-            return EvaluationError("the request holds invalid text")
-        if size > MAX_CONTEXT_BYTES:
-            return EvaluationError("the request's attributes are larger than 16 KiB")
-        return CheckedInputs(variables, frozenset(absent))
+    def _is_too_large(self, values: Mapping[str, dict[str, Any]]) -> bool:
+        sizes = (make(**values[name]).ByteSize() for name, make in self._all.items())
+        return sum(sizes) > MAX_CONTEXT_BYTES
 
     def _auth(self, context: AuthnContext | None, now: datetime) -> dict[str, Any]:
         if context is None:
@@ -175,85 +156,34 @@ def _identifiers(request: DecisionRequest) -> dict[str, dict[str, Any]]:
     }
 
 
-def _is_too_long(text: str) -> bool:
-    # Four bytes a character at most.
-    return len(text) * 4 > MAX_TEXT_BYTES and len(text.encode("utf-8", "replace")) > MAX_TEXT_BYTES
+def _faults_of_identifiers(request: DecisionRequest) -> Iterator[str]:
+    subject, resource = request.subject_id, request.resource_id
+    for text in (subject, request.subject_type, resource, request.resource_type, request.action):
+        if text.isascii() and len(text) <= MAX_TEXT_BYTES:
+            continue
+        try:
+            if len(text.encode()) > MAX_TEXT_BYTES:
+                yield "an identifier is too long"
+        except UnicodeEncodeError:
+            # Half a character of a surrogate pair.
+            yield "the request holds invalid text"
+
+
+def _at_most(value: Checked) -> int:
+    """Return how large a value is at most in a message, its field and its length included."""
+    if isinstance(value, str):
+        return len(value) * 4 + _FRAME
+    return sum(len(item) * 4 + _FRAME for item in value) if isinstance(value, list) else _FRAME
 
 
 def _column(attribute: Attribute) -> _Column:
     return _Column(
         path=f"{attribute.entity}.{attribute.name}",
-        entity=attribute.entity,
+        entity=attribute.entity.value,
+        properties=PROPERTIES[attribute.entity],
         name=attribute.name,
         read=reader_of(attribute),
         required=attribute.required,
         default=attribute.default,
-        nullable=_is_nullable(attribute),
+        nullable=is_nullable(attribute),
     )
-
-
-def _is_nullable(attribute: Attribute) -> bool:
-    # Null is an error in every comparison but equality, where a plain field would be 0 or "".
-    always_set = attribute.required or attribute.default is not None
-    return not always_set and attribute.type in _WRAPPERS
-
-
-def _file(attributes: Sequence[Attribute]) -> descriptor_pb2.FileDescriptorProto:
-    file = descriptor_pb2.FileDescriptorProto(
-        name="stepup/request.proto",
-        package=PACKAGE,
-        # proto2 keeps apart "not sent" and "sent as zero".
-        syntax="proto2",
-        dependency=[
-            "google/protobuf/timestamp.proto",
-            "google/protobuf/duration.proto",
-            "google/protobuf/wrappers.proto",
-        ],
-    )
-    for variable, built_in in BUILT_IN.items():
-        message = file.message_type.add(name=variable)
-        declared = [a for a in attributes if a.entity == variable]
-        for number, attribute in enumerate((*built_in, *declared), start=1):
-            field = message.field.add(
-                name=attribute.name,
-                number=number,
-                # Two names that differ in an underscore would get the same JSON name.
-                json_name=f"f{number}",
-                label=(
-                    _Field.LABEL_REPEATED
-                    if attribute.type is AttributeType.LIST
-                    else _Field.LABEL_OPTIONAL
-                ),
-            )
-            if _is_nullable(attribute):
-                field.type = _Field.TYPE_MESSAGE
-                field.type_name = _WRAPPERS[attribute.type]
-            elif attribute.type in _WELL_KNOWN:
-                field.type = _Field.TYPE_MESSAGE
-                field.type_name = _WELL_KNOWN[attribute.type]
-            else:
-                field.type = _PLAIN[attribute.type]
-    return file
-
-
-_PLAIN: Mapping[AttributeType, "_Field.Type.ValueType"] = {
-    AttributeType.STRING: _Field.TYPE_STRING,
-    AttributeType.INT: _Field.TYPE_INT64,
-    AttributeType.DECIMAL: _Field.TYPE_INT64,
-    AttributeType.DOUBLE: _Field.TYPE_DOUBLE,
-    AttributeType.BOOL: _Field.TYPE_BOOL,
-    AttributeType.IP: _Field.TYPE_STRING,
-    AttributeType.LIST: _Field.TYPE_STRING,
-}
-_WRAPPERS: Mapping[AttributeType, str] = {
-    AttributeType.STRING: ".google.protobuf.StringValue",
-    AttributeType.INT: ".google.protobuf.Int64Value",
-    AttributeType.DECIMAL: ".google.protobuf.Int64Value",
-    AttributeType.DOUBLE: ".google.protobuf.DoubleValue",
-    AttributeType.BOOL: ".google.protobuf.BoolValue",
-    AttributeType.IP: ".google.protobuf.StringValue",
-}
-_WELL_KNOWN: Mapping[AttributeType, str] = {
-    AttributeType.TIMESTAMP: ".google.protobuf.Timestamp",
-    AttributeType.DURATION: ".google.protobuf.Duration",
-}
