@@ -6,8 +6,10 @@ from typing import NamedTuple
 import msgspec
 
 from stepup.domain.assurance import Ladder
+from stepup.domain.decision_request import DecisionRequest
 from stepup.domain.directory import Directory
 from stepup.domain.errors import PolicyInvalidError
+from stepup.domain.ids import ActionName
 from stepup.domain.policy import RESERVED_PREFIX, Action, Effect, Mode, Policy
 from stepup.policy_language.actions import WrittenAction, read_actions
 from stepup.policy_language.builtin import (
@@ -16,7 +18,7 @@ from stepup.policy_language.builtin import (
     is_reserved,
 )
 from stepup.policy_language.entities import read_directory
-from stepup.policy_language.examples import Example, Outcome, read_example, run
+from stepup.policy_language.examples import DEFAULT_NOW, Example, Outcome, read_example, run
 from stepup.policy_language.fields import Fields
 from stepup.policy_language.findings import Code, Finding, Findings
 from stepup.policy_language.folder import check_version, read_folder
@@ -26,6 +28,7 @@ from stepup.policy_language.levels import read_ladder
 from stepup.policy_language.lint import lint_action, lint_guardrail, lint_ladder
 from stepup.policy_language.reader import Fieldset, read
 from stepup.policy_language.shape.document import Document
+from stepup.policy_language.strength import lint_strength
 
 
 class Reading(NamedTuple):
@@ -109,7 +112,8 @@ def _judged(node: Fieldset | None, findings: Findings, version: int, *, tests: b
     if findings.has_errors:
         # What does not hang together cannot be tested; the tests come after the repair.
         return Reading(None, findings)
-    outcomes = _run_tests(examples, policy, findings) if tests else ()
+    # What is written must hold before it is enforced, too.
+    outcomes = _tried(actions, examples, policy.enforced(), findings) if tests else ()
     tested = tuple(written.action for written in actions)
     failed = any(outcome.failures for outcome in outcomes)
     return Reading(None if failed else policy, findings, outcomes, tested)
@@ -120,14 +124,23 @@ def _read_tests(actions: tuple[WrittenAction, ...]) -> list[Example]:
     return [example for example in read_all if example is not None]
 
 
-def _run_tests(examples: list[Example], policy: Policy, findings: Findings) -> tuple[Outcome, ...]:
-    # What is written must hold before it is enforced, too.
-    enforced = policy.enforced() if examples else policy
-    outcomes = tuple(run(example, enforced) for example in examples)
+def _tried(
+    actions: tuple[WrittenAction, ...],
+    examples: list[Example],
+    policy: Policy,
+    findings: Findings,
+) -> tuple[Outcome, ...]:
+    outcomes = tuple(run(example, policy) for example in examples)
     for outcome in outcomes:
         for failure in outcome.failures:
             message = f"the test `{outcome.example.name}` failed: {failure}"
             findings.error(Code.TEST_FAILED, message, outcome.example.at)
+    asked: dict[ActionName, list[DecisionRequest]] = {}
+    for example in examples:
+        asked.setdefault(example.request.action, []).append(example.request)
+    for action in actions:
+        name = action.action.name
+        lint_strength(action, policy, asked.get(name, ()), DEFAULT_NOW, findings)
     return outcomes
 
 
