@@ -91,7 +91,7 @@ def explain(policy: Policy, situation: Situation) -> Explanation:
     through = match if plan.mode is Mode.ENFORCE else Match(then=Effect.ALLOW)
     demand = _demand(policy, plan, situation, through, decision)
     told = decision.basis.reported
-    everything = msgspec.structs.replace(plan, guardrails=plan.told)
+    everything = msgspec.structs.replace(plan, enforced=plan.told)
     reported = None if told is None else _demand(policy, everything, situation, match, told)
     context = approval.context if approval else None
     return Explanation(
@@ -124,7 +124,7 @@ def approval_for(
 def _demand(
     policy: Policy, plan: Plan, situation: Situation, match: Match, decision: Decision
 ) -> Demand | None:
-    action, guardrails = plan.action, plan.guardrails
+    action, guardrails = plan.action, plan.enforced.guardrails
     asked = asked_by(policy, action, match, guardrails, decision.basis.degraded)
     if asked is None:
         return None
@@ -182,9 +182,9 @@ def _guardrails(
 ) -> tuple[GuardrailTold, ...]:
     told: list[GuardrailTold] = []
     for guardrail in policy.guardrails:
-        enforced = guardrail in plan.guardrails
-        of, together = (demand, plan.guardrails) if enforced else (reported, plan.told)
+        enforced = guardrail in plan.enforced.guardrails
+        of, floors = (demand, plan.enforced) if enforced else (reported, plan.told)
         asked = of.asked if of else None
-        one = guardrail_told(guardrail, plan.action, asked, together, policy.ladder)
+        one = guardrail_told(guardrail, plan.action, asked, floors.guardrails, policy.ladder)
         told.append(msgspec.structs.replace(one, enforced=enforced))
     return tuple(told)
