@@ -66,7 +66,10 @@ class Floor(Shape, kw_only=True):
     ] = UNSET
     once: Annotated[
         bool | UnsetType,
-        said("the token is good for one use; the service that acts on it consumes it"),
+        said(
+            "the token is good for one use; the service that acts on it consumes it, and an AuthZEN "
+            "decision that rests on it says so with a `consume` obligation"
+        ),
     ] = UNSET
     bind: Annotated[
         Words | UnsetType,
@@ -87,7 +90,11 @@ class Floor(Shape, kw_only=True):
         said("what happens to a subject with no suitable authenticator"),
     ] = UNSET
     min_credential_age: Annotated[
-        Span | UnsetType, said("an authenticator enrolled less than this ago does not count")
+        Span | UnsetType,
+        said(
+            "an authenticator enrolled less than this ago does not count: `24h` keeps out whoever "
+            "has just added one"
+        ),
     ] = UNSET
     on_degraded: Annotated[
         OnDegraded | UnsetType,
