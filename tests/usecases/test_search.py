@@ -14,7 +14,12 @@ from stepup.domain.assurance import Acr, AuthnContext
 from stepup.domain.client import Role
 from stepup.domain.decision import Allow, StepUp
 from stepup.domain.decision_request import DecisionRequest, Entity
-from stepup.domain.errors import ClientNotAllowedError, InvalidRequestError
+from stepup.domain.errors import (
+    ClientNotAllowedError,
+    DependencyUnavailableError,
+    InvalidRequestError,
+)
+from stepup.domain.freshness import Freshness
 from stepup.domain.ids import ActionName
 from stepup.domain.obligation import ObligationType
 from stepup.domain.search import MAX_EVALUATED, MAX_RESULTS
@@ -206,6 +211,20 @@ async def test_a_client_that_enforces_nothing_may_not_search(world: World):
 
     with pytest.raises(ClientNotAllowedError):
         await search(world.ports, shop, Entity.SUBJECT, a_question(), Page())
+
+
+async def test_what_cannot_be_decided_now_is_not_left_out_of_a_search():
+    """Leaving it out would say that it is not allowed, which nobody knows."""
+    world = World(
+        document=DOCUMENT.replace(
+            "default: {level: phr", "default: {on_degraded: refuse, level: phr"
+        )
+    )
+    world.snapshot.held_freshness = Freshness.STALE
+
+    assert names(await find(world, Entity.ACTION, a_question("carol")), Entity.ACTION)
+    with pytest.raises(DependencyUnavailableError):
+        await find(world, Entity.ACTION, a_question("alice"))
 
 
 # --- section 8.2: pages -----------------------------------------------------------------------
