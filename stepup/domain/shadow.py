@@ -8,7 +8,7 @@ from collections import Counter
 
 import msgspec
 
-from stepup.domain.decision import decide
+from stepup.domain.decision import Decision, Deny, DenyReason, decide
 from stepup.domain.difference import DifferenceKind, difference_of
 from stepup.domain.ids import ActionName, DecisionId
 from stepup.domain.policy import Policy
@@ -39,6 +39,8 @@ class ShadowTally(msgspec.Struct, kw_only=True):
     def watch(self, watched: Watched, shadow: Policy) -> None:
         """Ask the shadow too, and count what it says."""
         decided = watched.decided
+        if _rests_on_the_caller(decided.decision):
+            return
         name = decided.request.action
         is_named = name in decided.policy.actions or name in shadow.actions
         action = name if is_named else UNNAMED
@@ -49,6 +51,11 @@ class ShadowTally(msgspec.Struct, kw_only=True):
         self.counts[action, result] += watched.weight
         if example is not None:
             self.examples[result] = example
+
+
+def _rests_on_the_caller(decision: Decision) -> bool:
+    # Every policy would have been overruled because of what the caller cannot do.
+    return isinstance(decision, Deny) and decision.reason is DenyReason.OBLIGATION_NOT_SUPPORTED
 
 
 def _compared(watched: Watched, shadow: Policy) -> tuple[str, Example | None]:

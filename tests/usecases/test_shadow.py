@@ -5,8 +5,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stepup.domain.assurance import Acr
+from stepup.domain.decision import Deny
 from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.ids import ActionName, DraftId
+from stepup.domain.obligation import ObligationType
 from stepup.domain.policy import Policy
 from stepup.domain.replay import UNNAMED
 from stepup.domain.requirement import Requirement
@@ -18,7 +20,7 @@ from tests.domain.strategies import policies
 from tests.support.builders import a_guardrail, a_policy
 from tests.support.memory_shadow import MemoryShadowLog
 from tests.support.world import World
-from tests.usecases.steps import a_question
+from tests.usecases.steps import a_question, code, redeemed
 
 TRANSFER = ActionName("payments.transfer")
 DIGEST = "digest-1"
@@ -59,6 +61,22 @@ async def test_counts_how_its_answers_differ(world: World):
     example = next(each for each in found.examples if each.before.outcome == "allow")
     assert (example.id, example.subject) == (answers[1].id, answers[1].subject.id)
     assert (example.before.outcome, example.after.acr) == ("allow", "phr")
+
+
+async def test_a_denial_that_rests_on_the_caller_alone_says_nothing_about_the_shadow(world: World):
+    """With a once-only token that it cannot consume it is denied by every policy."""
+    shadowed(world, world.snapshot.policy)
+    await world.enroll_app()
+    token = (await redeemed(world, await code(world))).text
+    question = msgspec.structs.replace(
+        a_question(elevated_token=token), obligations=frozenset({ObligationType.STEP_UP})
+    )
+    before = await counted(world.ports)
+
+    answer = await decide.decide(world.ports, world.bank, question)
+
+    assert isinstance(answer.decision, Deny)
+    assert await counted(world.ports) == before
 
 
 async def test_without_a_shadow_nothing_waits(world: World):
