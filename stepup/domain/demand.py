@@ -1,24 +1,17 @@
 """What is asked of a subject and where it comes from, for somebody who wants to know why."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from fnmatch import fnmatchcase
 
 import msgspec
 
-from stepup.domain.assurance import Approval, Factor, Ladder, Level
+from stepup.domain.assurance import Approval, Factor, Ladder, Level, Method
 from stepup.domain.binding import Value
 from stepup.domain.comparison import Compared, compare
 from stepup.domain.decision_request import DecisionRequest
 from stepup.domain.matching import Match
-from stepup.domain.policy import (
-    Action,
-    Effect,
-    Guardrail,
-    Policy,
-    least_requirement,
-    strongest_requirement,
-)
+from stepup.domain.policy import Action, Effect, Guardrail, Plan
 from stepup.domain.requirement import OnDegraded, Requirement
 
 
@@ -62,23 +55,17 @@ class GuardrailTold(msgspec.Struct, frozen=True, kw_only=True):
     in_force: tuple[str, ...] = ()
 
 
-def asked_by(
-    policy: Policy,
-    action: Action,
-    match: Match,
-    guardrails: tuple[Guardrail, ...],
-    degraded: OnDegraded | None,
-) -> Requirement | None:
+def asked_by(plan: Plan, match: Match, degraded: OnDegraded | None) -> Requirement | None:
     """Return what is asked before any guardrail; None when nothing is, or no asking would help."""
     then = match.then
     denied = then is Effect.DENY and match.error is None
     if denied or degraded is OnDegraded.REFUSE:
         return None
     if match.error is not None or degraded is OnDegraded.RAISE:
-        return strongest_requirement(policy, action)
+        return plan.strongest
     if isinstance(then, Requirement):
         return then
-    return least_requirement(policy.ladder, action) if guardrails else None
+    return plan.least if plan.enforced.guardrails else None
 
 
 def demand_of(
@@ -109,36 +96,47 @@ def demand_of(
     )
 
 
-def guardrail_told(
-    guardrail: Guardrail,
-    action: Action,
-    asked: Requirement | None,
-    together: tuple[Guardrail, ...],
-    ladder: Ladder,
-) -> GuardrailTold:
-    """Say what a guardrail does among those that it is joined with."""
-    if guardrail not in together:
-        return GuardrailTold(id=guardrail.id, demands=guardrail.require)
-    raises, in_force = _shares(guardrail, asked, together, ladder) if asked else ((), ())
-    return GuardrailTold(
-        id=guardrail.id,
-        demands=guardrail.require,
-        matched_by=_matched_by(guardrail, action),
-        raises=raises,
-        in_force=in_force,
+def guardrails_told(
+    action: Action, asked: Requirement | None, together: tuple[Guardrail, ...], ladder: Ladder
+) -> tuple[GuardrailTold, ...]:
+    """Say what each of the guardrails does that are joined with what is asked."""
+    if asked is None:
+        return tuple(_told(guardrail, action) for guardrail in together)
+    final = _joined(asked, together, ladder)
+    alone = [asked.raised_by(guardrail.require, ladder) for guardrail in together]
+    methods = {each.methods for each in alone if each.methods is not None}
+    return tuple(
+        msgspec.structs.replace(
+            _told(guardrail, action),
+            raises=_differing(asked, its),
+            in_force=_in_force(asked, its, final, methods),
+        )
+        for guardrail, its in zip(together, alone, strict=True)
     )
 
 
-def _shares(
-    guardrail: Guardrail, asked: Requirement, together: tuple[Guardrail, ...], ladder: Ladder
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    final = _joined(asked, together, ladder)
-    alone = asked.raised_by(guardrail.require, ladder)
-    without = _joined(asked, (other for other in together if other is not guardrail), ladder)
-    raises = _differing(asked, alone)
-    # Of two that ask for the same both count; of two that restrict methods each has its share.
-    other, needed = _differing(alone, final), _differing(without, final)
-    return raises, tuple(part for part in raises if part not in other or part in needed)
+# Parts to which every guardrail adds its share, whatever the others do.
+_COLLECTED = frozenset({"bind", "display", "fallback"})
+
+
+def _in_force(
+    asked: Requirement,
+    alone: Requirement,
+    final: Requirement,
+    methods: Collection[frozenset[Method]],
+) -> tuple[str, ...]:
+    # Of two that ask for the same both count. Two restrictions of the methods may each have its
+    # share, unless one of them allows less than the other.
+    surpassed = set(_differing(alone, final)) - _COLLECTED
+    if alone.methods is not None and not any(others < alone.methods for others in methods):
+        surpassed.discard("methods")
+    return tuple(part for part in _differing(asked, alone) if part not in surpassed)
+
+
+def _told(guardrail: Guardrail, action: Action) -> GuardrailTold:
+    return GuardrailTold(
+        id=guardrail.id, demands=guardrail.require, matched_by=_matched_by(guardrail, action)
+    )
 
 
 def _matched_by(guardrail: Guardrail, action: Action) -> tuple[str, ...]:

@@ -117,6 +117,13 @@ def test_an_action_that_is_not_there_may_be_another_one():
     assert "did you mean `payments.transfer`?" in result.output
 
 
+def test_a_folder_is_one_document(tmp_path: Path):
+    (tmp_path / "pay.yaml").write_text(ALLOWS)
+    (tmp_path / "sell.yaml").write_text(ALLOWS.replace("pay", "sell"))
+    for action in ("pay", "sell"):
+        assert told(action=action, file=tmp_path)["decision"] == "allow"
+
+
 def test_a_document_with_findings_exits_with_3(tmp_path: Path):
     file = tmp_path / "policy.yaml"
     file.write_text(ALLOWS.replace("default", "defualt"))

@@ -292,6 +292,14 @@ def test_each_of_two_that_restrict_methods_has_its_share():
     assert all("methods" in guardrail.in_force for guardrail in explanation.guardrails)
 
 
+def test_a_restriction_of_methods_that_another_makes_narrower_is_not_in_force():
+    wide = Requirement(acr=LEVEL_2, methods=frozenset({Method.TOTP, Method.WEBAUTHN}))
+    narrow = Requirement(acr=LEVEL_2, methods=frozenset({Method.WEBAUTHN}))
+    first, second = guarded(wide, narrow, asked=Requirement(acr=LEVEL_2)).guardrails
+    assert (first.raises, first.in_force) == (("methods",), ())
+    assert second.in_force == ("methods",)
+
+
 def test_a_guardrail_raises_what_a_rule_allows():
     explanation = guarded(Requirement(acr=PHR), asked=Effect.ALLOW)
     assert explanation.demand.asked.acr == "urn:stepup:acr:1"
