@@ -101,7 +101,7 @@ class GuardrailDocument(msgspec.Struct, frozen=True, kw_only=True):
     require: RequirementDocument
 
 
-class AuthenticationDocument(msgspec.Struct, frozen=True, kw_only=True):
+class AtHandDocument(msgspec.Struct, frozen=True, kw_only=True):
     """The authentication that was at hand."""
 
     acr: str
@@ -181,7 +181,7 @@ class ExplanationDocument(msgspec.Struct, frozen=True, kw_only=True):
     attributes: list[AttributeDocument]
     rules: list[RuleDocument]
     guardrails: list[GuardrailDocument]
-    authentication: AuthenticationDocument | None
+    authentication: AtHandDocument | None
     demand: DemandDocument | None
     reported: ReportedDocument | None
     authenticators: list[FitnessDocument] | None
@@ -328,11 +328,11 @@ def _guardrail(guardrail: GuardrailTold) -> GuardrailDocument:
     )
 
 
-def _authentication(approval: Approval | None) -> AuthenticationDocument | None:
+def _authentication(approval: Approval | None) -> AtHandDocument | None:
     if approval is None:
         return None
     context = approval.context
-    return AuthenticationDocument(
+    return AtHandDocument(
         acr=context.acr,
         amr=list(context.amr),
         auth_time=context.auth_time,
