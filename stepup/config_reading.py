@@ -40,6 +40,7 @@ from stepup.config_values import (
 _PREFIX = "STEPUP_"
 # Names that belong to the entry points, the tests and the demo; none of them is a setting.
 _NOT_SETTINGS = {
+    "STEPUP_API_KEY",
     "STEPUP_CONFIG",
     "STEPUP_DEMO_ADMIN_TOKEN",
     "STEPUP_DEMO_CLIENT_ID",
@@ -49,6 +50,7 @@ _NOT_SETTINGS = {
     "STEPUP_DEMO_TOKEN_ENDPOINT",
     "STEPUP_REDIS_OPERATOR_URL",
     "STEPUP_REDIS_OPERATOR_URL_FILE",
+    "STEPUP_SERVER",
     "STEPUP_TEST_POSTGRES",
     "STEPUP_TEST_REDIS",
 }

@@ -66,6 +66,8 @@ class AdministratorKind(StrEnum):
     """A token of a step-up; what a person approves counts."""
     KEY = "key"
     """A pipeline's key; it approves nothing."""
+    HOST = "host"
+    """The host's database; whoever has that wrote a text, and approves none."""
     DEVELOPMENT = "development"
     """The one token of a deployment in development."""
 

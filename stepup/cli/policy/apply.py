@@ -1,58 +1,82 @@
-"""`stepup policy apply`: make a document the active version."""
+"""`stepup policy apply`: make a document the active version, or a draft where others must approve."""
 
-import asyncio
-from collections.abc import Sequence
+import sys
 from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
-from stepup.cli.applying import apply_policy, compare_policy
-from stepup.cli.operating import operate
-from stepup.cli.policy.output import check, json_option, say
+from stepup.cli.policy.output import CHANGES_PENDING, check, json_option, say
+from stepup.cli.policy.plan import Plan, make_plan
+from stepup.cli.policy.reaching import Reach, reach_options
+from stepup.cli.policy.service import Pending, Service
 from stepup.cli.policy.source import read_source, source_argument
-from stepup.cli.settings import load_settings, settings_options
-from stepup.crypto.sealing import Sealer
-from stepup.ports import Ports
-
-_AUTHOR = "stepup policy apply"
 
 
 @click.command()
 @source_argument
-@settings_options
-@click.option("--dry-run", is_flag=True, help="Check and compare only.")
+@reach_options
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@click.option(
+    "--force", "reason", metavar="REASON", help="On the host: without the approvals it needs."
+)
 @json_option
-def apply(
-    source: Path, config_file: Path | None, sets: Sequence[str], dry_run: bool, as_json: bool
-) -> None:
+def apply(source: Path, dry_run: bool, yes: bool, as_json: bool, **more: Any) -> None:
     """Check a document, or a folder of them as one, and make it the active version.
 
-    Nothing happens when it is that already.
+    Nothing happens when it is that already. Otherwise it says what changes, and asks; without a
+    terminal it wants `--yes`, unless it is the first version. Every instance decides by it within
+    two seconds.
 
-    Every instance decides by it within two seconds. Exits with 3 when the document has findings
-    that forbid its use; then nothing has changed.
+    Where others must approve it first, it makes a draft, says what is missing, and exits with 2.
+    Exits with 3 when the document has findings that forbid its use; then nothing has changed.
     """
     given = read_source(source)
-    settings = load_settings(config_file, sets)
     check(given, as_json=as_json)
-    text = given.text
-    version, changed = asyncio.run(operate(settings, _dry_run(text) if dry_run else _apply(text)))
-    done = "would become" if dry_run else "is now"
-    said = f"version {version} {done} active" if changed else f"version {version} is active already"
-    result = {"version": version, "changed": changed, "dry_run": dry_run}
-    say(f"{given.name}: {said}", {"file": given.name, "valid": True, **result}, as_json=as_json)
+    reason = more.pop("reason")
+
+    async def task(service: Service) -> tuple[Plan, int | Pending | None]:
+        plan = await make_plan(service, given, as_json=as_json)
+        if not plan.changed or dry_run:
+            return plan, None
+        if not yes:
+            _ask(plan, as_json=as_json)
+        if reason is not None:
+            return plan, await service.force(plan.text, reason)
+        return plan, await service.activate(plan.text, given.name, replacing=plan.replacing)
+
+    plan, done = Reach(**more).run(task)
+    said, result = _told(plan, done)
+    # Whoever was asked has seen it, and of a first version everything is new.
+    shown = plan.in_words if plan.changed and plan.active and (dry_run or yes) else ""
+    say("\n".join(filter(None, [shown, said])), result | {"dry_run": dry_run}, as_json=as_json)
+    if isinstance(done, Pending):
+        raise SystemExit(CHANGES_PENDING)
 
 
-def _apply(text: str) -> Any:
-    async def task(ports: Ports, sealer: Sealer) -> tuple[int, bool]:
-        return await apply_policy(ports, sealer, text, _AUTHOR)
+def _ask(plan: Plan, *, as_json: bool) -> None:
+    if plan.active is None:
+        return
+    if as_json or not sys.stdin.isatty():
+        raise click.ClickException(f"version {plan.replacing} would be replaced: --yes does it")
+    click.echo(plan.in_words, err=True)
+    click.confirm(f"Replace version {plan.replacing}?", abort=True, err=True)
 
-    return task
 
-
-def _dry_run(text: str) -> Any:
-    async def task(ports: Ports, _sealer: Sealer) -> tuple[int, bool]:
-        return await compare_policy(ports, text)
-
-    return task
+def _told(plan: Plan, done: int | Pending | None) -> tuple[str, dict[str, Any]]:
+    name, version = plan.source.name, plan.replacing
+    result = plan.as_document
+    if isinstance(done, Pending):
+        said = f"draft {done.draft} waits: {done.missing}; version {version} stays active"
+        waiting = {"draft": done.draft, "missing": done.missing}
+        return f"{name}: {said}", result | {"version": version, **waiting}
+    if not plan.changed:
+        said = f"version {version} is active already"
+    elif done is None:
+        version += 1
+        said = f"version {version} would become active"
+    else:
+        version = done
+        said = f"version {version} is now active"
+    return f"{name}: {said}", result | {"version": version}

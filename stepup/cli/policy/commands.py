@@ -12,7 +12,11 @@ _COMMANDS = {
     "eval": "stepup.cli.policy.eval:evaluate",
     "schema": "stepup.cli.policy.schema:schema",
     "replay": "stepup.cli.policy.replay:replay",
+    "plan": "stepup.cli.policy.plan:plan",
     "apply": "stepup.cli.policy.apply:apply",
+    "pull": "stepup.cli.policy.pull:pull",
+    "diff": "stepup.cli.policy.diff:diff",
+    "rollback": "stepup.cli.policy.rollback:rollback",
 }
 
 

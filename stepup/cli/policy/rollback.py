@@ -1,0 +1,53 @@
+"""`stepup policy rollback`: make the text of an earlier version the active one again."""
+
+import sys
+from typing import Any
+
+import rich_click as click
+
+from stepup.cli.policy.comparison import Comparison, compare
+from stepup.cli.policy.output import json_option, say
+from stepup.cli.policy.reaching import Reach, reach_options
+from stepup.cli.policy.service import Service
+
+
+@click.command()
+@click.argument("version", type=click.IntRange(1, 2**31 - 1))
+@click.option("--reason", required=True, help="Why; it stays with the new version.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
+@reach_options
+@json_option
+def rollback(
+    version: int, reason: str, *, yes: bool, dry_run: bool, as_json: bool, **reach: Any
+) -> None:
+    """Make the text of VERSION the active one again, as a new version.
+
+    At once, if that text was approved by as many others as one needs now; it takes a draft
+    otherwise. Without a terminal it wants `--yes`.
+    """
+
+    async def task(service: Service) -> tuple[Comparison, int | None]:
+        active = await service.find_active()
+        old = await service.get(version)
+        names = (f"version {active.version if active else 0}", f"version {version}")
+        comparison = compare(active.document if active else None, old.document, names)
+        if dry_run:
+            return comparison, None
+        if not yes:
+            _ask(comparison, version, as_json=as_json)
+        return comparison, await service.roll_back(version, reason)
+
+    comparison, made = Reach(**reach).run(task)
+    result = {"rolled_back_from": version, "version": made, "dry_run": dry_run}
+    said = comparison.in_words
+    if made is not None:
+        said = f"version {made} is now active, with the text of version {version}"
+    say(said, result | comparison.as_document, as_json=as_json)
+
+
+def _ask(comparison: Comparison, version: int, *, as_json: bool) -> None:
+    if as_json or not sys.stdin.isatty():
+        raise click.ClickException("the active version would be replaced: --yes does it")
+    click.echo(comparison.in_words, err=True)
+    click.confirm(f"Go back to version {version}?", abort=True, err=True)
