@@ -101,9 +101,9 @@ async def evaluate_all(
     batch = [_question_of(item, defaults) for item in asked.evaluations]
     semantic = asked.options.evaluations_semantic
     answered = await evaluate_batch.evaluate_batch(ports, caller, batch, semantic)
-    for question, answer in zip(batch, answered, strict=False):
-        if isinstance(question, decide.Question) and isinstance(answer, decide.Answer):
-            count_decision(question.request.action, answer)
+    for answer in answered:
+        if isinstance(answer, decide.Answer):
+            count_decision(answer.request.action, answer)
     request_log(request).decision = f"{len(answered)} of {len(batch)}"
     return Response(EvaluationsResponse([_answer_of(ports, answer) for answer in answered]))
 
