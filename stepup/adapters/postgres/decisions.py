@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import table as any_table
 from sqlalchemy import text as sql
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import JSON, insert
 from typing_extensions import override
 
 from stepup.adapters.postgres.line import Transaction
@@ -127,13 +127,11 @@ class PostgresDecisionStore(DecisionStore):
 
 
 def _insert(records: Sequence[RecordedDecision]) -> Any:
-    # A batch travels as one array for each column: one statement for every size.
-    arrays = (
-        literal([_value(record, each.name) for record in records], ARRAY(each.type))
-        for each in table.c
-    )
+    # A batch travels as one JSON value: one statement for every size, and one parameter.
+    rows = [{each.name: _value(record, each.name) for each in table.c} for record in records]
     columns = (column(each.name, each.type) for each in table.c)
-    given = func.unnest(*arrays).table_valued(*columns).render_derived(name="given")
+    batch = func.json_to_recordset(literal(rows, JSON)).table_valued(*columns)
+    given = batch.render_derived(name="given", with_types=True)
     statement = insert(table).from_select([c.name for c in table.c], select(*given.c))
     return statement.on_conflict_do_nothing(index_elements=[table.c.at, table.c.id])
 
