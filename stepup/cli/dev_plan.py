@@ -127,6 +127,8 @@ def plan_settings(
         # With or without the demo, a bare subject is one of its people.
         "subject_issuer": (demo or Demo.beside(port)).idp,
         "upstreams": [_upstream(demo)] if demo else [],
+        # Whoever tries things out wants to see every decision.
+        "decision_sampling": 1,
         "drain_delay": "0s",
         "stop_timeout": "5s",
         "log_format": "console" if sys.stderr.isatty() else "json",

@@ -15,14 +15,17 @@ from stepup.adapters.postgres.database import PostgresDatabase
 from stepup.adapters.postgres.decisions import PostgresDecisionStore
 from stepup.adapters.redis import keys
 from stepup.adapters.redis.state import RedisState
+from stepup.domain.binding import bound_digest
 from stepup.domain.recorded_decision import RecordedDecision
 from stepup.ports import DecisionQuery, Ports
-from stepup.usecases import carry, record
+from stepup.usecases import carry, decide, record
 from tests.adapters.conftest import libpq_url
 from tests.contracts.decisions import a_record
 from tests.support.application import HeldSnapshot, a_site, memory_ports
+from tests.support.builders import a_decision_request
 from tests.support.determinism import NOON
 from tests.support.engines import FAST_POSTGRES, fresh_database, temporary_directory
+from tests.support.world import World
 
 pytestmark = [pytest.mark.postgres, pytest.mark.redis]
 
@@ -45,6 +48,15 @@ def url(postgres_url):
     with fresh_database(postgres_url) as url:
         migrate.upgrade(url)
         yield url
+
+
+@pytest.fixture
+def rows_of(url):
+    def rows_of(statement: str) -> list:
+        with psycopg.connect(libpq_url(url)) as connection:
+            return connection.execute(statement).fetchall()
+
+    return rows_of
 
 
 @asynccontextmanager
@@ -246,3 +258,45 @@ async def test_a_role_that_may_make_no_tables_records_nevertheless(url, state, s
         finally:
             rows.execute(f"DROP OWNED BY {role}")
             rows.execute(f"DROP ROLE {role}")
+
+
+SENSITIVE = """
+apiVersion: stepup/v1
+actions:
+  payments.transfer:
+    attributes:
+      amount: {type: decimal}
+      iban: {type: string, in: resource, sensitive: true}
+      payees: {type: list, in: context, sensitive: true}
+      elevated_token: {type: string, in: context}
+    default: {level: "urn:stepup:acr:2", bind: [iban]}
+"""
+
+
+async def test_neither_engine_ever_holds_a_token_or_a_sensitive_value(ports, rows_of, state):
+    world = World(document=SENSITIVE)
+    here = world.ports._replace(database=ports.database, state=state.stores)
+    secrets = {"token": "eyJhbGciOiJFUzI1NiJ9.e30.c2ln", "iban": "DE02120300000000202051"}
+    others = {"payee": "GB33BUKB20201555555555", "password": "correct horse", "acr": "urn:bank:x"}
+    request = a_decision_request(
+        resource={"iban": secrets["iban"], "password": others["password"]},
+        action_properties={"amount": "7.00"},
+        context={
+            "elevated_token": secrets["token"],
+            "payees": [others["payee"]],
+            "authentication": {"acr": others["acr"]},
+        },
+    )
+    question = decide.Question(request=request, elevated_token=secrets["token"])
+    answer = await decide.decide(here, world.bank, question)
+    await here.state.decisions.flush()
+    in_redis = str(await state.client.call("XRANGE", keys.decisions(), "-", "+"))
+    await record.carry_records_once(here, MONTH)
+    in_postgres = str(rows_of("SELECT * FROM decision"))
+
+    assert answer.id is not None
+    for text in (in_redis, in_postgres):
+        assert answer.id in text
+        assert [s for s in (secrets | others).values() if s in text] == []
+    # Nor anything to find the account number with by trial.
+    assert bound_digest("payments.transfer", {"iban": secrets["iban"]}) not in in_postgres

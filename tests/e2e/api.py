@@ -41,8 +41,10 @@ class Api:
             auth=None,
         )
 
-    def decide(self, sub: str, action: str = ACTION, amount: str = AMOUNT) -> httpx2.Response:
-        question = {
+    def decide(
+        self, sub: str, action: str = ACTION, amount: str = AMOUNT, token: str | None = None
+    ) -> httpx2.Response:
+        question: dict[str, Any] = {
             "subject": {"type": "user", "id": sub},
             "action": {"name": action},
             "resource": {"type": "account", "id": sub},
@@ -50,7 +52,22 @@ class Api:
         if action == ACTION:
             details = {"amount": amount, "payee": "ACME", "currency": "EUR"}
             question["action"] = {"name": action, "properties": details}
+        if token is not None:
+            question["context"] = {"elevated_token": token}
         return self._http.post("/access/v1/evaluation", json=question)
+
+    def recorded(self, sub: str, count: int) -> list[dict[str, Any]]:
+        """Wait until that many decisions about a subject are in the database."""
+        for _ in range(200):
+            query = {"subject": sub}
+            answer = self._http.get(
+                "/v1/admin/decisions", params=query, headers=self._admin, auth=None
+            )
+            found: list[dict[str, Any]] = answer.json()["decisions"]
+            if len(found) >= count:
+                return found
+            time.sleep(0.1)
+        raise AssertionError(f"{sub}: {found}")
 
     def ticket(self, sub: str) -> str:
         return str(self.decide(sub).json()["context"]["step_up_ticket"])

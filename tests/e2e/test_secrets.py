@@ -25,6 +25,9 @@ def secrets_of_a_step_up(service: RunningService) -> dict[str, bytes]:
     code = api.answer(challenge_id, typed, "answer").json()["code"]
     token = api.redeem(code, "redeem").json()["access_token"]
     assert api.introspect(token).json()["active"] is True
+    assert api.decide(subject.sub, token=token).json()["decision"] is True
+    outcomes = [each["outcome"] for each in api.recorded(subject.sub, 2)]
+    assert outcomes == ["allow", "step_up"]
     api.close()
     page = {"request_uri": pushed_request_uri(service, subject.sub)}
     texts = {
