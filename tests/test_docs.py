@@ -82,7 +82,7 @@ def test_decisions_are_numbered_without_a_gap():
 
 @pytest.mark.parametrize("note", NOTES, ids=name_of)
 def test_a_change_note_is_one_sentence(note):
-    assert re.fullmatch(r"\d{4}(-\d)?\.(added|changed|fixed|security|removed)\.md", note.name)
+    assert re.fullmatch(r"\d{4}(-\d\d?)?\.(added|changed|fixed|security|removed)\.md", note.name)
     text = note.read_text(encoding="utf-8")
     assert re.fullmatch(r"[A-Z][^\n]+\.\n", text)
     assert ". " not in text

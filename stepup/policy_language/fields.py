@@ -13,6 +13,11 @@ from stepup.policy_language.spans import parse_span
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
+_ELSEWHERE = {
+    "shadow": "`shadow` is no field: PUT /v1/admin/policy/drafts/{id}/shadow makes a draft one",
+}
+
+
 class Fields:
     """Reads a mapping of one shape field by field and reports every field of the wrong kind."""
 
@@ -188,11 +193,11 @@ class Fields:
             self.findings.error(Code.MISSING_FIELD, f"`{name}` is missing", self.at)
 
     def refuse_unsupported(self, *names: str) -> None:
-        """Report fields that mean something, but not yet; nothing is ignored silently."""
+        """Report fields that mean something, but not yet, or not here; nothing is ignored."""
         for name in names:
             self._refused.add(name)
             if name in self._node.entries:
-                message = f"`{name}` is not supported yet"
+                message = _ELSEWHERE.get(name, f"`{name}` is not supported yet")
                 self.findings.error(Code.NOT_SUPPORTED_YET, message, self.place(name))
 
     def finish(self) -> None:

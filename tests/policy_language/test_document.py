@@ -392,9 +392,13 @@ class TestMistakes:
 class TestLaterWork:
     """What will have a meaning is refused until then, never ignored."""
 
-    @pytest.mark.parametrize("name", ["shadow", "approvals", "on_degraded"])
+    @pytest.mark.parametrize("name", ["approvals", "on_degraded"])
     def test_in_a_document(self, name):
         assert findings(HEAD + f"{name}: report\n") == [f"SU013 `{name}` is not supported yet"]
+
+    def test_a_shadow_is_made_of_a_draft_and_not_in_a_document(self):
+        (found,) = findings(HEAD + "shadow: true\n")
+        assert "SU013 `shadow` is no field: PUT /v1/admin/policy/drafts/{id}/shadow" in found
 
     @pytest.mark.parametrize("name", ["shadow", *NOT_SUPPORTED_YET])
     def test_in_an_action(self, name):
