@@ -50,7 +50,11 @@ from stepup.usecases.snapshot import LiveSnapshot
 from stepup.usecases.tend_keys import keep_keys
 
 # What is done in it is among these, or small beside them.
-_SHOP_MODULES = ("stepup.policy_language.document", "stepup.usecases.replay_part")
+_SHOP_MODULES = (
+    "stepup.policy_language.document",
+    "stepup.policy_language.meaning.documents",
+    "stepup.usecases.replay_part",
+)
 _configuration_age = telemetry.cache_age_seconds.labels("configuration")
 
 

@@ -226,9 +226,19 @@ async def test_the_difference_to_the_active_version_is_a_unified_diff(
         "-  pay: {default: allow}",
         "+  sell: {default: allow}",
     ]
+    assert [(each["direction"], each["text"]) for each in shown["meaning"]] == [
+        ("weaker", "sell: new action: otherwise allowed"),
+        ("stricter", "pay: no longer there, and so denied"),
+    ]
     assert (await admin.get(f"{draft}/diff?against=1")).json() == shown
     for wrong in ("2", "0", "x", "-1", "9" * 30):
         assert (await admin.get(f"{draft}/diff?against={wrong}")).status_code == 404
+
+
+async def test_what_cannot_be_read_has_no_meaning(admin: httpx2.AsyncClient):
+    begun = await admin.post(DRAFTS, json={"name": "torn", "document": "apiVersion: ["})
+    shown = (await admin.get(f"{DRAFTS}/{begun.json()['id']}/diff")).json()
+    assert (shown["meaning"], "+apiVersion: [" in shown["text"]) == (None, True)
 
 
 TEXTS = {

@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 
 import rich_click as click
 
-from stepup.cli.policy.comparison import compare
+from stepup.cli.policy.comparison import comparison_document, comparison_in_words
 from stepup.cli.policy.output import CHANGES_PENDING, check, json_option, say
 from stepup.cli.policy.reaching import Reach, reach_options
 from stepup.cli.policy.service import Service
 from stepup.cli.policy.source import read_source
+from stepup.policy_language.meaning.documents import compare_documents
 
 _ACTIVE = "@active"
 
@@ -39,9 +40,9 @@ def diff(before: str, after: str, as_json: bool, **reach: Any) -> None:
     if len(read) < len(set(names)):
         read |= Reach(**reach).run(task)
     old, new = read[before], read[after]
-    found = compare(old.text, new.text, (old.name, new.name))
+    found = compare_documents(old.text, new.text, (old.name, new.name))
     result = {"before": old.name, "after": new.name, "changed": bool(found.text)}
-    say(found.in_words, result | found.as_document, as_json=as_json)
+    say(comparison_in_words(found), result | comparison_document(found), as_json=as_json)
     if found.text:
         raise SystemExit(CHANGES_PENDING)
 

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 import rich_click as click
 
 from stepup.cli.findings import FINDINGS
-from stepup.cli.policy.comparison import Comparison, compare
+from stepup.cli.policy.comparison import comparison_document, comparison_in_words
 from stepup.cli.policy.output import CHANGES_PENDING, check, json_option, say
 from stepup.cli.policy.reaching import Reach, reach_options
 from stepup.cli.policy.service import Remark, Service, Version
 from stepup.cli.policy.source import Source, read_source, source_argument
+from stepup.policy_language.meaning.documents import Comparison, compare_documents
 
 
 class Plan(NamedTuple):
@@ -45,7 +46,7 @@ class Plan(NamedTuple):
             "changed": self.changed,
             "active": self.replacing or None,
             "made_elsewhere": self.is_elsewhere,
-            **self.comparison.as_document,
+            **comparison_document(self.comparison),
         }
 
     @property
@@ -53,7 +54,7 @@ class Plan(NamedTuple):
         """Write it for people."""
         if not self.changed:
             return f"{self.source.name}: version {self.replacing} is active already"
-        return "\n".join([*self._drift(), self.comparison.in_words])
+        return "\n".join([*self._drift(), comparison_in_words(self.comparison)])
 
     def _drift(self) -> list[str]:
         active = self.active
@@ -100,7 +101,7 @@ async def make_plan(service: Service, given: Source, *, as_json: bool) -> Plan:
         _refuse(given, errors, as_json=as_json)
     before = active.document if active else None
     names = (f"version {active.version}" if active else "nothing", given.name)
-    return Plan(given, active, text, compare(before, text, names))
+    return Plan(given, active, text, compare_documents(before, text, names))
 
 
 def _refuse(given: Source, errors: list[Remark], *, as_json: bool) -> None:

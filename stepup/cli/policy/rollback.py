@@ -5,10 +5,11 @@ from typing import Any
 
 import rich_click as click
 
-from stepup.cli.policy.comparison import Comparison, compare
+from stepup.cli.policy.comparison import comparison_document, comparison_in_words
 from stepup.cli.policy.output import json_option, say
 from stepup.cli.policy.reaching import Reach, reach_options
 from stepup.cli.policy.service import Service
+from stepup.policy_language.meaning.documents import Comparison, compare_documents
 
 
 @click.command()
@@ -31,7 +32,7 @@ def rollback(
         active = await service.find_active()
         old = await service.get(version)
         names = (f"version {active.version if active else 0}", f"version {version}")
-        comparison = compare(active.document if active else None, old.document, names)
+        comparison = compare_documents(active.document if active else None, old.document, names)
         if dry_run:
             return comparison, None
         if not yes:
@@ -40,14 +41,14 @@ def rollback(
 
     comparison, made = Reach(**reach).run(task)
     result = {"rolled_back_from": version, "version": made, "dry_run": dry_run}
-    said = comparison.in_words
+    said = comparison_in_words(comparison)
     if made is not None:
         said = f"version {made} is now active, with the text of version {version}"
-    say(said, result | comparison.as_document, as_json=as_json)
+    say(said, result | comparison_document(comparison), as_json=as_json)
 
 
 def _ask(comparison: Comparison, version: int, *, as_json: bool) -> None:
     if as_json or not sys.stdin.isatty():
         raise click.ClickException("the active version would be replaced: --yes does it")
-    click.echo(comparison.in_words, err=True)
+    click.echo(comparison_in_words(comparison), err=True)
     click.confirm(f"Go back to version {version}?", abort=True, err=True)
