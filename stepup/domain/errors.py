@@ -346,6 +346,15 @@ class DecisionNotFoundError(StepUpError):
     message = "There is no recorded decision of this name."
 
 
+class DecisionDigestedError(StepUpError):
+    """Of a sensitive attribute the record holds a digest, into which no condition can look."""
+
+    code = "decision_digested"
+    message = (
+        "The record holds digests of sensitive attributes; explain a request with their values."
+    )
+
+
 class TookTooLongError(StepUpError):
     """Trying a document out took longer than it may; what was asked for is too much."""
 

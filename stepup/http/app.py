@@ -77,6 +77,7 @@ ROUTERS: tuple[Router, ...] = (
     replay.router,
     shadow.router,
     explain.router,
+    explain.recorded_router,
     dev.router,
 )
 """Every part of the interface; a new file of routes adds its router here."""

@@ -48,6 +48,7 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     errors.EnrollmentNotFoundError: HTTPStatus.NOT_FOUND,
     errors.PolicyNotFoundError: HTTPStatus.NOT_FOUND,
     errors.DecisionNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.DecisionDigestedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     policy_errors.DraftNotFoundError: HTTPStatus.NOT_FOUND,
     policy_errors.VersionNotFoundError: HTTPStatus.NOT_FOUND,
     policy_errors.OwnDraftError: HTTPStatus.FORBIDDEN,

@@ -1,6 +1,6 @@
 """Explain a decision: of the active policy, of another version, or of a text that nobody activated.
 
-It is a simulation: nothing is recorded, no ticket made, and the authentication is imagined. What
+It is a simulation, unless it is of a recorded decision: nothing is recorded, no ticket made, and the authentication is imagined. What
 the active version says is worked out here, where it is loaded. Any other text is read and tried out
 in the workshop, where it stops nobody.
 """
@@ -13,16 +13,18 @@ import msgspec
 from stepup.domain.assurance import Acr, Amr, Approval, AuthnContext
 from stepup.domain.decision_request import DecisionRequest
 from stepup.domain.demand import Situation
-from stepup.domain.errors import InvalidRequestError
+from stepup.domain.errors import DecisionDigestedError, InvalidRequestError
 from stepup.domain.explanation import Explanation, approval_for
 from stepup.domain.explanation import explain as tell
 from stepup.domain.fitness import Fitness, fitness_of
-from stepup.domain.ids import DraftId, Subject
+from stepup.domain.ids import DecisionId, DraftId, Subject
 from stepup.domain.policy import Policy
 from stepup.domain.policy_errors import DraftNotFoundError, VersionNotFoundError
+from stepup.domain.recorded_decision import RecordedDecision
 from stepup.policy_language import document
 from stepup.ports import Ports
 from stepup.ports.workshop import Workshop
+from stepup.usecases import decisions
 from stepup.usecases.policies import get_active
 
 _MEBIBYTE = 1024 * 1024
@@ -110,6 +112,28 @@ async def explain(
     return explained(explanation, fitness)
 
 
+async def explain_recorded(
+    ports: Ports, workshop: Workshop, identifier: DecisionId
+) -> tuple[Explained, datetime]:
+    """Explain a decision that was made, by the version that made it; say when that was.
+
+    What the subject has enrolled by now is no part of it.
+
+    Raises:
+        DecisionNotFoundError: If there is none of this name.
+        DecisionDigestedError: If the record does not hold everything that was asked.
+        VersionNotFoundError: If the version is gone.
+        TookTooLongError: If the version's text is too much to be read.
+    """
+    recorded = await decisions.get(ports, identifier)
+    if recorded.digested:
+        raise DecisionDigestedError
+    text, version = await find_text(ports, Chosen(version=recorded.policy_version))
+    limit = _EXPLAINED_WITHIN + _READ_WITHIN * (len(text) / _MEBIBYTE)
+    told = await workshop.run(explain_record, text, version, recorded, limit=limit)
+    return explained(told), recorded.at
+
+
 def explained(
     explanation: Explanation, authenticators: tuple[Fitness, ...] | None = None
 ) -> Explained:
@@ -125,6 +149,17 @@ def explain_text(text: str, version: int, asked: Asked) -> Explanation:
         PolicyInvalidError: If it has errors; a failing test is none here.
     """
     return explain_by(read_policy(text, version), asked)
+
+
+def explain_record(text: str, version: int, recorded: RecordedDecision) -> Explanation:
+    """Read the document that a decision was made by, and explain it."""
+    situation = Situation(
+        request=recorded.request,
+        approval=recorded.approval,
+        now=recorded.at,
+        degraded=recorded.degraded,
+    )
+    return tell(read_policy(text, version), situation)
 
 
 def explain_by(policy: Policy, asked: Asked) -> Explanation:

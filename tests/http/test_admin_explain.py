@@ -7,8 +7,12 @@ import httpx2
 import msgspec
 import pytest
 
-from stepup.usecases import policies
+from stepup.domain.administrator import Scope
+from stepup.usecases import api_keys, policies
+from tests.contracts.decisions import a_record
 from tests.http.conftest import app_over
+from tests.support.builders import a_decision_request, an_approval
+from tests.support.determinism import NOON
 from tests.support.world import World
 
 TOKEN = "an-administrators-token"
@@ -175,6 +179,83 @@ async def test_errors_of_a_document_say_where(admin: httpx2.AsyncClient):
 async def test_subjects_may_have_any_name(admin: httpx2.AsyncClient, sub: str):
     request = asked() | {"subject": {"type": "user", "id": sub}}
     assert (await admin.post(EXPLAIN, json=request)).status_code == 200
+
+
+# --- decisions that were made -----------------------------------------------------------------
+
+
+async def kept(world: World, **changes: object) -> str:
+    """A record of the transfer that `asked` asks about, by the first version."""
+    version = await policies.activate(world.ports, world.document, "carol")
+    request = a_decision_request(
+        action_properties={"amount": "1500.00", "currency": "EUR", "payee": "Carol"}
+    )
+    record = a_record(
+        NOON,
+        request=request,
+        approval=an_approval("phrh"),
+        policy_version=version.version,
+        rule="large",
+        **changes,
+    )
+    async with world.ports.database.transaction() as stores:
+        await stores.decisions.add_all([record])
+    await policies.activate(world.ports, ALLOWS, "carol")
+    return f"/v1/admin/decisions/{record.id}/explanation"
+
+
+async def test_a_recorded_decision_is_explained_by_the_version_that_made_it(
+    admin: httpx2.AsyncClient, world: World
+):
+    answer = await admin.get(await kept(world))
+    assert answer.status_code == 200
+    assert "x-stepup-simulation" not in answer.headers
+    told = answer.json()
+    assert (told["decision"], told["rule"], told["policy_version"]) == ("step_up", "large", 1)
+    assert told["at"] == "2026-11-21T12:00:00Z"
+    assert [each["point"] for each in told["demand"]["compared"] if not each["met"]] == [
+        "own_ceremony"
+    ]
+    assert told["authenticators"] is None
+
+
+async def test_into_a_digest_nobody_looks(admin: httpx2.AsyncClient, world: World):
+    answer = await admin.get(await kept(world, digested=frozenset({"action.payee"})))
+    assert (answer.status_code, answer.json()["code"]) == (422, "decision_digested")
+
+
+async def test_a_decision_that_is_not_recorded_cannot_be_explained(admin: httpx2.AsyncClient):
+    answer = await admin.get("/v1/admin/decisions/made-up/explanation")
+    assert (answer.status_code, answer.json()["code"]) == (404, "decision_not_found")
+
+
+# --- who may ask ------------------------------------------------------------------------------
+
+
+async def a_key(world: World, *scopes: Scope) -> dict[str, str]:
+    made = await api_keys.create(
+        world.ports, world.keyring, "ci", scopes, expires_at=None, by="host:root"
+    )
+    return {"authorization": f"Bearer {made.text}"}
+
+
+async def test_who_may_not_read_subjects_sees_no_authenticators(
+    http: httpx2.AsyncClient, world: World
+):
+    await world.enroll_app()
+    headers = await a_key(world, Scope.POLICY_READ)
+    answer = await http.post(EXPLAIN, json=asked(), headers=headers)
+    assert (answer.status_code, answer.json()["authenticators"]) == (200, None)
+
+
+async def test_who_may_not_read_policies_is_told_nothing(http: httpx2.AsyncClient, world: World):
+    path = await kept(world)
+    headers = await a_key(world, Scope.DECISIONS_READ)
+    for answer in (
+        await http.post(EXPLAIN, json=asked(), headers=headers),
+        await http.get(path, headers=headers),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")
 
 
 async def test_a_client_cannot_ask(http: httpx2.AsyncClient):

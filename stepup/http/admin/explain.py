@@ -1,18 +1,19 @@
-"""`POST /v1/admin/policy/explain`: what a policy would decide, and why."""
+"""`POST /v1/admin/policy/explain`: what a policy would decide, and why; and why one did."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, Router, post
+from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
+from litestar.params import FromPath
 
 from stepup.domain import errors
 from stepup.domain.administrator import AdminAction, Administrator, Scope
 from stepup.domain.assurance import Acr, Amr
 from stepup.domain.decision_request import DecisionRequest
 from stepup.domain.errors import InvalidRequestError
-from stepup.domain.ids import ActionName, DraftId, Subject
+from stepup.domain.ids import ActionName, DecisionId, DraftId, Subject
 from stepup.domain.policy_errors import DraftNotFoundError, VersionNotFoundError
 from stepup.http.admin.explanation import ExplanationDocument, explanation_document
 from stepup.http.admin.gate import administrators_only, performs
@@ -105,6 +106,33 @@ async def explain_decision(
     return Response(written, headers=_SIMULATED)
 
 
+@get(
+    "/{decision_id:str}/explanation",
+    tags=["admin"],
+    security=ADMIN_SECURITY,
+    opt=performs(AdminAction.DECISIONS_READ),
+    responses=admin_responses(
+        errors.DecisionNotFoundError,
+        errors.DecisionDigestedError,
+        VersionNotFoundError,
+        errors.PolicyInvalidError,
+        errors.TookTooLongError,
+    ),
+)
+async def explain_recorded(
+    decision_id: FromPath[DecisionId],
+    ports: NamedDependency[Ports],
+    workshop: NamedDependency[Workshop],
+    administrator: NamedDependency[Administrator],
+) -> ExplanationDocument:
+    """Say why a recorded decision was made, by the version that made it."""
+    if not administrator.may(Scope.POLICY_READ):
+        # It tells conditions.
+        raise errors.InsufficientScopeError(Scope.POLICY_READ)
+    explained, at = await explain.explain_recorded(ports, workshop, decision_id)
+    return explanation_document(explained, at)
+
+
 def _question(asked: ExplainRequest, now: datetime) -> explain.Asked:
     return explain.Asked(
         request=DecisionRequest(
@@ -156,4 +184,7 @@ def _subject(ports: Ports, entity: SubjectEntity) -> Subject:
 
 router = Router(
     path="/v1/admin/policy", route_handlers=[explain_decision], guards=[administrators_only]
+)
+recorded_router = Router(
+    path="/v1/admin/decisions", route_handlers=[explain_recorded], guards=[administrators_only]
 )
