@@ -97,6 +97,14 @@ class TestLint:
         assert "leads out of the folder" in result.output
         assert "password" not in result.output
 
+    def test_a_name_of_a_file_moves_no_cursor(self, tmp_path):
+        (tmp_path / "a\x1b[2J.yaml").write_text(BAD)
+        (tmp_path / "b\x1b[2J.yaml").write_text(UNTIDY)
+        for arguments in (["lint"], ["fmt", "--check"], ["test"]):
+            assert "\x1b" not in policy(*arguments, tmp_path).output
+        (tmp_path / "a\x1b[2J.yaml").write_bytes(b"\xff")
+        assert "\x1b[2J" not in policy("lint", tmp_path).output
+
     def test_a_linked_folder_is_not_entered(self, tmp_path):
         (tmp_path / "policies").mkdir()
         written(tmp_path / "policies", see=SEE)
@@ -143,7 +151,7 @@ class TestTests:
     @pytest.mark.parametrize("pattern", ["small", "pay: small*"])
     def test_runs_what_is_asked_for(self, tmp_path, pattern):
         result = policy("test", written(tmp_path, pay=PAY), "--filter", pattern)
-        assert "1 tests, 0 failed" in result.output
+        assert "1 test, 0 failed" in result.output
 
     def test_a_document_with_errors_is_not_tested(self, tmp_path):
         result = policy("test", written(tmp_path, pay=PAY, buy=BAD))

@@ -1,8 +1,13 @@
 """A folder of files is one document: what it says, what is wrong with it, and its one text."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stepup.policy_language import document
 from stepup.policy_language.findings import Findings
@@ -45,6 +50,9 @@ tests:
   see:
     - {name: everybody sees, expect: allow}
 """
+BANK = (
+    Path(__file__).parents[2] / "docs" / "examples" / "policies" / "bank-transfer.yaml"
+).read_text("utf-8")
 FOLDER = {"all.yaml": WHOLE, "pay.yaml": PAY, "see.json": SEE, "pay_test.yaml": SUITE}
 
 
@@ -177,6 +185,37 @@ def test_a_condition_is_found_where_it_stands():
     bad = HEAD + "actions:\n  buy:\n    rules:\n      - id: a\n        when: |\n          1 +\n"
     bad += "            nothing\n        allow: true\n    default: deny\n"
     assert any("b.yaml:8:13: SU030" in line for line in found({"a.yaml": PAY, "b.yaml": bad}))
+
+
+@given(st.data())
+def test_it_does_not_matter_who_says_what_in_which_form(data):
+    """However the actions of a policy are shared out, it is the same policy."""
+    whole = plain_of(BANK)
+    shares: dict[str, dict[str, Any]] = {}
+    for name, action in whole["actions"].items():
+        file = data.draw(st.sampled_from(["a.yaml", "b.json", "c/d.yml"]))
+        shares.setdefault(file, {})[name] = action
+    files = {"main.yaml": json.dumps({**whole, "actions": {}})}
+    for file, actions in shares.items():
+        listed = [{"name": name, **action} for name, action in actions.items()]
+        said = listed if data.draw(st.booleans()) else actions
+        share = {"apiVersion": "stepup/v1", "actions": said}
+        files[file] = json.dumps(share) if file == "b.json" else yaml.safe_dump(share)
+    text = merge(files)
+    floors = {each.pop("id"): each for each in whole["guardrails"]}
+    assert plain_of(text) == {**whole, "guardrails": floors}
+    assert format_document(text) == text
+    reading = document.read_files(files)
+    assert reading.policy is not None
+    assert len(reading.outcomes) == len(document.read_files({"a": BANK}).outcomes)
+
+
+def plain_of(text: str) -> dict[str, Any]:
+    node = read(text, Findings())
+    assert node is not None
+    value = plain(node)
+    assert isinstance(value, dict)
+    return value
 
 
 def test_every_file_may_be_one_that_stood_alone():

@@ -7,6 +7,7 @@ import rich_click as click
 from stepup.cli.findings import FINDINGS
 from stepup.cli.policy.output import CHANGES_PENDING, json_option, say, say_findings
 from stepup.cli.policy.source import read_source, source_argument
+from stepup.policy_language.findings import printable
 from stepup.policy_language.formatting import CannotFormatError, format_document
 
 
@@ -28,7 +29,9 @@ def fmt(source: Path, only_check: bool, as_json: bool) -> None:
     for name in changed if not only_check else ():
         Path(name).write_text(formatted[name], encoding="utf-8", newline="")
     done = "would be changed" if only_check else "changed"
-    lines = [f"{name}: {done}" for name in changed] or [f"{given.name}: nothing to change"]
+    lines = [f"{printable(name)}: {done}" for name in changed] or [
+        f"{given.name}: nothing to change"
+    ]
     say("\n".join(lines), {"changed": changed, "dry_run": only_check}, as_json=as_json)
     if only_check and changed:
         raise SystemExit(CHANGES_PENDING)

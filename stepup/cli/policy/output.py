@@ -44,10 +44,11 @@ def say_findings(name: str, findings: Sequence[Finding], *, as_json: bool) -> No
         "valid": not errors,
         "findings": [msgspec.to_builtins(finding) for finding in findings],
     }
-    counts = f"{_counted(errors, 'error')}, {_counted(len(findings) - errors, 'warning')}"
+    counts = f"{counted(errors, 'error')}, {counted(len(findings) - errors, 'warning')}"
     summary = f"{name}: {counts if findings else 'no findings'}"
     say("\n".join([*map(str, findings), summary]), found, as_json=as_json)
 
 
-def _counted(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
+    """Write how many there are of something."""
     return f"{number} {what}{'' if number == 1 else 's'}"

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import rich_click as click
 
 from stepup.cli.findings import FINDINGS
-from stepup.cli.policy.output import json_option, say, say_findings
+from stepup.cli.policy.output import counted, json_option, say, say_findings
 from stepup.cli.policy.source import read_source, source_argument
 from stepup.policy_language import document
 from stepup.policy_language.coverage import uncovered
@@ -47,7 +47,7 @@ def run_tests(
     if junit:
         _write_junit(junit, outcomes)
     failed = sum(bool(each.failures) for each in outcomes)
-    summary = f"{given.name}: {len(outcomes)} tests, {failed} failed"
+    summary = f"{given.name}: {counted(len(outcomes), 'test')}, {failed} failed"
     result = {
         "file": given.name,
         "passed": not failed and not missing,

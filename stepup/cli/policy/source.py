@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import rich_click as click
 
+from stepup.policy_language.findings import printable
 from stepup.policy_language.folder import SUFFIXES
 from stepup.policy_language.merging import merge
 from stepup.policy_language.reader import MAX_BYTES
@@ -68,20 +69,22 @@ def files_in(folder: Path) -> Iterator[Path]:
                 continue
             # Who may write into the folder must not read the rest of the disk through us.
             if not file.resolve().is_relative_to(root):
-                raise click.ClickException(f"{file}: leads out of the folder")
+                raise click.ClickException(f"{printable(str(file))}: leads out of the folder")
             yield file
 
 
 def read_file(path: Path) -> str:
     """Read one file, and not much more of it than a document may have."""
+    # Whoever chose the name of a file in a folder is not who reads it on a terminal.
+    name = printable(str(path))
     try:
         if not path.is_file() and not path.is_char_device() and not path.is_fifo():
-            raise click.ClickException(f"{path}: no file")
+            raise click.ClickException(f"{name}: no file")
         with path.open("rb") as file:
-            return _decoded(str(path), file.read(MAX_BYTES + 1))
+            return _decoded(name, file.read(MAX_BYTES + 1))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise click.ClickException(f"{path}: {reason}") from error
+        raise click.ClickException(f"{name}: {reason}") from error
 
 
 def _decoded(name: str, raw: bytes) -> str:
