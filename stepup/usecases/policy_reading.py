@@ -12,7 +12,7 @@ from datetime import timedelta
 from stepup.domain.errors import BodyTooLargeError, InvalidRequestError, PolicyInvalidError
 from stepup.domain.policy import Policy
 from stepup.policy_language import document
-from stepup.policy_language.findings import Finding
+from stepup.policy_language.trial import Checked, checked
 from stepup.ports.workshop import Workshop
 
 # About thirty milliseconds, which is less than it costs to go elsewhere.
@@ -36,18 +36,17 @@ async def load_policy(text: str, version: int) -> Policy:
     return await loop.run_in_executor(_reader, lambda: document.parse(text, version=version))
 
 
-async def check_policy(text: str, workshop: Workshop | None) -> list[Finding]:
-    """Say everything that is wrong or doubtful, the failures of its tests too.
+async def check_policy(text: str, workshop: Workshop | None) -> Checked:
+    """Say everything that is wrong or doubtful, and how its tests came out.
 
     Without a workshop it is done here: an operator's command has nobody to hold up.
 
     Raises:
         TookTooLongError: If it takes longer than any document may.
     """
-    if workshop is None or len(text) <= _AT_ONCE:
-        return document.check(text)
-    limit = _CHECKED_WITHIN + _MORE_FOR_THE_LONGEST * (len(text) / _LONGEST)
-    return await workshop.run(document.check, text, limit=limit)
+    if workshop is None:
+        return checked(text)
+    return await workshop.run(checked, text, limit=time_for(text))
 
 
 async def require_valid(text: str, workshop: Workshop | None) -> None:
@@ -57,11 +56,16 @@ async def require_valid(text: str, workshop: Workshop | None) -> None:
         PolicyInvalidError: If it has errors; its findings say where.
         TookTooLongError: If it takes longer than any document may.
     """
-    found = await check_policy(text, workshop)
+    found, _ = await check_policy(text, workshop)
     first = next((str(finding) for finding in found if finding.is_error), None)
     if first is not None:
         message = f"The policy document has errors, the first at {first}"
         raise PolicyInvalidError(message, tuple(found))
+
+
+def time_for(text: str) -> timedelta:
+    """Return how long the workshop may take for a text."""
+    return _CHECKED_WITHIN + _MORE_FOR_THE_LONGEST * (len(text) / _LONGEST)
 
 
 def require_storable(text: str) -> str:

@@ -335,6 +335,11 @@ async def test_a_text_is_checked_and_its_tests_are_run(admin: httpx2.AsyncClient
     )
     found = (await admin.post(f"{POLICY}/check", content=failing)).json()
     assert (found["valid"], found["findings"][-1]["code"]) == (False, "SU040")
+    [test] = found["tests"]
+    assert (test["action"], test["name"], len(test["failures"])) == ("pay", "never", 1)
+    passing = failing.replace("expect: deny", "expect: allow")
+    found = (await admin.post(f"{POLICY}/check", content=passing)).json()
+    assert found["tests"] == [{"action": "pay", "name": "never", "failures": []}]
     mistyped = (
         await admin.post(f"{POLICY}/check", content=text_of("pay") + "guardrail: []")
     ).json()

@@ -66,11 +66,23 @@ class FindingDocument(msgspec.Struct, frozen=True, kw_only=True):
     path: str
 
 
+class TestDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """How one of the document's own tests came out; without failures it passed."""
+
+    action: str
+    name: str
+    failures: list[str]
+
+
 class CheckedDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wrong or doubtful, failed tests among it; `valid` when it could become active."""
+    """What is wrong or doubtful, and how the tests came out; `valid` when it could become active.
+
+    A document that has other errors has no `tests`: they come after the repair.
+    """
 
     valid: bool
     findings: list[FindingDocument]
+    tests: list[TestDocument]
 
 
 @get(
@@ -126,11 +138,15 @@ async def check_document(
     request: Request[Any, Any, Any], workshop: NamedDependency[Workshop]
 ) -> CheckedDocument:
     """Say what is wrong with the YAML or JSON document in the body, and run its tests."""
-    found = await check_policy(await _document(request), workshop)
+    found, tests = await check_policy(await _document(request), workshop)
     return CheckedDocument(
         valid=not any(finding.is_error for finding in found),
         findings=[
             msgspec.convert(msgspec.to_builtins(finding), FindingDocument) for finding in found
+        ],
+        tests=[
+            TestDocument(action=test.action, name=test.name, failures=list(test.failures))
+            for test in tests
         ],
     )
 
