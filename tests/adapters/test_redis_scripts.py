@@ -182,14 +182,14 @@ class TestWrites:
 
 @pytest.mark.redis
 class TestAtRest:
-    async def test_every_key_expires_but_the_outbox(self, opened, clock):
+    async def test_every_key_expires_but_what_waits_for_postgres(self, opened, clock):
         challenge = await a_whole_life(opened, clock)
 
         names = await all_keys(opened)
         kept = {name: await opened.client.call("PTTL", name) for name in names}
 
         assert keys.challenge(challenge.id) in names
-        assert {name for name, ms in kept.items() if ms == -1} <= {keys.outbox()}
+        assert {name for name, ms in kept.items() if ms == -1} <= {keys.outbox(), keys.decisions()}
         retired = keys.RETIRED_KEPT / timedelta(milliseconds=1)
         longer = {name: ms for name, ms in kept.items() if ms > retired}
         marks = {name: longer.pop(name) for name in list(longer) if ":rc:" in name}

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stepup.domain.assurance import Acr
 from stepup.domain.binding import bound_digest
@@ -24,6 +26,7 @@ from stepup.domain.recorded_decision import (
     weight_of,
 )
 from stepup.domain.requirement import OnDegraded
+from tests.domain.strategies import ATTRIBUTES, approvals, decision_requests, policies
 from tests.support.builders import (
     a_decision_request,
     a_guardrail,
@@ -282,3 +285,44 @@ class TestNames:
     )
     def test_of_nothing_have_no_moment(self, text):
         assert moment_of(DecisionId(text)) is None
+
+
+# --- properties ---------------------------------------------------------------------------------
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=12,
+)
+
+
+@given(
+    policies(), decision_requests(), st.none() | approvals(), st.sets(st.sampled_from(ATTRIBUTES))
+)
+def test_the_same_policy_decides_a_record_the_same(policy, request, approval, sensitive):
+    """Whatever is digested: what an approval is bound to is compared, and nothing else looks."""
+    declared = tuple(an_attribute(name, sensitive=name in sensitive) for name in ATTRIBUTES)
+    actions = {
+        name: msgspec.structs.replace(action, attributes=declared)
+        for name, action in policy.actions.items()
+    }
+    policy = msgspec.structs.replace(policy, actions=actions)
+    record = recorded(policy, request, approval)
+    before = decide(policy, request, approval, NOON)
+    again = decide(policy, record.request, record.approval, record.at)
+
+    assert type(again) is type(before)
+    assert again.basis.rule == before.basis.rule
+    assert getattr(again, "reason", None) == getattr(before, "reason", None)
+    assert getattr(again, "requirement", None) == getattr(before, "requirement", None)
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(ATTRIBUTES, anything)), st.booleans())
+def test_whatever_was_sent_can_be_recorded(sent, sensitive):
+    declared = [an_attribute(name, sensitive=sensitive) for name in ATTRIBUTES]
+    policy = with_attributes(*declared, default=Effect.ALLOW)
+    record = recorded(policy, a_decision_request(action_properties=sent))
+
+    assert len(msgspec.json.encode(record)) < 500 + 2 * LONGEST_LIST * LONGEST_TEXT
+    sent_at_all = {f"action.{name}" for name, value in sent.items() if value is not None}
+    assert record.digested == sent_at_all if sensitive else record.digested <= sent_at_all

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from stepup.domain.ids import ActionName, ClientId
+from stepup.domain.policy import Mode
 from stepup.domain.recorded_decision import Outcome
 from stepup.policy_language import document
 from tests.contracts.decisions import a_record
@@ -88,6 +89,14 @@ async def test_shows_what_was_asked_and_what_was_answered(admin, records):
 )
 async def test_finds_them_by_what_they_are_about(admin, records, query, places):
     assert await listed(admin, **query) == [records[place].id for place in places]
+
+
+async def test_says_what_was_only_reported(admin, world: World):
+    record = a_record(outcome=Outcome.ALLOW, mode=Mode.REPORT, reported=Outcome.STEP_UP)
+    async with world.ports.database.transaction() as stores:
+        await stores.decisions.add_all([record])
+    shown = (await admin.get(f"{DECISIONS}/{record.id}")).json()
+    assert (shown["outcome"], shown["mode"], shown["reported"]) == ("allow", "report", "step_up")
 
 
 async def test_finds_a_subject_by_the_digest_in_the_logs(admin, records):

@@ -13,6 +13,7 @@ from stepup.domain.administrator import AdminAction
 from stepup.domain.assurance import Approval
 from stepup.domain.errors import InvalidRequestError
 from stepup.domain.ids import ActionName, ClientId, DecisionId, Subject, SubjectId
+from stepup.domain.policy import Mode
 from stepup.domain.recorded_decision import Outcome, RecordedDecision
 from stepup.http.admin.gate import administrators_only, performs
 from stepup.http.form import read_query
@@ -67,7 +68,10 @@ class AuthenticationDocument(msgspec.Struct, frozen=True, kw_only=True, omit_def
 
 
 class DecisionDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A recorded decision; it stands for `sampled_as` of them."""
+    """A recorded decision; it stands for `sampled_as` of them.
+
+    `reported` is what it would have been if everything were enforced that is only reported.
+    """
 
     id: DecisionId
     at: datetime
@@ -88,6 +92,10 @@ class DecisionDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     acr: str | None = None
     max_age: int | None = None
     error: str | None = None
+    mode: str = Mode.ENFORCE.value
+    reported: Outcome | None = None
+    fallback: str | None = None
+    degraded: bool = False
 
 
 class DecisionsDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,6 +201,10 @@ def _document(record: RecordedDecision) -> DecisionDocument:
         acr=record.acr,
         max_age=None if max_age is None else int(max_age.total_seconds()),
         error=record.error,
+        mode=record.mode.value,
+        reported=record.reported,
+        fallback=record.fallback,
+        degraded=record.degraded,
     )
 
 
