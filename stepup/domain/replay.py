@@ -11,7 +11,7 @@ from datetime import datetime
 import msgspec
 
 from stepup.domain.assurance import Acr
-from stepup.domain.decision import Decision, StepUp
+from stepup.domain.decision import Decision, DenyReason, StepUp
 from stepup.domain.difference import Difference, DifferenceKind, Part, difference_of
 from stepup.domain.ids import ActionName, SubjectId
 from stepup.domain.recorded_decision import Outcome, RecordedDecision, outcome_of
@@ -161,7 +161,7 @@ class Replayer:
             counted.undecidable += weight
             tally.undecidable[action, getattr(unknown, "attribute", "")] += weight
             return
-        tally.drifted += weight * (outcome_of(before) is not recorded.outcome)
+        tally.drifted += weight * _has_drifted(recorded, before)
         is_prompt, was_prompt = isinstance(after, StepUp), isinstance(before, StepUp)
         counted.prompts_before += weight * was_prompt
         counted.prompts_after += weight * is_prompt
@@ -204,6 +204,13 @@ class Replayer:
         if isinstance(after, StepUp):
             prompt = Prompt(recorded.subject_id, action, after.requirement)
             tally.prompted(prompt, Prompted(decisions=weight, example=example))
+
+
+def _has_drifted(recorded: RecordedDecision, before: Decision) -> bool:
+    # What the caller could not comply with was denied whatever the policy said.
+    if recorded.reason == DenyReason.OBLIGATION_NOT_SUPPORTED:
+        return False
+    return outcome_of(before) is not recorded.outcome
 
 
 def _example(

@@ -61,8 +61,9 @@ def _rests_on_the_caller(decision: Decision) -> bool:
 def _compared(watched: Watched, shadow: Policy) -> tuple[str, Example | None]:
     decided = watched.decided
     request = shadow.directory.completed(decided.request)
-    after = decide(shadow, request, decided.approval, decided.at)
     before = decided.decision
+    degraded = before.basis.degraded is not None
+    after = decide(shadow, request, decided.approval, decided.at, degraded=degraded)
     difference = difference_of(before, after, shadow.ladder)
     if difference is None:
         return SAME, None

@@ -9,6 +9,7 @@ from stepup.domain.decision import Allow, AllowReason, Deny, DenyReason, StepUp
 from stepup.domain.decision_request import AttributeType, Entity
 from stepup.domain.policy import Effect
 from stepup.domain.redeciding import Redecider, Undecidable
+from stepup.domain.requirement import OnDegraded
 from tests.support.builders import (
     Answers,
     a_decision_request,
@@ -55,6 +56,15 @@ def test_what_is_known_is_decided_as_it_was():
 
     assert isinstance(found, Allow)
     assert found.reason is AllowReason.ALREADY_SATISFIED
+
+
+def test_what_was_away_then_is_away_again():
+    asks = a_requirement(on_degraded=OnDegraded.REFUSE)
+    policy = a_policy_of(default=asks, attributes=())
+
+    assert isinstance(redecided(policy, a_recorded_decision()), StepUp)
+    away = a_recorded_decision(degraded=True)
+    assert redecided(policy, away).reason is DenyReason.DEGRADED
 
 
 def test_an_action_that_nobody_names_any_more_is_denied():

@@ -12,7 +12,7 @@ from stepup.domain.decision import decide
 from stepup.domain.difference import DifferenceKind, Part
 from stepup.domain.ids import SubjectId
 from stepup.domain.policy import Effect
-from stepup.domain.recorded_decision import outcome_of
+from stepup.domain.recorded_decision import Outcome, outcome_of
 from stepup.domain.redeciding import Redecider
 from stepup.domain.replay import UNNAMED, Replayer, Tally
 from stepup.domain.replay_report import Abilities, Ability, ability_of, report_of
@@ -157,6 +157,11 @@ def test_what_was_answered_otherwise_at_the_time_is_drift_and_no_change():
     report = reported(GUARDED, GUARDED, [a_recorded_decision(sampled_as=4)])
 
     assert (report.drifted, report.changed) == (4, 0)
+
+
+def test_what_the_caller_could_not_comply_with_is_no_drift():
+    kept = a_recorded_decision(outcome=Outcome.DENY, reason="obligation_not_supported")
+    assert reported(ALLOWED, ALLOWED, [kept]).drifted == 0
 
 
 def test_actions_that_nobody_names_are_one_line():
