@@ -187,10 +187,10 @@ def approve(
         DigestChangedError: If the draft has another text by now.
         BaseChangedError: If another version became active since the draft was begun.
         OwnDraftError: If the approver has a part in the text.
-        PersonRequiredError: If it is a pipeline.
+        PersonRequiredError: If it is a pipeline, or the host.
     """
     require_living(draft)
-    if by.kind is AdministratorKind.KEY:
+    if by.kind in {AdministratorKind.KEY, AdministratorKind.HOST}:
         raise PersonRequiredError
     if digest != draft.digest:
         raise DigestChangedError(draft.digest)

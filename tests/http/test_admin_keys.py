@@ -19,6 +19,8 @@ from stepup.domain.errors import InsufficientScopeError, InvalidRequestError
 from stepup.domain.ids import ApiKeyId
 from stepup.usecases import admin, api_keys
 from tests.http.admin_visit import DOCUMENT, POLICY, bearer
+from tests.http.conftest import app_over
+from tests.support.memory_database import AwayDatabase
 from tests.support.world import World
 
 READER = (Scope.POLICY_READ,)
@@ -207,3 +209,12 @@ async def test_a_key_with_all_its_scopes_does_everything_but_approve(
     with refused if action is AdminAction.POLICY_APPROVE else nullcontext():
         let_in = await admin.authenticate(world.ports, both.text, action)
         assert let_in.kind is AdministratorKind.KEY
+
+
+async def test_with_the_database_away_a_key_is_unknown_and_not_refused(world: World):
+    key = (await made(world)).text
+    async with app_over(world.ports._replace(database=AwayDatabase(world.clock))) as http:
+        answer = await look(http, key)
+
+    assert code_of(answer) == (503, "dependency_unavailable")
+    assert answer.headers["retry-after"]

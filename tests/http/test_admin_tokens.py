@@ -10,9 +10,11 @@ from stepup.domain.client import Role
 from stepup.domain.ids import Subject
 from stepup.policy_language import document
 from stepup.usecases.administrators import dismiss
-from tests.http.admin_visit import AUDIENCE, CONSOLE, POLICY, AdminVisit
+from tests.http.admin_visit import AUDIENCE, CONSOLE, POLICY, AdminVisit, bearer
+from tests.http.conftest import app_over
 from tests.http.flow import BANK
 from tests.support.application import CLIENT_SECRET
+from tests.support.memory_database import AwayDatabase
 from tests.support.world import BANK_CALLBACK, IDP, World
 
 ACTIVATE = AdminAction.POLICY_ACTIVATE
@@ -253,3 +255,11 @@ async def test_what_a_client_says_of_an_authentication_lets_nobody_administer(
     answer = await http.get(POLICY, auth=("loud", CLIENT_SECRET))
 
     assert code_of(answer) == (401, "not_authorized")
+
+
+async def test_with_the_database_away_nobody_knows_who_administers(visit: AdminVisit, world: World):
+    token = await visit.token(ACTIVATE)
+    async with app_over(world.ports._replace(database=AwayDatabase(world.clock))) as http:
+        answer = await http.get(POLICY, headers=bearer(token))
+
+    assert code_of(answer) == (503, "dependency_unavailable")
