@@ -7,9 +7,10 @@ from pathlib import Path
 
 import uvloop
 
-from tests.bench import in_process, over_http
+from tests.bench import decisions, in_process, over_http
 from tests.bench.report import Report
 from tests.bench.setting import Setting, everything
+from tests.bench.turns import FULL, QUICK
 
 
 def main(arguments: list[str]) -> None:
@@ -27,7 +28,7 @@ def main(arguments: list[str]) -> None:
 def run(*, quick: bool) -> Report:
     """Measure everything; less than 90 s in all, less than 20 s when it is to be quick."""
     plan = over_http.QUICK if quick else over_http.FULL
-    effort = in_process.QUICK if quick else in_process.FULL
+    effort = QUICK if quick else FULL
 
     async def beside(setting: Setting) -> tuple[list, list]:
         requests = await over_http.measure(setting, plan)
@@ -37,7 +38,7 @@ def run(*, quick: bool) -> Report:
         requests, redis = uvloop.run(beside(setting))
     return Report(
         over_http=requests,
-        in_process=[*in_process.measure_sdk(effort), *in_process.measure_policy(effort), *redis],
+        in_process=[*in_process.measure_sdk(effort), *decisions.measure_decisions(effort), *redis],
         cryptography=in_process.measure_cryptography(effort),
     )
 

@@ -1,4 +1,4 @@
-"""What is measured without HTTP: verification in the SDK, the policy alone, a round of Redis.
+"""What is measured without HTTP: verification in the SDK, a round of Redis.
 
 Each line names what it is compared with, measured in turns with it; times are CPU time.
 """
@@ -6,7 +6,7 @@ Each line names what it is compared with, measured in turns with it; times are C
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import count
 from statistics import median
 from typing import Any, NamedTuple
@@ -22,14 +22,11 @@ from stepup.adapters.redis.generations import RedisGenerations
 from stepup.adapters.redis.replays import RedisReplayStore
 from stepup.adapters.redis.shard import OneShard
 from stepup.adapters.system import SystemClock, SystemEntropy
-from stepup.domain.assurance import Acr, Approval, AuthnContext
-from stepup.domain.decision import decide
-from stepup.domain.decision_request import DecisionRequest
-from stepup.domain.ids import ActionName, AttemptId
-from stepup.policy_language import document
+from stepup.domain.ids import AttemptId
 from stepup.sdk.keys import KeySet
 from stepup.sdk.verifier import Verifier
 from tests.bench.processes import Service
+from tests.bench.turns import Comparison, Effort, in_turns
 from tests.sdk.minting import AUDIENCE, ISSUER, NOW, TRANSFER, VALUES, Clock, Issuer
 
 IN_FLIGHT = 32
@@ -37,34 +34,6 @@ _ES256 = ec.ECDSA(SHA256())
 # The tokens are signed for a time that stands still.
 _NO_TIMES: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
 _LEVELS = ("urn:stepup:acr:1", "urn:stepup:acr:2", "phr", "phrh")
-
-
-class Effort(NamedTuple):
-    """How much of everything."""
-
-    rounds: int
-    tokens: int
-    repeats: int
-    decisions: int
-    actions: int
-    spends: int
-
-
-FULL = Effort(rounds=5, tokens=300, repeats=5_000, decisions=5_000, actions=1000, spends=4_000)
-QUICK = Effort(rounds=1, tokens=20, repeats=200, decisions=200, actions=100, spends=200)
-
-
-class Comparison(NamedTuple):
-    """One line: a cost, and that of what it is held against."""
-
-    name: str
-    us: float
-    against: str
-    against_us: float
-
-    @property
-    def ratio(self) -> float:
-        return self.us / self.against_us
 
 
 class Cryptography(NamedTuple):
@@ -88,7 +57,7 @@ def measure_cryptography(effort: Effort) -> Cryptography:
         for _ in range(effort.tokens):
             public.verify(signature, b"message" * 100, _ES256)
 
-    return Cryptography(*_in_turns(effort.rounds, effort.tokens, sign, verify))
+    return Cryptography(*in_turns(effort.rounds, effort.tokens, sign, verify))
 
 
 def measure_sdk(effort: Effort) -> list[Comparison]:
@@ -114,42 +83,11 @@ def measure_sdk(effort: Effort) -> list[Comparison]:
     def again() -> None:
         _verify_all(known, tokens[:1] * effort.repeats)
 
-    new, bare_us, decoded = _in_turns(effort.rounds, effort.tokens, first_time, signatures, decode)
-    (seen,) = _in_turns(effort.rounds, effort.repeats, again)
+    new, bare_us, decoded = in_turns(effort.rounds, effort.tokens, first_time, signatures, decode)
+    (seen,) = in_turns(effort.rounds, effort.repeats, again)
     return [
         Comparison("SDK, a token's first verification", new, "bare ES256 verify", bare_us),
         Comparison("SDK, a token seen before", seen, "PyJWT decode", decoded),
-    ]
-
-
-def measure_policy(effort: Effort) -> list[Comparison]:
-    """Measure a decision among one action and among many: it must cost the same."""
-    one, many = (document.parse(_document(actions), version=1) for actions in (1, effort.actions))
-    now = datetime.now(UTC)
-    context = AuthnContext(acr=Acr("urn:stepup:acr:1"), amr=(), auth_time=now - timedelta(60))
-    approval = Approval(context=context)
-
-    def ask(policy: object, last: int) -> Callable[[], None]:
-        request = DecisionRequest(
-            subject_type="user",
-            subject_id="alice",
-            action=ActionName(f"payments.transfer-{last}"),
-            resource_type="account",
-            resource_id="1",
-            action_properties={"amount": "5000.00", "payee": "ACME", "currency": "EUR"},
-        )
-
-        def decisions() -> None:
-            for _ in range(effort.decisions):
-                decide(policy, request, approval, now)
-
-        return decisions
-
-    alone, among = _in_turns(
-        effort.rounds, effort.decisions, ask(one, 0), ask(many, effort.actions - 1)
-    )
-    return [
-        Comparison(f"policy, one of {effort.actions} actions", among, "policy, one action", alone)
     ]
 
 
@@ -218,17 +156,6 @@ async def _many(work: Callable[[], Awaitable[None]], times: int, in_flight: int)
     return (time.process_time() - started) / times * 1e6
 
 
-def _in_turns(rounds: int, times: int, *works: Callable[[], None]) -> list[float]:
-    """Return the median CPU time of one repetition of each, in µs; the first turn warms up."""
-    costs: list[list[float]] = [[] for _ in works]
-    for _ in range(rounds + 1):
-        for work, cost in zip(works, costs, strict=True):
-            started = time.process_time()
-            work()
-            cost.append((time.process_time() - started) / times * 1e6)
-    return [median(cost[1:]) for cost in costs]
-
-
 def _verifier(keys: KeySet) -> Verifier:
     return Verifier(issuer=ISSUER, audience=AUDIENCE, levels=_LEVELS, keys=keys, clock=Clock(NOW))
 
@@ -243,24 +170,3 @@ def _signed(token: str) -> tuple[bytes, bytes]:
     raw = jwt.utils.base64url_decode(signature)
     halves = int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big")
     return encode_dss_signature(*halves), message.encode()
-
-
-def _document(actions: int) -> str:
-    return "apiVersion: stepup/v1\nactions:\n" + "".join(
-        f"""
-  payments.transfer-{number}:
-    attributes:
-      amount: {{type: decimal, required: true}}
-      currency: {{type: string, enum: [EUR, USD]}}
-      payee: {{type: string, required: true}}
-    bind: [amount, payee]
-    token: {{ttl: 120s, once: true, audience: bank-api}}
-    rules:
-      - {{id: small, when: action.amount > 0 && action.amount <= 10000, allow: true}}
-      - id: large
-        when: action.amount > 100000
-        require: {{level: phr, max_age: 0s, methods: [webauthn]}}
-    default: {{level: urn:stepup:acr:2}}
-"""
-        for number in range(actions)
-    )

@@ -5,8 +5,9 @@ import platform
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tests.bench.in_process import Comparison, Cryptography
+from tests.bench.in_process import Cryptography
 from tests.bench.over_http import BARE_LOOP, STEP_UP_CODE, STEP_UP_PASSKEY, Figures
+from tests.bench.turns import Comparison
 
 
 class Report(NamedTuple):

@@ -25,6 +25,7 @@ IN_TURNS = (
     "SDK, a token's first verification",
     "SDK, a token seen before",
     "policy, one of 100 actions",
+    "policy, a typical action",
     "Redis spend, client, 1 in flight",
     "Redis spend, client, 32 in flight",
     "Redis spend, server, 32 in flight",
