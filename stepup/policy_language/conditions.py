@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from cel_expr_python import cel  # type: ignore[import-untyped]  # it ships no py.typed
@@ -19,6 +20,7 @@ from stepup.policy_language.messages import BUILT_IN, PACKAGE
 from stepup.policy_language.parts import parts_of
 from stepup.policy_language.references import Call, References, references_in
 from stepup.policy_language.schema import CheckedInputs, RequestSchema
+from stepup.policy_language.values import address_of
 
 # Far above every condition a person can review; the engine itself would take 100,000.
 MAX_SOURCE_BYTES = 2048
@@ -213,6 +215,7 @@ def _reason(text: str) -> str:
     return f"the evaluation failed ({code if code.isupper() else 'UNKNOWN'})"
 
 
+@lru_cache(maxsize=1024)
 def _network(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
         return ipaddress.ip_network(cidr)
@@ -228,12 +231,9 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _in_cidr(ip: str, cidr: str) -> bool:
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError:
-        raise ValueError(_NEEDS_ADDRESS) from None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
+    address = address_of(ip)
+    if address is None:
+        raise ValueError(_NEEDS_ADDRESS)
     return address in _network(cidr)
 
 
