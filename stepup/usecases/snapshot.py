@@ -116,6 +116,11 @@ class LiveSnapshot(Snapshot):
             self._on_activation(age_of(activated_at, self._clock.now()))
         self.tell_age()
 
+    def show(self, shadow: Shadow | None) -> None:
+        """Evaluate this beside the policy from now on."""
+        if self._loaded is not None:
+            self._loaded = msgspec.structs.replace(self._loaded, shadow=shadow)
+
     def confirm(self, at: datetime) -> None:
         """Note that PostgreSQL had nothing newer at that moment."""
         before = self._confirmed_at
@@ -165,14 +170,18 @@ async def open_configuration(
         if before is None:
             raise
         policy = before.policy
+    is_known = before is not None and before.configuration.shadow == configuration.shadow
     loaded = Loaded(
         configuration=configuration,
         policy=policy,
         keyring=keyring,
         clients={client.client_id: client for client in configuration.clients},
-        shadow=await _shadow(before, configuration.shadow),
+        shadow=before.shadow if before is not None and is_known else None,
     )
     snapshot.swap(loaded, confirmed_at)
+    # After the swap: what is in force never waits for what has no effect.
+    if configuration.shadow is not None and not is_known:
+        snapshot.show(await _shadow(configuration.shadow))
 
 
 async def _parsed(before: Loaded | None, text: str, version: int) -> Policy:
@@ -185,11 +194,7 @@ async def _parsed(before: Loaded | None, text: str, version: int) -> Policy:
     return await load_policy(text, version)
 
 
-async def _shadow(before: Loaded | None, marked: ShadowPolicy | None) -> Shadow | None:
-    if marked is None:
-        return None
-    if before is not None and before.configuration.shadow == marked:
-        return before.shadow
+async def _shadow(marked: ShadowPolicy) -> Shadow | None:
     try:
         policy = await load_policy(marked.document, version=0)
     # It has no effect, so it must have none on the configuration that has.

@@ -5,6 +5,7 @@ import psycopg
 import pytest
 
 from stepup.domain.audit import AuditEvent
+from stepup.domain.policy_draft import digest_of
 from stepup.ports import Lease
 from tests.adapters.conftest import write_as_before_the_chain
 from tests.contracts.administrators import AdministratorStoreContract, ApiKeyStoreContract
@@ -51,6 +52,19 @@ class TestPostgresPolicies(OverPostgres, PolicyStoreContract):
 
 class TestMemoryDrafts(InMemory, DraftStoreContract):
     pass
+
+
+@pytest.mark.postgres
+async def test_a_version_that_an_older_release_wrote_has_a_digest_all_the_same(postgres, rows):
+    rows.execute(
+        "INSERT INTO policy_version (version, document, author, activated_at) "
+        "VALUES (1, 'Zwölf ☕', 'alice', now())"
+    )
+    async with postgres.transaction() as stores:
+        found = await stores.policies.find_active()
+        [header] = await stores.policies.page(before=2, count=1)
+    assert found.digest == header.digest == digest_of("Zwölf ☕")
+    assert (found.note, found.base, found.approvers) == ("", None, ())
 
 
 class TestPostgresDrafts(OverPostgres, DraftStoreContract):

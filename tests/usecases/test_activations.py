@@ -19,6 +19,7 @@ from stepup.ports import PolicyVersion
 from stepup.usecases import activations, drafts, policies, shadowing
 from stepup.usecases.activations import Wanted
 from stepup.usecases.drafts import NewDraft
+from tests.support.memory_database import AwayDatabase
 from tests.support.world import World
 from tests.usecases.steps import kinds, last_audited
 from tests.usecases.test_drafts import ALICE, BOB, CAROL, SHOP, text_of
@@ -279,5 +280,17 @@ async def test_the_schedule_is_kept_for_ever(world: World, monkeypatch: pytest.M
     for _ in range(100):
         await asyncio.sleep(0)
     assert (await state_of(world, draft)).state is DraftState.ACTIVATED
+    assert not keeping.done()
+    keeping.cancel()
+
+
+async def test_the_schedule_is_kept_while_the_database_is_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(activations, "LOOK_INTERVAL", timedelta(0))
+    away = world.ports._replace(database=AwayDatabase(world.clock))
+    keeping = asyncio.create_task(activations.keep_schedule(away, SHOP))
+    for _ in range(10):
+        await asyncio.sleep(0)
     assert not keeping.done()
     keeping.cancel()

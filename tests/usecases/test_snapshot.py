@@ -23,6 +23,7 @@ from stepup.policy_language import document
 from stepup.ports import Changes, Configuration, Database, ShadowPolicy
 from stepup.usecases import clients, keys, policies
 from stepup.usecases import refresh as refreshing
+from stepup.usecases import snapshot as snapshots
 from stepup.usecases.account import account_client
 from stepup.usecases.refresh import follow, refresh
 from stepup.usecases.snapshot import LiveSnapshot
@@ -190,6 +191,24 @@ async def test_the_shadow_comes_with_the_configuration_and_goes_with_it(
         await stores.policies.remove_shadow(DraftId(7))
     await refresh(world.ports, live, SEALER)
     assert live.shadow is None
+
+
+async def test_what_is_in_force_does_not_wait_for_the_shadow(
+    world: World, live: LiveSnapshot, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[int] = []
+
+    async def look(text: str, version: int) -> object:
+        if "shadowed" in text:
+            seen.append(live.policy.version)
+        return document.parse(text, version=version)
+
+    monkeypatch.setattr(snapshots, "load_policy", look)
+    await mark(world, a_document("shadowed"))
+    await policies.activate(world.ports, a_document("sell"), "carol")
+    await refresh(world.ports, live, SEALER)
+    assert seen == [2]
+    assert live.shadow is not None
 
 
 async def test_a_shadow_that_cannot_be_read_touches_nothing(world: World, live: LiveSnapshot):
