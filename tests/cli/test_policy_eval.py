@@ -36,14 +36,26 @@ GOLDEN = {
         *("--auth-acr", "phr", "--auth-age", "1h", "--auth-for-this"),
     ),
     "error": ("--attr", "amount=lots", "--attr", "payee=Carol"),
+    "broken-condition": ("--action", "records.read"),
+    "fallback": ("--action", "records.read", "--attr", "size=10", "--auth-acr", "phr"),
+    "degraded": ("--action", "records.read", "--attr", "size=500", "--degraded"),
+    "report-mode": ("--action", "records.share"),
     "allowed": ("--attr", "amount=5.00", "--attr", "payee=Carol", "--attr", "payee_known=true"),
 }
+
+
+def golden(name: str) -> Result:
+    first, *others = GOLDEN[name]
+    if first == "--action":
+        action, *options = others
+        return evaluate(*options, action=action)
+    return evaluate(first, *others)
 
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_reads_like_a_report(name: str):
     """What is to be read is in `tests/fixtures/explained`; look at it when it changes."""
-    result = evaluate(*GOLDEN[name])
+    result = golden(name)
     assert result.exit_code == 0
     expected = (EXPLAINED / f"{name}.txt").read_text(encoding="utf-8")
     assert result.output.replace(str(POLICY), "policy.yaml") == expected

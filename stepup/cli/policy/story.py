@@ -31,12 +31,18 @@ _GIVEN = "given"
 _REASONS = {
     "not_required": "nothing is asked",
     "already_satisfied": "the authentication at hand will do",
-    "not_enforced": "the action is in report mode",
+    "not_enforced": "the rules are not enforced",
     "unknown_action": "the policy names no such action",
     "rule": "a rule denies it",
     "missing_bound_attribute": "a bound attribute was not sent",
     "invalid_attribute": "a bound or displayed attribute is not of its type",
     "degraded": "a dependency is away",
+}
+_MODES = {"report": "only reported", "off": "not even looked at"}
+_DEGRADED = {
+    "serve": "that changes nothing here",
+    "raise": "the strongest requirement holds",
+    "refuse": "everything is refused",
 }
 _POINTS = {
     "level": "level",
@@ -84,7 +90,14 @@ def _headline(told: ExplanationDocument, subject: str) -> str:
         reason = told.reason_text or _REASONS.get(told.reason or "", told.reason or "")
         said = f"{told.decision.upper()}, {_safe(reason)}"
     by = f" (rule {told.rule})" if told.rule else ""
+    if _doubted(told):
+        by = f" ({told.error})"
     return click.style(f"{_safe(told.action)} by {_safe(subject)}: {said}{by}", bold=True)
+
+
+def _doubted(told: ExplanationDocument) -> bool:
+    """Say whether the strongest requirement is asked because of an error."""
+    return told.error is not None and told.mode == "enforce"
 
 
 def _circumstances(told: ExplanationDocument, policy: str) -> Iterator[str]:
@@ -96,9 +109,9 @@ def _circumstances(told: ExplanationDocument, policy: str) -> Iterator[str]:
         )
     yield f"{policy}, {told.at:%Y-%m-%d %H:%M:%S} UTC, {known}"
     if told.mode != "enforce":
-        yield f"mode {told.mode}: the rules are not enforced"
+        yield f"mode {told.mode}: what the rules ask is {_MODES[told.mode]}"
     if told.degraded is not None:
-        yield f"a dependency is away: {told.degraded}"
+        yield f"a dependency is away: {_DEGRADED[told.degraded]}"
     if told.fallback is not None:
         yield f"accepted by the fallback: {told.fallback}"
 
@@ -190,20 +203,19 @@ def _guardrails(told: ExplanationDocument) -> Iterator[str]:
 def _raised(guardrail: GuardrailDocument) -> str:
     by = f"by {_safe(', '.join(guardrail.matched_by))}"
     parts = _parts(guardrail.require)
-    raised = ", ".join(parts[part] for part in guardrail.in_force)
+    raised = ", ".join(parts[part] for part in guardrail.in_force if parts[part])
     surpassed = [part for part in guardrail.raises if part not in guardrail.in_force]
-    said = [f"raises to {raised}"] if raised else ["raises nothing"]
-    said += [f"others ask for a stricter {', '.join(surpassed)}"] if surpassed else []
-    said += [] if guardrail.enforced else ["only reported"]
-    return "; ".join([by, *said])
+    asides = [f"others are stricter about {', '.join(surpassed)}"] if surpassed else []
+    asides += [] if guardrail.enforced else ["only reported"]
+    aside = f" ({'; '.join(asides)})" if asides else ""
+    return f"{by}{f' → {raised}' if raised else ', adds nothing'}{aside}"
 
 
 def _demand(demand: DemandDocument | None, told: ExplanationDocument) -> Iterator[list[str]]:
     if demand is None:
         return
-    strongest = "The strongest requirement, because of an error" if told.error else "Required"
-    error = [told.error] if told.error else []
-    yield _section(strongest, [*error, requirement_in_words(demand.required)])
+    title = "The strongest requirement, because of an error" if _doubted(told) else "Required"
+    yield _section(title, [requirement_in_words(demand.required)])
     if told.decision == "deny":
         # No authentication would help.
         return
