@@ -163,7 +163,7 @@ class TestService:
         file = tmp_path / "policy.yaml"
         for text in (ALLOWS, ALLOWS.replace("allow", "deny")):
             file.write_text(text)
-            applied = operate("policy", "apply", str(file), STEPUP_POLICY_APPROVALS="0")
+            applied = operate("policy", "apply", str(file), "--yes", STEPUP_POLICY_APPROVALS="0")
             assert applied.exit_code == 0, applied.output
         command = ("policy", "eval", "pay", "--subject", "alice")
         now = operate(*command)
