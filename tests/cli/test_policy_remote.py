@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
 from stepup.cli.main import stepup
-from stepup.cli.policy import remote
+from stepup.cli.policy import confirming, remote
 from stepup.domain.administrator import SCOPES_OF_KEYS, Scope
 from stepup.usecases import api_keys
 from tests.support.application import calling
@@ -53,13 +53,16 @@ class Pipeline:
         site = msgspec.structs.replace(self.ports.site, policy_approvals=approvals)
         self.ports = self.ports._replace(site=site)
 
-    def __call__(self, verb: str, text: str | None = None, *arguments: str, **more: str) -> Result:
+    def __call__(
+        self, verb: str, text: str | None = None, *arguments: str, said: str = "", **more: str
+    ) -> Result:
         if text is not None:
             self.path.write_text(text)
             arguments = (str(self.path), *arguments)
         where = () if "--server" in arguments else ("--server", SERVER)
         environ = {"STEPUP_API_KEY": self.key, "COLUMNS": "300"} | more
-        return CliRunner().invoke(stepup, ["policy", verb, *arguments, *where], env=environ)
+        command = ["policy", verb, *arguments, *where]
+        return CliRunner().invoke(stepup, command, env=environ, input=said)
 
 
 @pytest.fixture
@@ -177,3 +180,17 @@ def test_the_host_s_emergency_exit_is_not_the_pipeline_s(pipeline: Pipeline):
 def test_no_redirect_is_followed_with_the_key():
     opened = remote.open_client("https://stepup.example", "suk_x")
     assert opened.follow_redirects is False
+
+
+@pytest.mark.parametrize(("said", "code", "active"), [("y\n", 0, SECOND), ("n\n", 1, FIRST)])
+def test_somebody_at_a_terminal_is_shown_the_plan_and_asked(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, said: str, code: int, active: str
+):
+    monkeypatch.setattr(confirming, "is_terminal", lambda: True)
+    assert pipeline("apply", FIRST).exit_code == 0
+
+    asked = pipeline("apply", SECOND, said=said)
+
+    assert "weaker    pay: now level 2 instead of phr" in asked.output
+    assert "Replace version 1?" in asked.output
+    assert (asked.exit_code, pipeline("pull").output) == (code, active)

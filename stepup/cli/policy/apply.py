@@ -1,11 +1,11 @@
 """`stepup policy apply`: make a document the active version, or a draft where others must approve."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
+from stepup.cli.policy.confirming import confirm
 from stepup.cli.policy.output import CHANGES_PENDING, check, json_option, say
 from stepup.cli.policy.plan import Plan, make_plan
 from stepup.cli.policy.reaching import Reach, reach_options
@@ -40,8 +40,8 @@ def apply(source: Path, dry_run: bool, yes: bool, as_json: bool, **more: Any) ->
         plan = await make_plan(service, given, as_json=as_json)
         if not plan.changed or dry_run:
             return plan, None
-        if not yes:
-            _ask(plan, as_json=as_json)
+        if plan.active and not yes:
+            confirm(plan.in_words, f"Replace version {plan.replacing}?", as_json=as_json)
         if reason is not None:
             return plan, await service.force(plan.text, reason)
         return plan, await service.activate(plan.text, given.name, replacing=plan.replacing)
@@ -53,15 +53,6 @@ def apply(source: Path, dry_run: bool, yes: bool, as_json: bool, **more: Any) ->
     say("\n".join(filter(None, [shown, said])), result | {"dry_run": dry_run}, as_json=as_json)
     if isinstance(done, Pending):
         raise SystemExit(CHANGES_PENDING)
-
-
-def _ask(plan: Plan, *, as_json: bool) -> None:
-    if plan.active is None:
-        return
-    if as_json or not sys.stdin.isatty():
-        raise click.ClickException(f"version {plan.replacing} would be replaced: --yes does it")
-    click.echo(plan.in_words, err=True)
-    click.confirm(f"Replace version {plan.replacing}?", abort=True, err=True)
 
 
 def _told(plan: Plan, done: int | Pending | None) -> tuple[str, dict[str, Any]]:

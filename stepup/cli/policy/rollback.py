@@ -1,11 +1,11 @@
 """`stepup policy rollback`: make the text of an earlier version the active one again."""
 
-import sys
 from typing import Any
 
 import rich_click as click
 
 from stepup.cli.policy.comparison import comparison_document, comparison_in_words
+from stepup.cli.policy.confirming import confirm
 from stepup.cli.policy.output import json_option, say
 from stepup.cli.policy.reaching import Reach, reach_options
 from stepup.cli.policy.service import Service
@@ -36,7 +36,8 @@ def rollback(
         if dry_run:
             return comparison, None
         if not yes:
-            _ask(comparison, version, as_json=as_json)
+            shown = comparison_in_words(comparison)
+            confirm(shown, f"Go back to version {version}?", as_json=as_json)
         return comparison, await service.roll_back(version, reason)
 
     comparison, made = Reach(**reach).run(task)
@@ -45,10 +46,3 @@ def rollback(
     if made is not None:
         said = f"version {made} is now active, with the text of version {version}"
     say(said, result | comparison_document(comparison), as_json=as_json)
-
-
-def _ask(comparison: Comparison, version: int, *, as_json: bool) -> None:
-    if as_json or not sys.stdin.isatty():
-        raise click.ClickException("the active version would be replaced: --yes does it")
-    click.echo(comparison_in_words(comparison), err=True)
-    click.confirm(f"Go back to version {version}?", abort=True, err=True)
