@@ -233,13 +233,12 @@ class _Comments:
         return bisect_right(self._items, index, key=lambda seen: seen.start)
 
     def _flow_around(self, index: int) -> _SeenCollection | None:
-        around = None
-        for seen in self._collections:
-            if seen.start > index:
-                break
-            if seen.node.is_flow and seen.end > index:
-                around = seen
-        return around
+        """Return the innermost collection around a comment, if it is one in braces."""
+        number = bisect_right(self._collections, index, key=lambda each: each.start)
+        seen = self._collections[number - 1] if number else None
+        while seen is not None and seen.end <= index:
+            seen = seen.within
+        return seen if seen is not None and seen.node.is_flow else None
 
     def _ended(self, number: int, column: int, following: int) -> _SeenCollection | None:
         """Return the innermost collection that a comment at this column is the end of."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepup.policy_language import document
@@ -187,6 +187,7 @@ def test_a_condition_is_found_where_it_stands():
     assert any("b.yaml:8:13: SU030" in line for line in found({"a.yaml": PAY, "b.yaml": bad}))
 
 
+@settings(max_examples=25)
 @given(st.data())
 def test_it_does_not_matter_who_says_what_in_which_form(data):
     """However the actions of a policy are shared out, it is the same policy."""

@@ -1,6 +1,7 @@
 """Formatting keeps every comment and every meaning, and has nothing to do the second time."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +195,15 @@ def test_formats_every_document_of_ours(path):
     once = formatted(text)
     assert meaning(once) == meaning(text)
     assert formatted(once) == once
+
+
+@pytest.mark.parametrize("line", ["x{n}: [1]  # a\n# b\n", "x{n}:\n  - a\n  # b\n", "# {n}\n"])
+def test_many_comments_take_as_long_as_many_lines(line):
+    text = HEAD + "".join(line.format(n=n) for n in range(20_000))
+    started = time.process_time()
+    once = formatted(text)
+    assert time.process_time() - started < 15
+    assert once.count("#") == text.count("#")
 
 
 def test_json_stays_json():
