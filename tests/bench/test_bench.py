@@ -1,11 +1,16 @@
 """The bench runs and prints every line; what it finds out is nobody's promise here."""
 
+import asyncio
 import json
 
 import pytest
+import uvloop
 
-from tests.bench import protocol
+from stepup.adapters.postgres import migrate
+from tests.bench import protocol, replay, shadow
 from tests.bench.__main__ import main
+from tests.bench.setting import everything
+from tests.support.engines import fresh_database
 from tests.support.redis_cluster import running_cluster
 
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.redis]
@@ -49,3 +54,23 @@ def test_the_cost_of_the_protocol_can_be_measured():
         costs = list(protocol.measure(cluster.url, rounds=1, seconds=0.1))
     assert [cost.kind for cost in costs[:3]] == list(protocol.KINDS)
     assert all(cost.per_second > 0 for cost in costs)
+
+
+def test_a_replay_can_be_measured_over_real_engines_and_processes(postgres_url: str):
+    with fresh_database(postgres_url) as url:
+        migrate.upgrade(url)
+        costs = asyncio.run(replay.measure(url, 5_000))
+
+    assert [(cost.places, cost.recorded, cost.changed) for cost in costs] == [
+        (2, 5_000, 1_250),
+        (1, 5_000, 1_250),
+    ]
+
+
+@pytest.mark.long
+def test_the_cost_of_a_shadow_can_be_measured():
+    with everything() as setting:
+        costs = uvloop.run(shadow.measure(setting, rounds=1, seconds=0.2))
+
+    assert [cost.name for cost in costs] == list(shadow.AMOUNTS)
+    assert costs[0].evaluated > 0
