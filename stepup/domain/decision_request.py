@@ -59,7 +59,10 @@ PROPERTIES: Mapping[Entity, str] = {
 
 
 class DecisionRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller asks about, in the entities of AuthZEN 1.0 section 5."""
+    """What a caller asks about, in the entities of AuthZEN 1.0 section 5.
+
+    `subject_issuer` is whose the subject is; None when it is the deployment's own issuer.
+    """
 
     subject_type: str
     subject_id: str
@@ -70,6 +73,7 @@ class DecisionRequest(msgspec.Struct, frozen=True, kw_only=True):
     resource: Properties = {}
     action_properties: Properties = {}
     context: Properties = {}
+    subject_issuer: str | None = None
 
     def properties_of(self, entity: Entity) -> Properties:
         """Return the properties that came with one entity."""

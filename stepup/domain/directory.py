@@ -11,6 +11,9 @@ import msgspec
 from stepup.domain.binding import Properties
 from stepup.domain.decision_request import DecisionRequest
 
+# Says whose subject it is, not what the subject is like.
+ISSUER = "issuer"
+
 MAX_ENTITIES = 1000
 """Of subjects, and of resources: one search looks at all of them, and a document holds them all."""
 
@@ -45,7 +48,7 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True):
 
     def completed(self, request: DecisionRequest) -> DecisionRequest:
         """Add to a request what is known and was not sent; what was sent always counts."""
-        subject = self.subjects.get((request.subject_type, request.subject_id))
+        subject = self._subject_of(request)
         resource = self.resources.get((request.resource_type, request.resource_id))
         if subject is None and resource is None:
             return request
@@ -57,19 +60,32 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True):
 
     def knows_subject_of(self, request: DecisionRequest) -> bool:
         """Say whether the subject is known; where none is listed, anybody is taken at their word."""
-        return not self.subjects or (request.subject_type, request.subject_id) in self.subjects
+        return not self.subjects or self._subject_of(request) is not None
 
     def knows_resource_of(self, request: DecisionRequest) -> bool:
         """Say whether the resource is known; where none is listed, any resource is."""
         return not self.resources or (request.resource_type, request.resource_id) in self.resources
 
-    def find_subjects(self, kind: str, wanted: Properties) -> Iterator[KnownEntity]:
-        """Yield the subjects of a type that have some properties."""
-        return _matching(self.subjects, kind, wanted)
+    def find_subjects(self, request: DecisionRequest) -> Iterator[KnownEntity]:
+        """Yield the subjects of a request's type and issuer that have its properties."""
+        found = _matching(self.subjects, request.subject_type, request.subject)
+        return (subject for subject in found if _is_of_its_issuer(subject, request))
 
     def find_resources(self, kind: str, wanted: Properties) -> Iterator[KnownEntity]:
         """Yield the resources of a type that have some properties."""
         return _matching(self.resources, kind, wanted)
+
+    def _subject_of(self, request: DecisionRequest) -> KnownEntity | None:
+        known = self.subjects.get((request.subject_type, request.subject_id))
+        return known if known is not None and _is_of_its_issuer(known, request) else None
+
+
+def _is_of_its_issuer(known: KnownEntity, request: DecisionRequest) -> bool:
+    # The same identifier at another issuer is somebody else, who must not inherit a role.
+    whose = known.properties.get(ISSUER)
+    if request.subject_issuer is None:
+        return whose is None or whose == request.subject.get(ISSUER)
+    return whose == request.subject_issuer
 
 
 def _with(known: KnownEntity | None, sent: Properties) -> Properties:

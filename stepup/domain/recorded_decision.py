@@ -182,6 +182,7 @@ def _kept(
         resource=properties[Entity.RESOURCE],
         action_properties=properties[Entity.ACTION],
         context=properties[Entity.CONTEXT],
+        subject_issuer=request.subject_issuer,
     )
     return kept, frozenset(digested)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from stepup.domain.decision_request import DecisionRequest, Entity
+from stepup.domain.directory import ISSUER
 from stepup.domain.policy import Policy
 
 MAX_RESULTS = 100
@@ -36,8 +37,9 @@ def _candidates(
         return
     match searched:
         case Entity.SUBJECT:
-            for subject in directory.find_subjects(request.subject_type, request.subject):
-                yield msgspec.structs.replace(request, subject_id=subject.id, subject={})
+            whose = {ISSUER: request.subject[ISSUER]} if ISSUER in request.subject else {}
+            for subject in directory.find_subjects(request):
+                yield msgspec.structs.replace(request, subject_id=subject.id, subject=whose)
         case Entity.RESOURCE:
             for resource in directory.find_resources(request.resource_type, request.resource):
                 yield msgspec.structs.replace(request, resource_id=resource.id, resource={})

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from stepup.domain.binding import Value
 from stepup.domain.decision_request import Attribute, Entity
-from stepup.domain.directory import MAX_ENTITIES, Directory, EntityKey, KnownEntity
+from stepup.domain.directory import ISSUER, MAX_ENTITIES, Directory, EntityKey, KnownEntity
 from stepup.domain.policy import Action
 from stepup.policy_language.fields import Fields
 from stepup.policy_language.findings import Code
@@ -12,9 +12,6 @@ from stepup.policy_language.reader import plain
 from stepup.policy_language.shape import entities as shape
 from stepup.policy_language.shape.entities import MAX_NAME
 from stepup.policy_language.values import WrongValueError, reader_of
-
-# Says whose subject it is, not what the subject is like (docs/policy.md).
-_ISSUER = "issuer"
 
 _Declared = Mapping[str, tuple[Attribute, ...]]
 
@@ -46,7 +43,7 @@ def _entities(fields: Fields, name: str, declared: _Declared) -> dict[EntityKey,
             continue
         known[entity.key] = entity
         _check_values(entity, declared, written)
-        unused |= entity.properties.keys() - declared.keys() - {_ISSUER}
+        unused |= entity.properties.keys() - declared.keys() - {ISSUER}
     for each in sorted(unused):
         message = f"no action declares `{each}`; nothing but a search's own filter looks at it"
         fields.findings.warn(Code.DEAD_ATTRIBUTE, message, fields.place(name))

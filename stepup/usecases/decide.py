@@ -144,8 +144,10 @@ async def decide_in(ports: Ports, sitting: Sitting, question: Question) -> Answe
 async def weigh(ports: Ports, sitting: Sitting, question: Question) -> Answer:
     """Find out what would be decided; no ticket and no record is made, so nothing comes of it."""
     policy, action = sitting.policy, question.request.action
-    request = policy.directory.completed(question.request)
-    subject = subject_of(ports, sitting.caller, request.subject_id, question.subject_issuer)
+    subject = subject_of(
+        ports, sitting.caller, question.request.subject_id, question.subject_issuer
+    )
+    request = policy.directory.completed(of_subject(ports, question.request, subject))
     approval, is_certain = await _approval(ports, sitting, question, subject)
     decision = decide_now(ports, policy, request, approval, sitting.now, is_certain=is_certain)
     is_named = action in policy.actions
@@ -186,6 +188,13 @@ def subject_of(ports: Ports, caller: Client, sub: str, issuer: str | None) -> Su
     if chosen not in ports.site.subject_issuers or caller.subject_issuer not in {None, chosen}:
         raise InvalidRequestError("The subject's issuer is not one of this client's.")
     return Subject(chosen, sub)
+
+
+def of_subject(ports: Ports, request: DecisionRequest, subject: Subject) -> DecisionRequest:
+    """Say in a request whose its subject is, unless it is the deployment's own."""
+    if subject.issuer == ports.site.subject_issuer:
+        return request
+    return msgspec.structs.replace(request, subject_issuer=subject.issuer)
 
 
 def general_purpose(ports: Ports, action: Action) -> Purpose:

@@ -20,7 +20,7 @@ from stepup.domain.errors import InvalidRequestError
 from stepup.domain.obligation import ObligationType
 from stepup.domain.search import MAX_EVALUATED, MAX_RESULTS, candidates
 from stepup.ports import Ports
-from stepup.usecases.decide import Answer, Question, open_sitting, weigh
+from stepup.usecases.decide import Answer, Question, of_subject, open_sitting, subject_of, weigh
 
 # About a millisecond of work: other requests are served in between.
 BREATH = 16
@@ -57,16 +57,19 @@ async def search(
 
     Raises:
         ClientNotAllowedError: If the caller may not ask for decisions.
-        InvalidRequestError: If the page's token belongs to another search.
+        InvalidRequestError: If the page's token belongs to another search, or the subject's issuer
+            is not one of this client's.
     """
     sitting = open_sitting(ports, caller)
     if searched is Entity.SUBJECT:
         # An authentication that a client reports is somebody's, and here nobody is named.
         question = msgspec.structs.replace(question, asserted=None)
-    digest = _digest(caller, searched, question.request)
+    subject = subject_of(ports, caller, question.request.subject_id, question.subject_issuer)
+    request = of_subject(ports, question.request, subject)
+    digest = _digest(caller, searched, request)
     sealer = Sealer({1: digests.derive(ports.snapshot.keyring.root, _PURPOSE)}, ports.entropy.bytes)
     place = _place(page, sealer, digest, sitting.now)
-    possible = candidates(sitting.policy, searched, question.request)
+    possible = candidates(sitting.policy, searched, request)
     end = min(len(possible), place.offset + MAX_EVALUATED)
     found: list[Found] = []
     for index in range(place.offset, end):

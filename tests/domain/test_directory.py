@@ -59,7 +59,12 @@ def test_an_empty_directory_costs_a_request_nothing():
 
 
 def test_one_identifier_in_two_types_is_two_entities():
-    found = [entity.type for entity in DIRECTORY.find_subjects("robot", {})]
+    found = [
+        entity.type
+        for entity in DIRECTORY.find_subjects(
+            msgspec.structs.replace(REQUEST, subject_type="robot")
+        )
+    ]
 
     assert found == ["robot"]
 
@@ -75,7 +80,38 @@ def test_one_identifier_in_two_types_is_two_entities():
     ],
 )
 def test_entities_are_found_by_type_and_properties(wanted: dict, expected: list[str]):
-    assert [entity.id for entity in DIRECTORY.find_subjects("user", wanted)] == expected
+    request = msgspec.structs.replace(REQUEST, subject=wanted)
+
+    assert [entity.id for entity in DIRECTORY.find_subjects(request)] == expected
+
+
+@pytest.mark.parametrize(
+    ("listed", "issuer", "sent", "is_known"),
+    [
+        (None, None, None, True),
+        (None, "https://b.example", None, False),
+        ("https://b.example", "https://b.example", None, True),
+        ("https://b.example", None, None, False),
+        ("https://b.example", "https://c.example", None, False),
+        ("https://a.example", None, "https://a.example", True),
+        ("https://b.example", None, ["https://b.example"], False),
+    ],
+)
+def test_attack_a_namesake_at_another_issuer_has_the_role(
+    listed: str | None, issuer: str | None, sent: object, is_known: bool
+):
+    bob = KnownEntity(
+        type="user",
+        id="bob",
+        properties={"role": "admin"} | ({"issuer": listed} if listed else {}),
+    )
+    asked = msgspec.structs.replace(
+        REQUEST, subject_issuer=issuer, subject={"issuer": sent} if sent else {}
+    )
+    directory = Directory(subjects={bob.key: bob})
+
+    assert ("role" in directory.completed(asked).subject) is is_known
+    assert directory.knows_subject_of(asked) is is_known
 
 
 def test_where_none_is_listed_everybody_is_taken_at_their_word():

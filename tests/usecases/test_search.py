@@ -403,3 +403,29 @@ async def test_numbers_of_any_size_may_stand_in_what_is_searched_for():
     page = await find(world, Entity.SUBJECT, question, limit=1)
 
     assert len((await find(world, Entity.SUBJECT, question, token=page.next_token)).found) == 1
+
+
+async def test_attack_a_client_of_another_issuer_finds_or_is_a_namesake_of_the_listed(world: World):
+    other = "https://other.example"
+    tenant = msgspec.structs.replace(world.bank, subject_issuer=other)
+
+    page = await search(world.ports, tenant, Entity.SUBJECT, a_question(), Page())
+    actions = await search(world.ports, tenant, Entity.ACTION, a_question("bob"), Page())
+    own = await decide.decide(world.ports, world.bank, a_question("bob"))
+    namesake = await decide.decide(world.ports, tenant, a_question("bob"))
+
+    assert page.found == () == actions.found
+    assert isinstance(own.decision, Allow)
+    assert isinstance(namesake.decision, StepUp)
+    assert "role" not in namesake.request.subject
+
+
+async def test_subjects_of_another_issuer_are_listed_with_it():
+    other = "https://other.example"
+    world = World(document=DOCUMENT.replace("role: admin", f"role: admin, issuer: '{other}'"))
+    tenant = msgspec.structs.replace(world.bank, subject_issuer=other)
+
+    page = await search(world.ports, tenant, Entity.SUBJECT, a_question(), Page())
+
+    assert [found.request.subject_id for found in page.found] == ["bob"]
+    assert isinstance(page.found[0].answer.decision, Allow)

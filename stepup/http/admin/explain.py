@@ -31,6 +31,7 @@ from stepup.http.openapi import ADMIN_SECURITY, admin_responses, reads_json
 from stepup.ports import Ports
 from stepup.ports.workshop import Workshop
 from stepup.usecases import explain
+from stepup.usecases.decide import of_subject
 
 # A document of a mebibyte in which every character is escaped.
 _LIMIT = 2 * 1024 * 1024 + 64 * 1024
@@ -98,9 +99,11 @@ async def explain_decision(
 ) -> Response[ExplanationDocument]:
     """Say what would be decided, and why; nothing comes of it."""
     asked = await read_json(request, ExplainRequest)
+    named = _subject(ports, asked.subject)
     question = _question(asked, ports.clock.now())
+    question = msgspec.structs.replace(question, request=of_subject(ports, question.request, named))
     # Whoever may read policies need not see what people have enrolled.
-    subject = _subject(ports, asked.subject) if administrator.may(Scope.SUBJECTS_READ) else None
+    subject = named if administrator.may(Scope.SUBJECTS_READ) else None
     explained = await explain.explain(ports, workshop, question, _chosen(asked), subject)
     written = explanation_document(explained, question.now)
     return Response(written, headers=_SIMULATED)
