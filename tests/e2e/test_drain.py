@@ -8,11 +8,16 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+import psycopg
 import pytest
+import redis
 
+from stepup.adapters.redis import keys
+from tests.adapters.conftest import libpq_url
 from tests.e2e.production import CREDENTIALS, QUESTION, Deployment, Serving
 from tests.e2e.test_first_start import wait_until
 from tests.support.engines import fresh_database
@@ -72,19 +77,40 @@ class Balancer:
 
 
 @pytest.fixture
-def service(postgres_url: str, redis_url: str, tmp_path: Path) -> Iterator[Serving]:
+def database_url(postgres_url: str) -> Iterator[str]:
     with fresh_database(postgres_url) as url:
-        settings = {"STEPUP_WORKERS": "2", "STEPUP_DRAIN_DELAY": "1500ms"}
-        deployment = Deployment(url, redis_url, tmp_path, **settings)
-        deployment.run("db", "upgrade")
-        deployment.apply()
-        with deployment.serving("serve") as serving:
-            # Workers become ready one after the other, and any of them may answer a probe.
-            wait_until(lambda: all(serving.status() == 200 for _ in range(20)))
-            yield serving
+        yield url
 
 
-def test_no_request_is_lost_when_the_service_is_stopped_under_load(service: Serving):
+@pytest.fixture
+def service(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Serving]:
+    settings = {
+        "STEPUP_WORKERS": "2",
+        "STEPUP_DRAIN_DELAY": "1500ms",
+        "STEPUP_DECISION_SAMPLING": "1",
+    }
+    deployment = Deployment(database_url, redis_url, tmp_path, **settings)
+    deployment.run("db", "upgrade")
+    deployment.apply()
+    with deployment.serving("serve") as serving:
+        # Workers become ready one after the other, and any of them may answer a probe.
+        wait_until(lambda: all(serving.status() == 200 for _ in range(20)))
+        yield serving
+
+
+def recorded_since(began: datetime, database_url: str, redis_url: str) -> set[str]:
+    """Name the decisions that were recorded since, written and on their way."""
+    with psycopg.connect(libpq_url(database_url)) as connection:
+        found = connection.execute("SELECT id FROM decision WHERE at >= %s", [began]).fetchall()
+    with redis.Redis.from_url(redis_url) as client:
+        waiting = client.xrange(keys.decisions(), min=int(began.timestamp() * 1000))
+    return {name for (name,) in found} | {json.loads(e[b"entry"])["id"] for _, e in waiting}
+
+
+def test_no_request_and_no_record_is_lost_when_the_service_is_stopped_under_load(
+    service: Serving, database_url: str, redis_url: str
+):
+    began = datetime.now(UTC)
     with Balancer(service) as balancer:
         time.sleep(1.0)
         stopped_at = time.monotonic()
@@ -93,3 +119,4 @@ def test_no_request_is_lost_when_the_service_is_stopped_under_load(service: Serv
     assert set(balancer.outcomes) == {"200"}, balancer.outcomes
     assert balancer.outcomes["200"] > 100
     assert balancer.last_good > stopped_at
+    assert len(recorded_since(began, database_url, redis_url)) == balancer.outcomes["200"]
