@@ -206,3 +206,16 @@ def test_nobody_changes_a_policy_alone_unless_the_settings_say_so():
     for wrong in ("-1", "11", "one"):
         with pytest.raises(SettingsError, match="STEPUP_POLICY_APPROVALS"):
             load(ENOUGH | {"STEPUP_POLICY_APPROVALS": wrong})
+
+
+@pytest.mark.parametrize("span", ["23h", "91d", "0s"])
+def test_records_are_kept_for_a_day_at_least_and_ninety_at_most(span):
+    assert load(ENOUGH | {"STEPUP_DECISION_RETENTION": "90d"}).decision_retention.days == 90
+    with pytest.raises(SettingsError, match="STEPUP_DECISION_RETENTION: expected 1d to 90d"):
+        load(ENOUGH | {"STEPUP_DECISION_RETENTION": span})
+
+
+@pytest.mark.parametrize("one_in", ["-1", "0.1", "all"])
+def test_of_so_many_decisions_one_is_a_whole_number(one_in):
+    with pytest.raises(SettingsError, match="STEPUP_DECISION_SAMPLING"):
+        load(ENOUGH | {"STEPUP_DECISION_SAMPLING": one_in})
