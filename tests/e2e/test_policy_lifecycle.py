@@ -35,6 +35,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.redis]
 WORKERS = 2
 ACTIVATIONS = 5
 CALLERS = 4
+PAUSE = 0.02
 ALICE, BOB = (
     Administrator(id=AdministratorId(name), name=name, scopes=frozenset())
     for name in ("alice", "bob")
@@ -42,19 +43,19 @@ ALICE, BOB = (
 
 
 def a_document(number: int) -> str:
-    """Return a document of some twenty kilobytes, another one for each number."""
+    """Return a document of some ten kilobytes, another one for each number."""
     actions = "".join(
         f"  a{number}.b{each}:\n"
         "    attributes: {amount: {type: decimal, required: true}}\n"
         f"    rules: [{{id: small, when: action.amount < {each + 1}00, allow: true}}]\n"
         "    default: {level: urn:stepup:acr:2}\n"
-        for each in range(100)
+        for each in range(60)
     )
     return f"apiVersion: stepup/v1\nactions:\n  balance.read: {{default: allow}}\n{actions}"
 
 
 class Load:
-    """Callers who ask for decisions without a pause."""
+    """Callers who ask for decisions, some hundreds a second: busy, and not more than there is."""
 
     def __init__(self, instances: list[Serving]) -> None:
         self.outcomes: Counter[str] = Counter()
@@ -82,6 +83,7 @@ class Load:
             answer = connection.getresponse()
             answer.read()
             self.outcomes[str(answer.status)] += 1
+            time.sleep(PAUSE)
         connection.close()
 
 
