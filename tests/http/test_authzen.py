@@ -211,7 +211,16 @@ async def test_an_authentication_is_believed_of_a_client_that_may_report_it():
 
 @pytest.mark.parametrize(
     "reported",
-    ["phr", {}, {"acr": "phr"}, {"acr": "", "auth_time": 0}, {"acr": "phr", "auth_time": "now"}],
+    [
+        "phr",
+        {},
+        {"acr": "phr"},
+        {"acr": "", "auth_time": 0},
+        {"acr": "phr", "auth_time": "now"},
+        {"acr": "phr", "auth_time": 0, "amr": ["otp"] * 33},
+        {"acr": "phr", "auth_time": 0, "amr": ["x" * 129]},
+    ],
+    ids=lambda reported: str(reported)[:40],
 )
 async def test_a_malformed_report_is_refused(http: httpx2.AsyncClient, reported: object):
     request = a_transfer() | {"context": {"authentication": reported}}

@@ -18,8 +18,13 @@ from stepup.usecases.decide import Question
 
 Properties = dict[str, Value]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+# More than any authentication shows; they are kept with each decision that rests on them.
+Amrs = Annotated[list[Annotated[str, msgspec.Meta(max_length=128)]], msgspec.Meta(max_length=32)]
 # NumericDate up to the year 9999.
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
+
+# Obligations that a caller can comply with; each decision of a batch looks for ours among them.
+_MOST_SAID = 100
 
 
 class SubjectEntity(msgspec.Struct, frozen=True):
@@ -50,7 +55,7 @@ class ReportedAuthentication(msgspec.Struct, frozen=True):
 
     acr: Text
     auth_time: Seconds
-    amr: list[str] = []
+    amr: Amrs = []
 
 
 class EvaluationRequest(msgspec.Struct, frozen=True):
@@ -105,7 +110,7 @@ def supported_obligations(context: Properties) -> frozenset[ObligationType] | No
     said = context.get("supported_obligations")
     if not isinstance(said, list):
         return None
-    return frozenset(kind for kind in ObligationType if kind.value in said)
+    return frozenset(kind for kind in ObligationType if kind.value in said[:_MOST_SAID])
 
 
 def _reported(value: Value) -> AuthnContext | None:

@@ -4,6 +4,7 @@ The members beside `evaluations` are defaults. An item's own entity replaces the
 (section 7.1.1); only a `type`, `id` or `name` that it lacks is completed (docs/divergences.md).
 """
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,9 +20,12 @@ from stepup.domain.decision import Allow
 from stepup.domain.errors import InvalidRequestError
 from stepup.http.authzen.answers import context_of, count_decision, log_decision
 from stepup.http.authzen.entities import (
+    ActionEntity,
     EvaluationRequest,
     EvaluationResponse,
     Properties,
+    ResourceEntity,
+    SubjectEntity,
     Text,
     question_of,
 )
@@ -98,7 +102,8 @@ async def evaluate_all(
     if not asked.evaluations:
         return Response(await _single(request, ports, caller, _request_of(defaults)))
     check_size(len(asked.evaluations))
-    batch = [_question_of(item, defaults) for item in asked.evaluations]
+    shared = _read_once(defaults)
+    batch = [_question_of(item, defaults, shared) for item in asked.evaluations]
     semantic = asked.options.evaluations_semantic
     answered = await evaluate_batch.evaluate_batch(ports, caller, batch, semantic)
     for answer in answered:
@@ -116,9 +121,30 @@ async def _single(
     return _answer_of(ports, answer)
 
 
-def _question_of(item: Mapping[str, Any], defaults: Mapping[str, Any]) -> Asked:
+def _read_once(defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the defaults that are whole, for all items that take them over.
+
+    A quarter of a megabyte that each of 200 items had a copy of would be fifty.
+    """
+    read: dict[str, Any] = {}
+    for name, value in defaults.items():
+        with contextlib.suppress(msgspec.ValidationError, KeyError):
+            read[name] = msgspec.convert(value, _SHAPES[name])
+    return read
+
+
+def _question_of(
+    item: Mapping[str, Any], defaults: Mapping[str, Any], shared: Mapping[str, Any]
+) -> Asked:
+    whole = completed(item, defaults)
+    whole |= {name: read for name, read in shared.items() if name not in item}
+    # What is read already is taken as it is, but for a mapping, which would be copied.
+    context = None if "context" in item else whole.pop("context", None)
     try:
-        return question_of(_request_of(completed(item, defaults)))
+        asked = _request_of(whole)
+        if context is not None:
+            asked = msgspec.structs.replace(asked, context=context)
+        return question_of(asked)
     except InvalidRequestError as error:
         return error
 
@@ -156,6 +182,13 @@ _IDENTIFYING: Mapping[str, tuple[str, ...]] = {
     "action": ("name",),
     "resource": ("type", "id"),
     "context": (),
+}
+
+_SHAPES: Mapping[str, Any] = {
+    "subject": SubjectEntity,
+    "action": ActionEntity,
+    "resource": ResourceEntity,
+    "context": Properties,
 }
 
 router = Router(path="/", route_handlers=[evaluate_all])
