@@ -19,6 +19,9 @@ DIGEST_PREFIX = "digest:"
 # What an attribute may hold by its type, and a little more; a longer value is wrong anyhow.
 LONGEST_TEXT = 1024
 LONGEST_LIST = 200
+# All of a record's values, as conditions may look at no more; the rest stands there as one digest
+# each. Large records would push others out of what is held, and fill the stream.
+MOST_BYTES = 16 * 1024
 # Credentials and claims of the caller. A policy that declares them gets them; the record never.
 _NEVER_OPEN = frozenset({"elevated_token", "authentication"})
 
@@ -164,6 +167,7 @@ def _kept(
 ) -> tuple[DecisionRequest, frozenset[str]]:
     properties: dict[Entity, dict[str, Value]] = {entity: {} for entity in Entity}
     digested: set[str] = set()
+    room = MOST_BYTES
     for attribute in action.attributes if action else ():
         value = request.value_of(attribute)
         if value is None:
@@ -171,6 +175,11 @@ def _kept(
         if _is_closed(attribute, value):
             digested.add(f"{attribute.entity}.{attribute.name}")
             value = _digested(attribute, value, digest)
+        size = len(_canonical.encode(value))
+        if size > room:
+            digested.add(f"{attribute.entity}.{attribute.name}")
+            value, size = _digest_of(attribute, request.value_of(attribute), digest), 0
+        room -= size
         properties[attribute.entity][attribute.name] = value
     kept = DecisionRequest(
         subject_type=request.subject_type,

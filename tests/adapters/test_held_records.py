@@ -17,7 +17,7 @@ def refused(text: bytes = TEN_BYTES) -> Held:
 def drained(held: HeldRecords) -> list[Held]:
     found = []
     while held:
-        found += held.take(100)[0]
+        found += held.take(100, 1000)[0]
     return found
 
 
@@ -26,9 +26,9 @@ def test_step_ups_leave_first_each_kind_in_order():
     for n in range(3):
         held.add(allowed(b"a%d" % n))
         held.add(refused(b"r%d" % n))
-    assert held.take(2) == ([refused(b"r0"), refused(b"r1")], False)
-    assert held.take(100) == ([refused(b"r2")], False)
-    assert held.take(100) == ([allowed(b"a%d" % n) for n in range(3)], True)
+    assert held.take(2, 1000) == ([refused(b"r0"), refused(b"r1")], False)
+    assert held.take(100, 1000) == ([refused(b"r2")], False)
+    assert held.take(100, 1000) == ([allowed(b"a%d" % n) for n in range(3)], True)
     assert not held
 
 
@@ -58,7 +58,7 @@ def test_what_could_not_be_sent_is_the_oldest_again():
     held = HeldRecords(1000)
     for n in range(4):
         held.add(refused(b"%d" % n))
-    taken, _ = held.take(2)
+    taken, _ = held.take(2, 1000)
     held.add(refused(b"4"))
     assert held.put_back(taken) == 0
     assert [each.text for each in drained(held)] == [b"0", b"1", b"2", b"3", b"4"]
@@ -67,8 +67,21 @@ def test_what_could_not_be_sent_is_the_oldest_again():
 def test_what_is_put_back_obeys_the_bound():
     held = HeldRecords(20)
     held.add(allowed(b"a" * 10))
-    taken, _ = held.take(1)
+    taken, _ = held.take(1, 1000)
     for n in range(2):
         held.add(refused(b"%010d" % n))
     assert held.put_back(taken) == 1
     assert [each.outcome for each in drained(held)] == [Outcome.STEP_UP] * 2
+
+
+def test_so_many_bytes_are_taken_at_once_and_a_larger_record_alone():
+    held = HeldRecords(1000)
+    for size in (30, 10, 10, 5):
+        held.add(refused(b"x" * size))
+
+    assert [[len(each.text) for each in held.take(100, 20)[0]] for _ in range(3)] == [
+        [30],
+        [10, 10],
+        [5],
+    ]
+    assert not held

@@ -24,6 +24,7 @@ MOST_HELD_BYTES = 16 * 1024 * 1024
 MOST_WAITING = 500_000
 # One script runs for some hundred microseconds, and nobody behind it waits longer.
 SENT_AT_ONCE = 200
+MOST_SENT_BYTES = 256 * 1024
 
 _json = msgspec.json.Encoder()
 _record = msgspec.json.Decoder(RecordedDecision)
@@ -68,7 +69,7 @@ class RedisDecisionLog(DecisionLog):
         return await self._waiting.backlog()
 
     async def _send(self) -> None:
-        taken, allowed = self._held.take(SENT_AT_ONCE)
+        taken, allowed = self._held.take(SENT_AT_ONCE, MOST_SENT_BYTES)
         # Before the stream is full there is room left for what is always kept.
         room = self._most_waiting // 2 if allowed else self._most_waiting
         sent = False

@@ -36,10 +36,19 @@ class HeldRecords:
         self._bytes += len(held.text)
         return self._make_room()
 
-    def take(self, count: int) -> tuple[Sequence[Held], bool]:
-        """Take the oldest of one kind; the second value says whether they are allowances."""
+    def take(self, count: int, most_bytes: int) -> tuple[Sequence[Held], bool]:
+        """Take the oldest of one kind; the second value says whether they are allowances.
+
+        A record that is larger than `most_bytes` is taken alone.
+        """
         queue, allowed = (self._refused, False) if self._refused else (self._allowed, True)
-        taken = [queue.popleft() for _ in range(min(count, len(queue)))]
+        taken: list[Held] = []
+        size = 0
+        while queue and len(taken) < count:
+            size += len(queue[0].text)
+            if taken and size > most_bytes:
+                break
+            taken.append(queue.popleft())
         self._bytes -= sum(len(held.text) for held in taken)
         return taken, allowed
 
