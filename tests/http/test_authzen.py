@@ -220,7 +220,7 @@ async def test_an_authentication_is_believed_of_a_client_that_may_report_it():
         {"acr": "phr", "auth_time": 0, "amr": ["otp"] * 33},
         {"acr": "phr", "auth_time": 0, "amr": ["x" * 129]},
     ],
-    ids=lambda reported: str(reported)[:40],
+    ids=lambda reported: str(reported)[:44],
 )
 async def test_a_malformed_report_is_refused(http: httpx2.AsyncClient, reported: object):
     request = a_transfer() | {"context": {"authentication": reported}}
