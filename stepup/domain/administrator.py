@@ -59,6 +59,19 @@ _SCOPES = {
 }
 
 
+_PERSON, _KEY = "person:", "key:"
+
+
+def is_person(administrator: AdministratorId) -> bool:
+    """Say whether that is somebody who was appointed."""
+    return administrator.startswith(_PERSON)
+
+
+def key_of(administrator: AdministratorId) -> ApiKeyId | None:
+    """Return the key of a pipeline, None of anybody else."""
+    return ApiKeyId(administrator.removeprefix(_KEY)) if administrator.startswith(_KEY) else None
+
+
 class AdministratorKind(StrEnum):
     """What somebody showed at the gate."""
 
@@ -101,7 +114,7 @@ class Appointment(msgspec.Struct, frozen=True, kw_only=True):
     def administrator(self) -> Administrator:
         """The person who comes with a token of this subject."""
         return Administrator(
-            id=AdministratorId(f"person:{self.subject.id}"),
+            id=AdministratorId(f"{_PERSON}{self.subject.id}"),
             name=self.subject.sub,
             kind=AdministratorKind.PERSON,
             scopes=self.scopes,
@@ -138,7 +151,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     def administrator(self) -> Administrator:
         """The pipeline that comes with this key."""
         return Administrator(
-            id=AdministratorId(f"key:{self.id}"),
+            id=AdministratorId(f"{_KEY}{self.id}"),
             name=self.name,
             kind=AdministratorKind.KEY,
             scopes=self.scopes,

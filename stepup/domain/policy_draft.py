@@ -89,17 +89,17 @@ class DraftHeader(msgspec.Struct, frozen=True, kw_only=True):
     activated_as: int | None = None
     failure: str | None = None
 
-    def counted(self, text_authors: Collection[AdministratorId] = ()) -> tuple[Approval, ...]:
+    def counted(self, discounted: Collection[AdministratorId] = ()) -> tuple[Approval, ...]:
         """Return the approvals that count: of this text and base, one for each non-author.
 
-        `text_authors` are the authors of the same text elsewhere: a copy makes nobody impartial.
+        Those of the `discounted` do not; see `Standing`.
         """
         return tuple(
             approval
             for approval in self.approvals
             if (approval.digest, approval.base) == (self.digest, self.base)
             and approval.by not in self.authors
-            and approval.by not in text_authors
+            and approval.by not in discounted
         )
 
 
@@ -118,11 +118,21 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Standing(NamedTuple):
-    """What an activation must be measured against."""
+    """What an activation must be measured against.
+
+    `text_authors` are the authors of the same text elsewhere: a copy makes nobody impartial.
+    `dismissed` are approvers who could not approve any more.
+    """
 
     active: int
     needed: int
     text_authors: Collection[AdministratorId] = ()
+    dismissed: Collection[AdministratorId] = ()
+
+    @property
+    def discounted(self) -> Collection[AdministratorId]:
+        """Whose approvals do not count."""
+        return {*self.text_authors, *self.dismissed}
 
 
 def digest_of(document: str) -> str:
@@ -224,7 +234,7 @@ def require_activatable(draft: DraftHeader, standing: Standing) -> None:
     """
     require_living(draft)
     require_base(draft.base, standing.active)
-    counted = len(draft.counted(standing.text_authors))
+    counted = len(draft.counted(standing.discounted))
     if counted < standing.needed:
         raise ApprovalRequiredError(approvals=counted, needed=standing.needed)
 

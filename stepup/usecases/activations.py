@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from stepup.domain import policy_draft
-from stepup.domain.administrator import Administrator
+from stepup.domain.administrator import Administrator, Scope
 from stepup.domain.audit import AuditKind
 from stepup.domain.errors import (
     DependencyUnavailableError,
+    InsufficientScopeError,
     InvalidRequestError,
     OutcomeUnknownError,
     StepUpError,
@@ -25,6 +26,7 @@ from stepup.domain.policy_draft import DraftState, Edit, PolicyDraft
 from stepup.domain.policy_errors import RevisionStaleError
 from stepup.ports import Lease, Origin, PolicyVersion, Ports, Stores
 from stepup.ports.workshop import Workshop
+from stepup.usecases.administrators import may_still
 from stepup.usecases.drafts import Moved, get, move_held, moving, standing
 from stepup.usecases.policy_reading import require_valid
 
@@ -126,7 +128,13 @@ async def activate_due(ports: Ports, workshop: Workshop) -> Sequence[DraftId]:
     """Activate what is due, one instance at a time; returns what is done with, well or not."""
     async with ports.database.transaction() as stores:
         due = await stores.drafts.due(await stores.keys.now())
-    return [draft_id for draft_id in due if await _finish_due(ports, workshop, draft_id)]
+    done = []
+    for draft_id in due:
+        # One that cannot be looked at now is due again, and keeps no other from its time.
+        with contextlib.suppress(DependencyUnavailableError):
+            if await _finish_due(ports, workshop, draft_id):
+                done.append(draft_id)
+    return done
 
 
 async def _finish_due(ports: Ports, workshop: Workshop, draft_id: DraftId) -> bool:
@@ -159,6 +167,8 @@ async def _activate_if_due(ports: Ports, draft: PolicyDraft, by: Administrator) 
         held = await stores.drafts.hold(draft.id)
         if held is None or held.state is not DraftState.SCHEDULED:
             return False
+        if not await may_still(stores, by.id, Scope.POLICY_ACTIVATE):
+            raise InsufficientScopeError(Scope.POLICY_ACTIVATE)
         await _activate(ports, stores, draft.id, by, Wanted(draft.revision))
     return True
 
@@ -197,7 +207,7 @@ async def _activate(
         based = await _rebased(stores, draft, wanted, by, now)
         stands = await standing(ports, stores, based)
         done = policy_draft.activate(based, stands.active + 1, stands, now)
-        counted = based.counted(stands.text_authors)
+        counted = based.counted(stands.discounted)
         origin = Origin(
             note=draft.name,
             draft=draft.id,

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
-from stepup.domain.administrator import Appointment, Scope
+from stepup.domain.administrator import Appointment, Scope, is_person, key_of
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.errors import InvalidRequestError
-from stepup.domain.ids import Subject
-from stepup.ports import Ports
+from stepup.domain.ids import AdministratorId, Subject
+from stepup.ports import Ports, Stores
 
 
 async def appoint(ports: Ports, subject: Subject, scopes: Iterable[Scope], by: str) -> Appointment:
@@ -55,6 +55,19 @@ async def dismiss(ports: Ports, subject: Subject, by: str) -> bool:
             ),
         )
     return True
+
+
+async def may_still(stores: Stores, by: AdministratorId, scope: Scope) -> bool:
+    """Say whether who did something a while ago could do it now.
+
+    A key that has expired since did it in its time; one that was revoked may have been stolen.
+    """
+    if is_person(by):
+        everybody = await stores.administrators.all()
+        return any(each.administrator.id == by and scope in each.scopes for each in everybody)
+    key_id = key_of(by)
+    key = None if key_id is None else await stores.api_keys.find(key_id)
+    return key_id is None or (key is not None and key.revoked_at is None)
 
 
 async def list_appointments(ports: Ports) -> Sequence[Appointment]:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from stepup.domain import policy_draft
-from stepup.domain.administrator import Administrator
+from stepup.domain.administrator import Administrator, Scope
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.ids import DraftId
 from stepup.domain.policy_draft import DraftHeader, Edit, PolicyDraft, Standing, require_base
@@ -19,6 +19,7 @@ from stepup.domain.policy_errors import (
 )
 from stepup.ports import Ports, Stores
 from stepup.ports.workshop import Workshop
+from stepup.usecases.administrators import may_still
 from stepup.usecases.policy_reading import require_storable, require_valid
 
 Details = dict[str, str | int | bool | None]
@@ -184,10 +185,16 @@ async def list_drafts(ports: Ports, *, before: int, count: int) -> Sequence[Draf
 async def standing(ports: Ports, stores: Stores, draft: DraftHeader) -> Standing:
     """Say what a draft is measured against now."""
     active = await stores.policies.find_active()
+    dismissed = [
+        approval.by
+        for approval in draft.approvals
+        if not await may_still(stores, approval.by, Scope.POLICY_APPROVE)
+    ]
     return Standing(
         active=active.version if active else 0,
         needed=ports.site.policy_approvals,
         text_authors=await stores.drafts.authors_of(draft.digest),
+        dismissed=dismissed,
     )
 
 

@@ -395,3 +395,9 @@ async def test_while_the_database_is_away_everything_is_to_be_tried_again(world:
         ):
             answer = await client.request(method, path, json=body, headers={"if-match": '"1"'})
             assert (answer.status_code, answer.headers.get("retry-after")) == (503, "1"), path
+
+
+@pytest.mark.parametrize("name", ["a\n", "\x1b[2K", "\x9b2K", "good \u202edab", ""])
+async def test_no_name_moves_a_cursor_or_ends_a_line(admin: httpx2.AsyncClient, name: str):
+    answer = await admin.post(DRAFTS, json={"name": name})
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")

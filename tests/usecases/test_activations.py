@@ -6,8 +6,13 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from stepup.domain.administrator import Administrator, Scope
 from stepup.domain.audit import AuditKind
-from stepup.domain.errors import InvalidRequestError, PolicyInvalidError
+from stepup.domain.errors import (
+    DependencyUnavailableError,
+    InvalidRequestError,
+    PolicyInvalidError,
+)
 from stepup.domain.policy_draft import DraftState, Edit, PolicyDraft
 from stepup.domain.policy_errors import (
     ApprovalRequiredError,
@@ -16,10 +21,11 @@ from stepup.domain.policy_errors import (
     RevisionStaleError,
 )
 from stepup.ports import PolicyVersion
-from stepup.usecases import activations, drafts, policies, shadowing
+from stepup.usecases import activations, administrators, api_keys, drafts, policies, shadowing
 from stepup.usecases.activations import Wanted
 from stepup.usecases.drafts import NewDraft
 from tests.support.memory_database import AwayDatabase
+from tests.support.workshop import WorkshopHere
 from tests.support.world import World
 from tests.usecases.steps import kinds, last_audited
 from tests.usecases.test_drafts import ALICE, BOB, CAROL, SHOP, text_of
@@ -294,3 +300,95 @@ async def test_the_schedule_is_kept_while_the_database_is_away(
         await asyncio.sleep(0)
     assert not keeping.done()
     keeping.cancel()
+
+
+# --- who approved or planned it is no administrator any more -----------------------------------
+
+
+async def appointed(world: World, sub: str, *scopes: Scope) -> Administrator:
+    wanted = scopes or tuple(Scope)
+    made = await administrators.appoint(world.ports, world.subject(sub), wanted, "host:root")
+    return made.administrator
+
+
+async def approved_by_dan(world: World) -> PolicyDraft:
+    draft = await drafted(world, approve=False)
+    dan = await appointed(world, "dan")
+    return await drafts.approve(world.ports, SHOP, draft.id, draft.digest, dan)
+
+
+async def test_an_approver_who_was_dismissed_does_not_count(world: World):
+    draft = await approved_by_dan(world)
+    await administrators.dismiss(world.ports, world.subject("dan"), "host:root")
+    with pytest.raises(ApprovalRequiredError):
+        await activated(world, draft)
+    with pytest.raises(ApprovalRequiredError):
+        await scheduled(world, draft)
+
+
+async def test_an_approver_who_may_not_approve_any_more_does_not_count(world: World):
+    draft = await approved_by_dan(world)
+    await appointed(world, "dan", Scope.POLICY_READ)
+    with pytest.raises(ApprovalRequiredError):
+        await activated(world, draft)
+
+
+async def test_an_approver_who_is_dismissed_before_the_time_stops_it(world: World):
+    draft = await scheduled(world, await approved_by_dan(world))
+    await administrators.dismiss(world.ports, world.subject("dan"), "host:root")
+    world.clock.advance(HOUR)
+    assert await due(world) == [draft.id]
+    assert (await state_of(world, draft)).failure.startswith("approval_required: ")
+
+
+async def test_an_appointed_approver_counts(world: World):
+    assert (await activated(world, await approved_by_dan(world))).approvers == ("dan",)
+
+
+async def test_what_somebody_planned_who_was_dismissed_since_comes_to_nothing(world: World):
+    needing(world, 0)
+    draft = await drafted(world, approve=False)
+    dan = await appointed(world, "dan")
+    at, wanted = world.clock.now() + HOUR, Wanted(draft.revision)
+    await activations.schedule(world.ports, SHOP, draft.id, wanted, at, dan)
+    await administrators.dismiss(world.ports, world.subject("dan"), "host:root")
+    world.clock.advance(HOUR)
+    assert await due(world) == [draft.id]
+    assert (await state_of(world, draft)).failure.startswith("insufficient_scope: ")
+    assert (await policies.get_active(world.ports)).version == 1
+
+
+@pytest.mark.parametrize(("end", "version"), [("revoked", 1), ("expired", 2)])
+async def test_what_a_stolen_key_planned_comes_to_nothing(world: World, end: str, version: int):
+    needing(world, 0)
+    draft = await drafted(world, approve=False)
+    key = await api_keys.create(
+        world.ports,
+        world.keyring,
+        "ci",
+        [Scope.POLICY_ACTIVATE],
+        expires_at=world.clock.now() + HOUR / 2,
+        by="host:root",
+    )
+    at, wanted = world.clock.now() + HOUR, Wanted(draft.revision)
+    by = key.key.administrator
+    await activations.schedule(world.ports, SHOP, draft.id, wanted, at, by)
+    if end == "revoked":
+        await api_keys.revoke(world.ports, "ci", "host:root")
+    world.clock.advance(HOUR)
+    assert await due(world) == [draft.id]
+    assert (await policies.get_active(world.ports)).version == version
+
+
+async def test_one_that_ends_its_reader_keeps_no_other_from_its_time(world: World):
+    class Fragile(WorkshopHere):
+        async def run(self, work, *given, limit):
+            if text_of("sell") in given:
+                raise DependencyUnavailableError
+            return await super().run(work, *given, limit=limit)
+
+    needing(world, 0)
+    await scheduled(world, await drafted(world, approve=False), HOUR)
+    second = await scheduled(world, await drafted(world, text_of("buy"), approve=False), 2 * HOUR)
+    world.clock.advance(2 * HOUR)
+    assert await activations.activate_due(world.ports, Fragile()) == [second.id]

@@ -15,7 +15,10 @@ BODY_LIMIT = 2 * 1024 * 1024 + 64 * 1024
 HIGHEST_VERSION = 2**31 - 1
 HIGHEST_DRAFT = 2**53
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+# `$` alone would let a line end behind it.
+_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]*(?!\n)$"
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=_PRINTABLE)]
 Number = Annotated[int, msgspec.Meta(ge=0, le=HIGHEST_VERSION)]
 
 
