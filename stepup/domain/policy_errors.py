@@ -47,6 +47,22 @@ class RevisionStaleError(StepUpError):
         return {"revision": self.revision}
 
 
+class VersionStaleError(StepUpError):
+    """Another version is active than the one that was to be replaced."""
+
+    code = "version_stale"
+    message = "Another version became active meanwhile; look at what it changed."
+
+    def __init__(self, active: int) -> None:
+        super().__init__()
+        self.active = active
+
+    @property
+    @override
+    def facts(self) -> Mapping[str, object]:
+        return {"active": self.active}
+
+
 class DigestChangedError(StepUpError):
     """What was approved is not the text that the draft has now."""
 

@@ -205,6 +205,25 @@ _IF_MATCH = Parameter(
 )
 
 
+def _optional_header(name: str, description: str) -> Parameter:
+    text = Schema(type=OpenAPIType.STRING)
+    return Parameter(name=name, param_in="header", schema=text, description=description)
+
+
+_MAY_NAME_VERSION = [
+    _optional_header("If-Match", "The ETag of the version that is to be replaced."),
+    _optional_header("If-None-Match", "`*` if there is no version yet."),
+]
+
+
+@dataclass
+class MayNameVersion(Operation):
+    """The `operation_class` of a route that calls `replaced_version` and reads no body."""
+
+    def __post_init__(self) -> None:
+        self.parameters = [*(self.parameters or []), *_MAY_NAME_VERSION]
+
+
 @dataclass
 class NamesRevision(Operation):
     """The `operation_class` of a route that calls `seen_revision` and reads no body."""

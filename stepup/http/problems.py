@@ -59,6 +59,7 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     policy_errors.DraftClosedError: HTTPStatus.CONFLICT,
     policy_errors.DraftScheduledError: HTTPStatus.CONFLICT,
     policy_errors.RevisionStaleError: HTTPStatus.PRECONDITION_FAILED,
+    policy_errors.VersionStaleError: HTTPStatus.PRECONDITION_FAILED,
     policy_errors.RevisionRequiredError: HTTPStatus.PRECONDITION_REQUIRED,
     policy_errors.ShadowNotFoundError: HTTPStatus.NOT_FOUND,
     policy_errors.ReplayRunningError: HTTPStatus.TOO_MANY_REQUESTS,
@@ -186,8 +187,11 @@ def _headers_of(error: StepUpError, status: int) -> dict[str, str]:
             return {"www-authenticate": bearer_challenge(error)}
         case errors.TooManyAttemptsError():
             return {"retry-after": str(_whole_seconds(error))}
-        case policy_errors.RevisionStaleError():
-            return {"etag": f'"{error.revision}"'}
+        case (
+            policy_errors.RevisionStaleError(revision=now)
+            | policy_errors.VersionStaleError(active=now)
+        ) if now:
+            return {"etag": f'"{now}"'}
         case _ if status in _RETRY_AFTER:
             return {"retry-after": _RETRY_AFTER[status]}
         case _:

@@ -15,6 +15,7 @@ from stepup.domain.policy_errors import (
     ApprovalRequiredError,
     BaseChangedError,
     VersionNotFoundError,
+    VersionStaleError,
 )
 from stepup.ports import Origin, PolicyVersion, Ports, Stores, VersionHeader
 from stepup.ports.policies import UNTOLD
@@ -26,24 +27,39 @@ from stepup.usecases.policy_reading import require_valid
 ROLLBACK_WINDOW = timedelta(days=7)
 
 
+Details = dict[str, str | int | bool | None]
+
+
 async def activate(
-    ports: Ports, text: str, author: str, workshop: Workshop | None = None
+    ports: Ports,
+    text: str,
+    author: str,
+    workshop: Workshop | None = None,
+    *,
+    by: str | None = None,
+    replacing: int | None = None,
 ) -> PolicyVersion:
     """Check a document and make it the active version, everywhere within two seconds.
 
     The first version needs no approval: without one nobody is let in who could approve it.
+    `replacing` is the version that the author has seen, 0 for none; `by` identifies him in the log.
 
     Raises:
         PolicyInvalidError: If the document has errors; its findings say where.
+        VersionStaleError: If another version than the one to be replaced is active.
         ApprovalRequiredError: If other administrators must approve it.
     """
     await require_valid(text, workshop)
     needed = ports.site.policy_approvals
     async with ports.database.transaction() as stores:
         active = await stores.policies.hold_active()
+        number = active.version if active else 0
+        if replacing not in {None, number}:
+            raise VersionStaleError(number)
         if needed and active is not None:
             raise ApprovalRequiredError(approvals=0, needed=needed)
-        version = await keep(ports, stores, text, author)
+        details: Details = {} if by is None else {"by": by}
+        version = await keep(ports, stores, text, author, details=details)
     await ports.state.changes.announce()
     return version
 
@@ -114,7 +130,7 @@ async def keep(
     text: str,
     author: str,
     origin: Origin = UNTOLD,
-    details: dict[str, str | int | bool | None] | None = None,
+    details: Details | None = None,
 ) -> PolicyVersion:
     """Keep the next version, and its entry in the log; who calls announces it after the commit."""
     version = await stores.policies.activate(text, author, ports.clock.now(), origin)

@@ -133,6 +133,22 @@ def test_a_version_made_meanwhile_is_not_undone_unseen(
     assert pipeline("pull").output == SECOND
 
 
+def test_a_first_version_made_meanwhile_is_not_undone_unseen(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+):
+    activate = remote.RemoteService.activate
+
+    async def too_late(self, text: str, source: str, *, replacing: int):
+        await activate(self, SECOND, "somebody else", replacing=replacing)
+        return await activate(self, text, source, replacing=replacing)
+
+    monkeypatch.setattr(remote.RemoteService, "activate", too_late)
+    refused = pipeline("apply", FIRST)
+
+    assert (refused.exit_code, "became active meanwhile" in refused.output) == (1, True)
+    assert pipeline("pull").output == SECOND
+
+
 @pytest.mark.parametrize("verb", ["plan", "apply"])
 def test_a_revoked_key_does_nothing(pipeline: Pipeline, verb: str):
     asyncio.run(api_keys.revoke(pipeline.ports, "ci", "host:root"))
@@ -165,6 +181,7 @@ def test_a_key_comes_from_the_environment_or_a_file(pipeline: Pipeline, tmp_path
 
     assert "needs an API key" in pipeline("pull", STEPUP_API_KEY="").output
     assert "needs an API key" in pipeline("pull", STEPUP_API_KEY="two words").output
+    assert "needs an API key" in pipeline("pull", STEPUP_API_KEY="suk_\x01secret").output
     arguments: tuple[str, ...] = ("--key-file", str(file))
     assert "no active version" in pipeline("pull", None, *arguments, STEPUP_API_KEY="").output
     assert pipeline.sent == [(SERVER, pipeline.key)]

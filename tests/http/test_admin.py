@@ -9,10 +9,11 @@ import msgspec
 import pytest
 
 from stepup.domain.assurance import Method
+from stepup.domain.audit import AuditKind
 from tests.http.conftest import app_over
 from tests.support.authenticator import SoftwareAuthenticator, encode
 from tests.support.world import TOTP_SECRET, World
-from tests.usecases.steps import methods_of, opened, recovery_codes, touch, type_code
+from tests.usecases.steps import last_audited, methods_of, opened, recovery_codes, touch, type_code
 
 TOKEN = "an-administrators-token"
 HEADERS = {"authorization": f"Bearer {TOKEN}"}
@@ -213,3 +214,40 @@ async def test_the_outbox_is_there_in_development_only(world: World, http: httpx
     site = msgspec.structs.replace(world.site, development=True)
     async with app_over(world.ports._replace(site=site)) as client:
         assert (await client.get("/dev/outbox")).json() == []
+
+
+# --- who has seen which version ------------------------------------------------------------------
+
+
+async def test_a_version_that_nobody_has_seen_is_not_undone(admin: httpx2.AsyncClient):
+    first = await admin.put(POLICY, content=DOCUMENT, headers={"if-none-match": "*"})
+    assert first.status_code == 200
+    for unseen in ({"if-none-match": "*"}, {"if-match": '"2"'}):
+        answer = await admin.put(POLICY, content=DOCUMENT, headers=unseen)
+        assert (answer.status_code, answer.json()["code"]) == (412, "version_stale")
+        assert (answer.headers["etag"], answer.json()["active"]) == ('"1"', 1)
+    seen = {"if-match": first.headers["etag"]}
+    assert (await admin.put(POLICY, content=DOCUMENT, headers=seen)).json()["version"] == 2
+
+
+@pytest.mark.parametrize(
+    "unclear",
+    [
+        {"if-match": "*"},
+        {"if-match": 'W/"1"'},
+        {"if-match": '"1", "2"'},
+        {"if-none-match": '"1"'},
+        {"if-match": '"1"', "if-none-match": "*"},
+    ],
+)
+async def test_an_unclear_condition_is_no_permission(
+    admin: httpx2.AsyncClient, unclear: dict[str, str]
+):
+    answer = await admin.put(POLICY, content=DOCUMENT, headers=unclear)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+
+
+async def test_the_log_says_who_activated_at_once(admin: httpx2.AsyncClient, world: World):
+    await admin.put(POLICY, content=DOCUMENT)
+    event = await last_audited(world.ports, AuditKind.POLICY_ACTIVATED)
+    assert event.details["by"] == "development"

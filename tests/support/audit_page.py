@@ -128,7 +128,7 @@ TOLD: Mapping[AuditKind, Told] = {
             "digest": _DIGEST,
             "base": "number of the version that it replaced",
             "draft": "number of the draft that it comes from, if it comes from one",
-            "by": "identifier of the administrator who activated it, or had it scheduled",
+            "by": "identifier of who activated it, or had it scheduled",
             "approvers": "identifiers of those whose approvals counted",
             "needed": "how many approvals were asked for",
         },

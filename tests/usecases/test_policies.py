@@ -14,6 +14,7 @@ from stepup.domain.policy_errors import (
     ApprovalRequiredError,
     BaseChangedError,
     VersionNotFoundError,
+    VersionStaleError,
 )
 from stepup.policy_language import document
 from stepup.ports import Origin, PolicyVersion
@@ -203,3 +204,12 @@ async def test_versions_are_listed_newest_first(world: World):
 
 def test_the_demo_bank_s_document_is_without_findings():
     assert document.check(policies.development_document()) == []
+
+
+async def test_of_many_first_versions_at_once_one_is_the_first(world: World):
+    done = await asyncio.gather(
+        *(policies.activate(world.ports, TEXT, f"ci-{n}", replacing=0) for n in range(10)),
+        return_exceptions=True,
+    )
+    assert [type(one) for one in done].count(VersionStaleError) == 9
+    assert (await policies.get_active(world.ports)).version == 1

@@ -47,7 +47,10 @@ class HostService(Service):
         # What is activated is recorded, and the record is chained under a key.
         await ensure_keys(self._ports, self._sealer)
         if replacing == 0:
-            return (await policies.activate(self._ports, text, APPLIED)).version
+            made = await policies.activate(
+                self._ports, text, APPLIED, by=operator(), replacing=replacing
+            )
+            return made.version
         wanted = NewDraft(draft_name(source), text)
         async with wiring.open_workshop(places=1) as workshop:
             return await self._activate_draft(workshop, wanted, replacing)

@@ -64,7 +64,9 @@ class RemoteService(Service):
     @override
     async def activate(self, text: str, source: str, *, replacing: int) -> int | Pending:
         if replacing == 0:
-            made = await self._ask("PUT", "/", content=text.encode())
+            # Nobody has seen any version; one that came meanwhile must not be undone unseen.
+            first = {"if-none-match": "*"}
+            made = await self._ask("PUT", "/", content=text.encode(), headers=first)
             return int(made["version"])
         name = draft_name(source)
         draft = await self._ask("POST", "/drafts", json={"name": name, "document": text})
@@ -126,9 +128,11 @@ def checked_server(server: str) -> str:
 def read_key(key_file: Path | None) -> str:
     """Return the key, from a file or the environment; never from the command line."""
     key = read_text(key_file) if key_file else os.environ.get(KEY_VARIABLE, "")
-    if not key.strip() or not key.strip().isascii() or len(key.split()) > 1:
+    words = key.split()
+    # What cannot stand in a header would be shown in the error that says so.
+    if len(words) != 1 or not (key.isascii() and words[0].isprintable()):
         raise click.UsageError(f"--server needs an API key in {KEY_VARIABLE} or --key-file")
-    return key.strip()
+    return words[0]
 
 
 def _missing(error: RemoteError) -> str | None:

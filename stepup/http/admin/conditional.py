@@ -1,6 +1,7 @@
 """Conditional requests: which revision a caller has seen (RFC 9110 section 13.1.1)."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from litestar import Request
@@ -29,7 +30,28 @@ def seen_revision(request: Request[Any, Any, Any]) -> int:
     sent = headers(request.scope, b"if-match")
     if not sent:
         raise RevisionRequiredError
+    return _number(sent)
+
+
+def replaced_version(request: Request[Any, Any, Any]) -> int | None:
+    """Return the version that the caller wants to replace, None if he does not say.
+
+    `If-None-Match: *` says that there is none yet, which is 0.
+
+    Raises:
+        InvalidRequestError: If the request says it in another way.
+    """
+    matching = headers(request.scope, b"if-match")
+    none = [value.strip() for value in headers(request.scope, b"if-none-match")]
+    if none and (matching or none != [b"*"]):
+        raise InvalidRequestError("If-None-Match must be `*`, without an If-Match.")
+    if none:
+        return 0
+    return _number(matching) if matching else None
+
+
+def _number(sent: Sequence[bytes]) -> int:
     found = _ETAG.fullmatch(sent[0].strip())
     if len(sent) > 1 or found is None:
-        raise InvalidRequestError("If-Match must be one ETag, as the draft was answered with.")
+        raise InvalidRequestError("If-Match must be one ETag, as it was answered.")
     return int(found[1])

@@ -11,7 +11,7 @@ from litestar.params import FromPath
 from stepup.domain import errors, policy_errors
 from stepup.domain.administrator import AdminAction, Administrator
 from stepup.domain.errors import InvalidRequestError
-from stepup.http.admin.conditional import etag
+from stepup.http.admin.conditional import etag, replaced_version
 from stepup.http.admin.gate import administrators_only, performs
 from stepup.http.admin.paging import read_page
 from stepup.http.admin.policy_documents import (
@@ -25,7 +25,13 @@ from stepup.http.admin.policy_documents import (
 )
 from stepup.http.json_body import read_json
 from stepup.http.middleware import reads_up_to
-from stepup.http.openapi import ADMIN_SECURITY, admin_responses, reads_json, reads_query
+from stepup.http.openapi import (
+    ADMIN_SECURITY,
+    MayNameVersion,
+    admin_responses,
+    reads_json,
+    reads_query,
+)
 from stepup.ports import Ports
 from stepup.ports.workshop import Workshop
 from stepup.usecases import policies
@@ -103,11 +109,13 @@ async def show_policy(ports: NamedDependency[Ports]) -> Response[WholeVersionDoc
     tags=["admin"],
     security=ADMIN_SECURITY,
     opt=performs(AdminAction.POLICY_ACTIVATE) | reads_up_to(_DOCUMENT_LIMIT),
+    operation_class=MayNameVersion,
     responses=admin_responses(
         errors.PolicyInvalidError,
         errors.TookTooLongError,
         errors.BodyTooLargeError,
         policy_errors.ApprovalRequiredError,
+        policy_errors.VersionStaleError,
     ),
 )
 async def activate_policy(
@@ -119,9 +127,18 @@ async def activate_policy(
     """Check the YAML or JSON document in the body and activate it at once.
 
     Where others must approve a policy first, this ends with `approval_required`: make a draft.
+    With `If-Match` it replaces that version and no other, with `If-None-Match: *` none.
     """
+    replacing = replaced_version(request)
     text = await _document(request)
-    version = await policies.activate(ports, text, administrator.name, workshop)
+    version = await policies.activate(
+        ports,
+        text,
+        administrator.name,
+        workshop,
+        by=administrator.id,
+        replacing=replacing,
+    )
     activated = ActivatedVersion(version=version.version, activated_at=version.activated_at)
     return Response(activated, headers=etag(version.version))
 
