@@ -52,11 +52,16 @@ async def test_a_redemption_that_a_frozen_server_executes_later_is_undone(
     state, server, clock, challenge
 ):
     store, code, attempt = state.stores.challenges, a_presented_code(challenge, b"code"), "drawn"
-    with frozen(server):
-        with pytest.raises(OutcomeUnknownError):
-            await store.redeem_code(code, attempt, clock.now())
-        await store.release_code(challenge.id, attempt, clock.now() + MINUTE)
-        await asyncio.sleep(0.3)
+    while True:
+        with frozen(server):
+            with pytest.raises((DependencyUnavailableError, OutcomeUnknownError)) as refused:
+                await store.redeem_code(code, attempt, clock.now())
+            # Not sent at all when the freeze met something else that waited for its answer.
+            if isinstance(refused.value, OutcomeUnknownError):
+                await store.release_code(challenge.id, attempt, clock.now() + MINUTE)
+                await asyncio.sleep(0.3)
+                break
+        await asyncio.sleep(0.2)
     # Whoever asked before that would be told of a replay, and the code would stay spent.
     await asyncio.sleep(LONGEST_PAUSE + 0.5)
     await redeemed_when_redis_is_back(store, code, "next", clock)
