@@ -45,6 +45,9 @@ def is_approved(
         return is_fresh(requirement, context, now)
     if not _is_made_for(approval, action, bound):
         return False
+    # Made for a milder rule of the same action, it would be good for any number of uses.
+    if requirement.once and not approval.once:
+        return False
     if requirement.max_age == timedelta(0):
         # Such a token proves its freshness by its own short life.
         requirement = msgspec.structs.replace(requirement, max_age=OWN_CEREMONY_LIFETIME)

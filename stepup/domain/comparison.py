@@ -22,6 +22,7 @@ class Point(StrEnum):
     CREDENTIAL_AGE = "credential_age"
     OWN_CEREMONY = "own_ceremony"
     BOUND_VALUES = "bound_values"
+    ONCE = "once"
     AUTH_TIME = "auth_time"
     MAX_AGE = "max_age"
 
@@ -47,7 +48,7 @@ def compare(
     level = _level(ladder, requirement.acr, approval.context if approval else None)
     if approval is None:
         return (level,)
-    own = _own_ceremony(action, bound, approval) if requirement.needs_own_ceremony else ()
+    own = _own_ceremony(requirement, action, bound, approval)
     age = _credential_age(requirement, approval.context) if requirement.min_credential_age else ()
     return (level, *age, *own, *_times(requirement, approval.context, now))
 
@@ -64,8 +65,10 @@ def _credential_age(requirement: Requirement, context: AuthnContext) -> tuple[Co
 
 
 def _own_ceremony(
-    action: ActionName, bound: Properties, approval: Approval
+    requirement: Requirement, action: ActionName, bound: Properties, approval: Approval
 ) -> tuple[Compared, ...]:
+    if not requirement.needs_own_ceremony:
+        return ()
     made_for = approval.action == action
     own = Compared(point=Point.OWN_CEREMONY, met=made_for, wanted=action, found=approval.action)
     wanted = bound_digest(action, bound)
@@ -75,8 +78,12 @@ def _own_ceremony(
         wanted=wanted,
         found=approval.bound_digest,
     )
-    # What was made for nothing, or for something else, was made for no values either.
-    return (own, values) if made_for else (own,)
+    if not made_for:
+        # What was made for nothing, or for something else, was made for no values either.
+        return (own,)
+    if not requirement.once:
+        return (own, values)
+    return own, values, Compared(point=Point.ONCE, met=approval.once)
 
 
 def _times(requirement: Requirement, context: AuthnContext, now: datetime) -> tuple[Compared, ...]:

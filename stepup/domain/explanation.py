@@ -122,7 +122,8 @@ def approval_for(
     asked = asked.basis.reported or asked
     bound = asked.bound if isinstance(asked, StepUp) else {}
     digest = bound_digest(request.action, bound)
-    return Approval(context=context, action=request.action, bound_digest=digest)
+    once = isinstance(asked, StepUp) and asked.requirement.once
+    return Approval(context=context, action=request.action, bound_digest=digest, once=once)
 
 
 def _demand(

@@ -7,7 +7,7 @@ import msgspec
 
 from stepup.domain.assurance import Acr, Amr, Approval, AuthnContext, Method
 from stepup.domain.binding import Value, bound_digest
-from stepup.domain.decision import Allow, Decision, Deny, decide
+from stepup.domain.decision import Allow, Decision, Deny, StepUp, decide
 from stepup.domain.decision_request import DecisionRequest, Entity
 from stepup.domain.policy import Action, Policy
 from stepup.policy_language.fields import Fields
@@ -202,9 +202,14 @@ def _approval(example: Example, policy: Policy) -> Approval | None:
     if not authentication.for_this:
         return Approval(context=context)
     asked = decide(policy, example.request, None, example.now)
-    bound = {} if isinstance(asked, Allow | Deny) else asked.bound
     action = example.request.action
-    return Approval(context=context, action=action, bound_digest=bound_digest(action, bound))
+    bound = {} if isinstance(asked, Allow | Deny) else asked.bound
+    return Approval(
+        context=context,
+        action=action,
+        bound_digest=bound_digest(action, bound),
+        once=isinstance(asked, StepUp) and asked.requirement.once,
+    )
 
 
 def _kind(decision: Decision) -> Expected:

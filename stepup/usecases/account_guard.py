@@ -150,7 +150,9 @@ def _approval(session: AccountSession, now: datetime) -> Approval | None:
         return None
     if made_for is None or now - elevation.auth_time > DEFAULT_TOKEN_LIFETIME:
         return Approval(context=elevation)
-    return Approval(context=elevation, action=made_for, bound_digest=bound_digest(made_for, {}))
+    # A step-up that ends on our own pages leaves no token that anybody could use again.
+    digest = bound_digest(made_for, {})
+    return Approval(context=elevation, action=made_for, bound_digest=digest, once=True)
 
 
 def event_of(

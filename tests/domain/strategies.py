@@ -118,7 +118,8 @@ def approvals(draw: st.DrawFn) -> Approval:
     action = draw(st.none() | st.sampled_from(ACTIONS))
     bound = draw(st.sampled_from([{}, TRANSFER, {"amount": 5000}]))
     digest = None if action is None else bound_digest(action, bound)
-    return Approval(context=context, action=action, bound_digest=digest)
+    once = action is not None and draw(st.booleans())
+    return Approval(context=context, action=action, bound_digest=digest, once=once)
 
 
 def decision_requests() -> st.SearchStrategy:

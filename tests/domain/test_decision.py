@@ -289,6 +289,14 @@ class TestApproval:
 
         assert isinstance(decided(action, an_approval("phrh")), StepUp)
 
+    def test_attack_a_token_for_many_uses_of_a_milder_rule_is_used_where_one_use_is_asked_for(self):
+        action = an_action(default=Requirement(acr=PHR, once=True))
+        once = an_approval_of("payments.transfer", {})
+        often = msgspec.structs.replace(once, once=False)
+
+        assert isinstance(decided(action, once), Allow)
+        assert isinstance(decided(action, often), StepUp)
+
     def test_of_this_action_satisfies_a_demand_for_no_age_while_its_token_may_live(self):
         action = an_action(default=Requirement(acr=PHR, max_age=timedelta(0)))
         young = an_approval_of("payments.transfer", {})

@@ -3,7 +3,6 @@
 import msgspec
 import pytest
 
-from stepup.domain.binding import bound_digest
 from stepup.domain.condition import EvaluationError
 from stepup.domain.decision import Allow, AllowReason, Deny, DenyReason, StepUp
 from stepup.domain.decision_request import AttributeType, Entity
@@ -19,6 +18,7 @@ from tests.support.builders import (
     a_rule,
     an_action,
     an_approval,
+    an_approval_of,
     an_attribute,
 )
 
@@ -159,7 +159,7 @@ def test_a_newly_declared_attribute_that_no_rule_reads_counts_as_sent():
 def test_an_approval_of_a_digested_value_is_compared_by_its_digest(bound, expected):
     name = "payments.transfer"
     asks = a_requirement(bind=frozenset({"iban"}))
-    approval = an_approval(action=name, bound_digest=bound_digest(name, {"iban": bound}))
+    approval = an_approval_of(name, {"iban": bound})
 
     found = redecided(a_policy_of(default=asks), digested(approval=approval))
 

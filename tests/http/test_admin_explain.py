@@ -93,6 +93,7 @@ async def test_an_imagined_authentication_is_compared(admin: httpx2.AsyncClient)
         "level": True,
         "own_ceremony": True,
         "bound_values": True,
+        "once": True,
         "max_age": False,
     }
     age = told["demand"]["compared"][-1]

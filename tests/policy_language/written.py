@@ -167,5 +167,6 @@ def authentications(draw: st.DrawFn, values: Sent) -> Approval:
         context=context,
         action="pay",
         bound_digest=bound_digest("pay", {name: values[name] for name in bound}),
+        once=draw(st.booleans()),
         fallback_for=draw(st.none() | levels),
     )

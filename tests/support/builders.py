@@ -231,6 +231,6 @@ def an_approval(
 
 
 def an_approval_of(action: str, bound: dict, acr: str = "phr", **changes: object) -> Approval:
-    """An approval made for one action and its bound values."""
-    made_for = {"action": action, "bound_digest": bound_digest(action, bound)}
+    """An approval made for one action and its bound values, good for one use."""
+    made_for = {"action": action, "bound_digest": bound_digest(action, bound), "once": True}
     return an_approval(acr, **made_for | changes)

@@ -49,6 +49,7 @@ _POINTS = {
     "credential_age": "age of the authenticator",
     "own_ceremony": "made for this action",
     "bound_values": "made for these values",
+    "once": "good for one use",
     "auth_time": "time of the authentication",
     "max_age": "age",
 }
@@ -282,6 +283,8 @@ def _compared(compared: ComparedDocument) -> str:
     match compared.point:
         case "bound_values":
             return said if compared.met else f"{said}: it was made for others"
+        case "once":
+            return said if compared.met else f"{said}: it may be used again"
         case "auth_time":
             return f"{said}: it lies in the future"
         case "level" | "own_ceremony":
