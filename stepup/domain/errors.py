@@ -128,6 +128,13 @@ class InsufficientScopeError(StepUpError):
         self.scope = scope
 
 
+class AdministratorProtectedError(StepUpError):
+    """Nobody else gives an administrator a way to sign in: whoever did could approve in that name."""
+
+    code = "administrator_protected"
+    message = "This subject administers; it adds its ways to sign in by itself."
+
+
 class InsufficientUserAuthenticationError(StepUpError):
     """The administrator's token is too weak, too old, or for something else (RFC 9470 section 3)."""
 

@@ -51,6 +51,7 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     errors.DecisionDigestedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     policy_errors.DraftNotFoundError: HTTPStatus.NOT_FOUND,
     policy_errors.VersionNotFoundError: HTTPStatus.NOT_FOUND,
+    errors.AdministratorProtectedError: HTTPStatus.FORBIDDEN,
     policy_errors.OwnDraftError: HTTPStatus.FORBIDDEN,
     policy_errors.PersonRequiredError: HTTPStatus.FORBIDDEN,
     policy_errors.DigestChangedError: HTTPStatus.CONFLICT,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from stepup.ceremonies import otp, provisioned
+from stepup.domain.administrator import Administrator, AdministratorKind
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.authenticator import (
     Authenticator,
@@ -11,6 +12,7 @@ from stepup.domain.authenticator import (
     WebAuthnCredential,
 )
 from stepup.domain.errors import (
+    AdministratorProtectedError,
     AuthenticatorNotFoundError,
     InvalidRequestError,
     NotSupportedYetError,
@@ -25,15 +27,21 @@ _DEFAULT_NAMES = {"totp": "Authenticator app", "webauthn": "Passkey"}
 
 
 async def provision(
-    ports: Ports, subject: Subject, described: Mapping[str, object]
+    ports: Ports,
+    subject: Subject,
+    described: Mapping[str, object],
+    by: Administrator | None = None,
 ) -> Authenticator:
     """Enroll an authenticator whose secret or public key somebody else made.
 
     Raises:
+        AdministratorProtectedError: If the subject administers.
         InvalidRequestError: If a member is missing or malformed.
         NotSupportedYetError: If the type is specified, but not built.
         AuthenticatorExistsError: If the credential is enrolled already.
     """
+    if by is not None and by.kind in {AdministratorKind.PERSON, AdministratorKind.KEY}:
+        await _refuse_an_administrator(ports, subject)
     authenticator = Authenticator(
         id=AuthenticatorId(ports.entropy.token(12)),
         subject=subject,
@@ -41,7 +49,7 @@ async def provision(
         credential=_credential(described),
         created_at=ports.clock.now(),
     )
-    await add_authenticator(ports, authenticator, by="administrator")
+    await add_authenticator(ports, authenticator, by=_name_of(by))
     return authenticator
 
 
@@ -69,7 +77,12 @@ async def list_authenticators(ports: Ports, subject: Subject) -> Sequence[Authen
         return await stores.authenticators.of_subject(subject)
 
 
-async def remove(ports: Ports, subject: Subject, authenticator_id: AuthenticatorId) -> None:
+async def remove(
+    ports: Ports,
+    subject: Subject,
+    authenticator_id: AuthenticatorId,
+    by: Administrator | None = None,
+) -> None:
     """Remove an authenticator on an administrator's word.
 
     Raises:
@@ -81,7 +94,7 @@ async def remove(ports: Ports, subject: Subject, authenticator_id: Authenticator
             kind=AuditKind.AUTHENTICATOR_REVOKED,
             at=ports.clock.now(),
             subject_id=subject.id,
-            details={"authenticator": authenticator_id, "by": "administrator"},
+            details={"authenticator": authenticator_id, "by": _name_of(by)},
         )
         await stores.audit.append(ports.entropy.token(16), event)
     await credentials.renew(ports, subject)
@@ -109,6 +122,16 @@ async def withdraw(
     else:
         await ports.state.steps.retire(subject.id, authenticator_id)
         await end_with(ports, stores, Revocation.of_subject(subject.id, ports.clock.now()))
+
+
+async def _refuse_an_administrator(ports: Ports, subject: Subject) -> None:
+    async with ports.database.transaction() as stores:
+        if await stores.administrators.find(subject) is not None:
+            raise AdministratorProtectedError
+
+
+def _name_of(by: Administrator | None) -> str:
+    return "administrator" if by is None else by.id
 
 
 def _credential(described: Mapping[str, object]) -> TotpSecret | WebAuthnCredential:

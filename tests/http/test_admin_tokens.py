@@ -14,6 +14,7 @@ from tests.http.admin_visit import AUDIENCE, CONSOLE, POLICY, AdminVisit, bearer
 from tests.http.conftest import app_over
 from tests.http.flow import BANK
 from tests.support.application import CLIENT_SECRET
+from tests.support.authenticator import SoftwareAuthenticator
 from tests.support.memory_database import AwayDatabase
 from tests.support.world import BANK_CALLBACK, IDP, World
 
@@ -263,3 +264,17 @@ async def test_with_the_database_away_nobody_knows_who_administers(visit: AdminV
         answer = await http.get(POLICY, headers=bearer(token))
 
     assert code_of(answer) == (503, "dependency_unavailable")
+
+
+async def test_nobody_gives_another_administrator_a_passkey(
+    visit: AdminVisit, http: httpx2.AsyncClient
+):
+    await visit.appoint("bob")
+    token = await visit.token(AdminAction.SUBJECT_CHANGE)
+    passkey = SoftwareAuthenticator(origin=visit.world.site.origins[0]).provisioning()
+
+    answer = await http.post(
+        "/v1/admin/subjects/bob/authenticators", json=passkey, headers=bearer(token)
+    )
+
+    assert code_of(answer) == (403, "administrator_protected")

@@ -20,7 +20,7 @@ _OF_DRAFT = {
     "by": _ADMINISTRATOR,
     "digest": _DIGEST,
 }
-_BY = "subject or administrator; absent when the subject did it on the account pages"
+_BY = "`subject`, or the identifier of the administrator; absent if the subject removed it itself"
 
 
 class Told(NamedTuple):
@@ -95,7 +95,7 @@ TOLD: Mapping[AuditKind, Told] = {
     ),
     AuditKind.AUTHENTICATOR_ENROLLED: Told(
         "An authenticator was enrolled.",
-        {"authenticator": _AUTHENTICATOR, "method": "its method", "by": "subject or administrator"},
+        {"authenticator": _AUTHENTICATOR, "method": "its method", "by": _BY},
     ),
     AuditKind.AUTHENTICATOR_RENAMED: Told(
         "A subject renamed an authenticator.", {"authenticator": _AUTHENTICATOR}

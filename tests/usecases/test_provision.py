@@ -4,17 +4,19 @@ from base64 import b32encode
 
 import pytest
 
+from stepup.domain.administrator import DEVELOPER, Administrator, AdministratorKind, Scope
 from stepup.domain.assurance import Method
 from stepup.domain.audit import AuditKind
 from stepup.domain.errors import (
+    AdministratorProtectedError,
     AuthenticatorExistsError,
     AuthenticatorNotFoundError,
     InvalidRequestError,
     NotSupportedYetError,
 )
-from stepup.domain.ids import AuthenticatorId
+from stepup.domain.ids import AdministratorId, AuthenticatorId
 from stepup.domain.revocation import Revoked
-from stepup.usecases import introspect, provision
+from stepup.usecases import administrators, introspect, provision
 from tests.support.authenticator import SoftwareAuthenticator
 from tests.support.world import TOTP_SECRET, World
 from tests.usecases.steps import issued, last_audited, methods_of, opened, touch, type_code
@@ -131,3 +133,35 @@ async def test_somebody_else_s_authenticator_is_not_removed(world: World):
 )
 def test_names_are_numbered_like_people_number_them(name: str, taken: list[str], expected: str):
     assert provision.numbered(name, taken) == expected
+
+
+MALLORY = Administrator(id=AdministratorId("person:mallory"), name="mallory", scopes=frozenset())
+PIPELINE = Administrator(
+    id=AdministratorId("key:ci"), name="ci", kind=AdministratorKind.KEY, scopes=frozenset()
+)
+
+
+@pytest.mark.parametrize("by", [MALLORY, PIPELINE])
+async def test_nobody_gives_another_administrator_a_passkey_to_approve_in_his_name(
+    world: World, by: Administrator
+):
+    await administrators.appoint(
+        world.ports, world.subject("bob"), [Scope.POLICY_APPROVE], "host:root"
+    )
+    passkey = SoftwareAuthenticator(origin=world.site.origins[0])
+    with pytest.raises(AdministratorProtectedError):
+        await provision.provision(world.ports, world.subject("bob"), passkey.provisioning(), by)
+    assert await methods_of(world, "bob") == []
+
+
+@pytest.mark.parametrize("by", [MALLORY, PIPELINE, DEVELOPER])
+async def test_the_log_says_which_administrator_enrolled_and_removed(
+    world: World, by: Administrator
+):
+    described = {"type": "totp", "secret": SECRET}
+    app = await provision.provision(world.ports, world.subject(), described, by)
+    event = await last_audited(world.ports, AuditKind.AUTHENTICATOR_ENROLLED)
+    assert event.details["by"] == by.id
+    await provision.remove(world.ports, world.subject(), app.id, by)
+    event = await last_audited(world.ports, AuditKind.AUTHENTICATOR_REVOKED)
+    assert event.details["by"] == by.id

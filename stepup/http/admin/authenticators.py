@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from stepup.domain import errors
-from stepup.domain.administrator import AdminAction
+from stepup.domain.administrator import AdminAction, Administrator
 from stepup.domain.authenticator import Authenticator
 from stepup.domain.ids import AuthenticatorId, Subject
 from stepup.http.admin.gate import administrators_only, performs
@@ -60,18 +60,23 @@ class AuthenticatorDocument(msgspec.Struct, frozen=True):
     security=ADMIN_SECURITY,
     opt=performs(AdminAction.SUBJECT_CHANGE),
     operation_class=reads_json(ProvisionRequest),
-    responses=admin_responses(errors.AuthenticatorExistsError, errors.NotSupportedYetError),
+    responses=admin_responses(
+        errors.AuthenticatorExistsError,
+        errors.NotSupportedYetError,
+        errors.AdministratorProtectedError,
+    ),
 )
 async def provision_authenticator(
     request: Request[Any, Any, Any],
     subject: FromPath[str],
     ports: NamedDependency[Ports],
+    administrator: NamedDependency[Administrator],
     issuer: FromQuery[str | None] = None,
 ) -> AuthenticatorDocument:
-    """Enroll an authenticator for a subject."""
+    """Enroll an authenticator for a subject that does not administer."""
     described = await read_json(request, ProvisionRequest)
     enrolled = await provision.provision(
-        ports, _subject(ports, subject, issuer), msgspec.to_builtins(described)
+        ports, _subject(ports, subject, issuer), msgspec.to_builtins(described), administrator
     )
     return _document(enrolled)
 
@@ -103,10 +108,11 @@ async def remove_authenticator(
     subject: FromPath[str],
     authenticator_id: FromPath[AuthenticatorId],
     ports: NamedDependency[Ports],
+    administrator: NamedDependency[Administrator],
     issuer: FromQuery[str | None] = None,
 ) -> None:
     """Remove one of a subject's authenticators."""
-    await provision.remove(ports, _subject(ports, subject, issuer), authenticator_id)
+    await provision.remove(ports, _subject(ports, subject, issuer), authenticator_id, administrator)
 
 
 def _subject(ports: Ports, sub: str, issuer: str | None) -> Subject:
