@@ -81,16 +81,19 @@ async def tend_days(ports: Ports, retention: timedelta) -> None:
             is left undone is done the next time.
     """
     now = ports.clock.now()
+    async with ports.database.transaction() as stores:
+        # What is gone is gone: an instance whose clock is ahead must not remove a month too much.
+        before = min(now, await stores.keys.now()) - retention
     # First, and by deleting rows: a role that may not make tables can do this at least.
     forgotten = FORGOTTEN_AT_ONCE
     while forgotten >= FORGOTTEN_AT_ONCE:
         async with ports.database.transaction() as stores:
-            forgotten = await stores.decisions.forget(now - retention, FORGOTTEN_AT_ONCE)
+            forgotten = await stores.decisions.forget(before, FORGOTTEN_AT_ONCE)
     today = now.astimezone(UTC).date()
     for ahead in range(DAYS_AHEAD + 1):
         if not await _prepare(ports, today + timedelta(days=ahead)):
             return
-    while await _drop_oldest(ports, now - retention):
+    while await _drop_oldest(ports, before):
         pass
 
 

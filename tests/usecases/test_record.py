@@ -176,6 +176,20 @@ async def test_a_day_goes_when_its_last_moment_is_past_the_retention(world: Worl
     assert (await days(world.ports))[0] == first + DAY
 
 
+async def test_an_instance_whose_clock_is_ahead_drops_nothing_before_its_time(world: World):
+    await record.tend_days(world.ports, MONTH)
+    async with world.ports.database.transaction() as stores:
+        await stores.decisions.add_all([a_record(world.clock.now() - DAY)])
+    before = await days(world.ports)
+    ahead = World()
+    ahead.clock.advance(timedelta(days=400))
+
+    await record.tend_days(world.ports._replace(clock=ahead.clock), MONTH)
+
+    assert (await days(world.ports))[: len(before)] == before
+    assert len(await recorded(world)) == 1
+
+
 async def test_old_records_of_no_day_go_too(world: World):
     async with world.ports.database.transaction() as stores:
         await stores.decisions.add_all([a_record(world.clock.now() - MONTH - DAY), a_record()])
