@@ -84,7 +84,11 @@ class RecordedDecision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision with all that it was made of."""
+    """A decision with all that it was made of.
+
+    `request` is what was decided on; `sent` is it before the policy's own knowledge was added, when
+    anything was.
+    """
 
     at: datetime
     client_id: ClientId
@@ -93,6 +97,7 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
     request: DecisionRequest
     approval: Approval | None
     decision: Decision
+    sent: DecisionRequest | None = None
 
 
 def decision_id(at: datetime, random: str) -> DecisionId:

@@ -60,7 +60,8 @@ def _rests_on_the_caller(decision: Decision) -> bool:
 
 def _compared(watched: Watched, shadow: Policy) -> tuple[str, Example | None]:
     decided = watched.decided
-    request = shadow.directory.completed(decided.request)
+    # What the shadow knows of subject and resource is its own.
+    request = shadow.directory.completed(decided.sent or decided.request)
     before = decided.decision
     degraded = before.basis.degraded is not None
     after = decide(shadow, request, decided.approval, decided.at, degraded=degraded)

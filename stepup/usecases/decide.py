@@ -135,6 +135,7 @@ async def decide_in(ports: Ports, sitting: Sitting, question: Question) -> Answe
         request=answer.request,
         approval=answer.approval,
         decision=answer.decision,
+        sent=of_subject(ports, question.request, answer.subject),
     )
     name = record(ports, decided)
     watch(ports, decided, name)

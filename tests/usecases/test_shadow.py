@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stepup.domain.assurance import Acr
-from stepup.domain.decision import Deny
+from stepup.domain.decision import Allow, Deny
 from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.ids import ActionName, DraftId
 from stepup.domain.obligation import ObligationType
@@ -205,3 +205,24 @@ async def test_the_active_policy_as_its_own_shadow_differs_in_nothing(world: Wor
         await ask(world, amount)
 
     assert await counted(world.ports) == {(TRANSFER, "same"): 5}
+
+
+KNOWS = """
+apiVersion: stepup/v1
+entities:
+  subjects: [{type: user, id: alice, properties: {role: admin}}]
+actions:
+  payments.transfer:
+    attributes: {role: {type: string, in: subject}}
+    rules: [{id: admins, when: has(subject.role) && subject.role == "admin", allow: true}]
+    default: deny
+"""
+
+
+async def test_what_the_active_policy_alone_knows_of_a_subject_is_nothing_to_the_shadow():
+    """Otherwise nobody would see what a draft does that takes a role away."""
+    world = World(document=KNOWS)
+    shadowed(world, document.parse(KNOWS.replace("role: admin}", "role: guest}"), version=0))
+    assert isinstance((await ask(world)).decision, Allow)
+
+    assert await counted(world.ports) == {(TRANSFER, "allow_to_deny"): 1}
