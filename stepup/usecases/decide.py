@@ -4,7 +4,7 @@ A request may ask for many decisions (AuthZEN's batches and searches). All of th
 sitting: by one policy version, as of one moment.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -36,7 +36,7 @@ from stepup.ports import Ports
 from stepup.usecases.degradation import decide_now
 from stepup.usecases.record import record
 from stepup.usecases.shadow import watch
-from stepup.usecases.token_state import find_state
+from stepup.usecases.token_state import find_state, require_known_for
 
 _TICKET_PURPOSE = "ticket"
 
@@ -83,11 +83,11 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Presented(NamedTuple):
-    """A token that counts: whose it is, what it approves, and whether that is certain."""
+    """A token that counts: whose it is, what it approves, and how old that knowledge is, if it is."""
 
     subject: Subject
     approval: Approval
-    is_certain: bool
+    age: timedelta | None
 
 
 class Sitting(msgspec.Struct, kw_only=True):
@@ -104,7 +104,8 @@ async def decide(ports: Ports, caller: Client, question: Question) -> Answer:
 
     Raises:
         ClientNotAllowedError: If the caller may not ask for decisions.
-        DependencyUnavailableError: If the action wants no answer while a dependency is away.
+        DependencyUnavailableError: If the action wants no answer while a dependency is away, or is
+            critical and nobody knows whether the token was revoked.
     """
     return await decide_in(ports, open_sitting(ports, caller), question)
 
@@ -268,7 +269,12 @@ async def _approval(
         # A token of somebody else approves nothing.
         if presented is None or presented.subject != subject:
             return None, True
-        return presented.approval, presented.is_certain
+        if presented.age is None:
+            return presented.approval, True
+        action = sitting.policy.find(question.request.action)
+        # Whatever the token was made for: it is this action that it would allow.
+        require_known_for(presented.age, critical=action is not None and action.critical)
+        return presented.approval, False
     if question.asserted is not None and sitting.caller.asserts_authentication:
         return Approval(context=question.asserted), True
     return None, True
@@ -290,7 +296,7 @@ async def _presented(ports: Ports, sitting: Sitting, text: str) -> Presented | N
     state = await find_state(ports, read)
     if state.is_over:
         return None
-    return Presented(token.subject, token.approval, is_certain=state.age is None)
+    return Presented(token.subject, token.approval, state.age)
 
 
 def _certain_amr(combination: tuple[Factor, ...]) -> tuple[Amr, ...]:

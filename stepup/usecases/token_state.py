@@ -82,10 +82,19 @@ def require_known(ports: Ports, token: ElevatedToken) -> tuple[timedelta | None,
         DependencyUnavailableError: If it is too old to say anything about this token.
     """
     age = ports.revocations.age
-    standing = standing_at(age, critical=is_critical(ports, token))
+    return age, require_known_for(age, critical=is_critical(ports, token))
+
+
+def require_known_for(age: timedelta | None, *, critical: bool) -> Standing:
+    """Judge knowledge of this age, for something that may be critical.
+
+    Raises:
+        DependencyUnavailableError: If it is too old to say anything.
+    """
+    standing = standing_at(age, critical=critical)
     if standing is Standing.UNKNOWN:
         raise DependencyUnavailableError(_TOO_OLD)
-    return age, standing
+    return standing
 
 
 def is_critical(ports: Ports, token: ElevatedToken) -> bool:

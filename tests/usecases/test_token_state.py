@@ -2,15 +2,18 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
+from stepup.domain.decision import Allow
 from stepup.domain.errors import DependencyUnavailableError, TokenNotConsumableError
+from stepup.domain.ids import ActionName
 from stepup.ports import RevocationFeed, TokenStore
-from stepup.usecases import introspect, revoke
+from stepup.usecases import decide, introspect, revoke
 from stepup.usecases.revocation_feed import LiveRevocations
 from tests.support.builders import an_attempt
 from tests.support.world import World
-from tests.usecases.steps import issued
+from tests.usecases.steps import a_question, issued
 
 ORDINARY = """
 apiVersion: stepup/v1
@@ -164,3 +167,30 @@ async def test_a_step_up_after_the_revocation_counts():
     await revoke.revoke_subject(world.ports, world.subject().id)
     world.clock.advance(timedelta(seconds=60))
     assert await moment.introspect((await issued(world)).text)
+
+
+OTHER = """
+  reports.read: {default: {level: urn:stepup:acr:2}}
+  reports.delete: {default: {level: urn:stepup:acr:2}, critical: true}
+"""
+
+
+@pytest.mark.parametrize("age", [5.0, 5.1])
+async def test_attack_a_token_for_something_else_may_be_revoked_and_allows_what_is_critical(
+    age: float,
+):
+    moment = Moment(ORDINARY + OTHER)
+    text = await moment.token(age)
+
+    async def ask(action: str) -> decide.Answer:
+        question = a_question(elevated_token=text)
+        request = msgspec.structs.replace(question.request, action=ActionName(action))
+        asked = msgspec.structs.replace(question, request=request)
+        return await decide.decide(moment.world.ports, moment.world.bank, asked)
+
+    assert isinstance((await ask("reports.read")).decision, Allow)
+    if age > 5:
+        with pytest.raises(DependencyUnavailableError):
+            await ask("reports.delete")
+    else:
+        assert isinstance((await ask("reports.delete")).decision, Allow)
