@@ -8,7 +8,7 @@ from stepup.domain.assurance import Ladder
 from stepup.domain.ids import ActionName
 from stepup.domain.policy import Action, Effect, Mode, Rule
 from stepup.domain.requirement import Requirement
-from stepup.policy_language.attributes import read_attributes
+from stepup.policy_language.attributes import Declared, read_attributes
 from stepup.policy_language.conditions import Compiled, Environment
 from stepup.policy_language.fields import Fields
 from stepup.policy_language.findings import Code, Place
@@ -46,7 +46,9 @@ class WrittenAction(msgspec.Struct, frozen=True, kw_only=True):
     action: Action
     at: Place
     rules: tuple[WrittenRule, ...]
-    attributes_at: Place
+    declared: Declared
+    bind_at: Place
+    display_at: Place
     default_at: Place
     tests: tuple[Fields, ...] = ()
 
@@ -75,15 +77,16 @@ def read_actions(document: Fields, ladder: Ladder) -> tuple[WrittenAction, ...]:
 
 def _action(name: str, at: Place, fields: Fields, ladder: Ladder) -> WrittenAction:
     fields.refuse_unsupported("shadow", *NOT_SUPPORTED_YET)
-    attributes = read_attributes(fields)
-    scope = Scope(ladder, read_shared(fields, ladder), RequestSchema(attributes, ladder))
-    rules = _rules(fields, scope)
+    declared = read_attributes(fields)
+    schema = RequestSchema(declared.attributes, ladder)
+    scope = Scope(ladder, read_shared(fields, ladder), schema)
+    rules = _rules(fields, scope, Environment(schema, declared.refused))
     action = Action(
         name=ActionName(name),
         title=_texts(fields, "title"),
         description=_texts(fields, "description"),
         tags=frozenset(fields.texts("tags")),
-        attributes=attributes,
+        attributes=declared.attributes,
         schema=scope.schema,
         rules=tuple(written.rule for written in rules),
         default=_default(fields, scope),
@@ -95,7 +98,9 @@ def _action(name: str, at: Place, fields: Fields, ladder: Ladder) -> WrittenActi
         action=action,
         at=at,
         rules=rules,
-        attributes_at=fields.place("attributes"),
+        declared=declared,
+        bind_at=fields.place("bind"),
+        display_at=fields.place("display"),
         default_at=fields.place("default"),
         tests=fields.listing("tests", Test, most=MAX_TESTS),
     )
@@ -103,8 +108,7 @@ def _action(name: str, at: Place, fields: Fields, ladder: Ladder) -> WrittenActi
     return written
 
 
-def _rules(action: Fields, scope: Scope) -> tuple[WrittenRule, ...]:
-    environment = Environment(scope.schema)
+def _rules(action: Fields, scope: Scope, environment: Environment) -> tuple[WrittenRule, ...]:
     rules: list[WrittenRule] = []
     for fields in action.listing("rules", shape.Rule, most=MAX_RULES):
         written = _rule(fields, scope, environment)

@@ -1,6 +1,8 @@
 """The `attributes` of an action: what a request may say, and of which type it is."""
 
 import re
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from stepup.domain.decision_request import Attribute, AttributeType, Entity
 from stepup.policy_language.fields import Fields
@@ -20,12 +22,26 @@ _RESERVED = frozenset(
 _ENUM_TYPES = frozenset({AttributeType.STRING, AttributeType.LIST})
 
 
-def read_attributes(action: Fields) -> tuple[Attribute, ...]:
+class Declared(NamedTuple):
+    """The attributes of an action, and where each was declared: the refused ones too."""
+
+    attributes: tuple[Attribute, ...]
+    places: Mapping[str, Place]
+
+    @property
+    def refused(self) -> frozenset[str]:
+        """The names whose declaration was told to be wrong; nothing else needs to be said of them."""
+        return frozenset(self.places) - {attribute.name for attribute in self.attributes}
+
+
+def read_attributes(action: Fields) -> Declared:
     """Read an action's declared attributes."""
+    places: dict[str, Place] = {}
     attributes: dict[str, Attribute] = {}
     for name, at, fields in action.named(
         "attributes", "name", shape.Attribute, most=MAX_ATTRIBUTES
     ):
+        places.setdefault(name, at)
         attribute = _attribute(name, at, fields)
         if attribute is None:
             continue
@@ -33,7 +49,7 @@ def read_attributes(action: Fields) -> tuple[Attribute, ...]:
             action.findings.error(Code.DUPLICATE_ID, f"`{name}` is declared twice", at)
             continue
         attributes[name] = attribute
-    return tuple(attributes.values())
+    return Declared(tuple(attributes.values()), places)
 
 
 def _attribute(name: str, at: Place, fields: Fields) -> Attribute | None:

@@ -5,6 +5,7 @@ the domain answers with the strongest requirement.
 """
 
 import ipaddress
+import json
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -25,6 +26,12 @@ from stepup.policy_language.values import address_of
 # Far above every condition a person can review; the engine itself would take 100,000.
 MAX_SOURCE_BYTES = 2048
 
+_SYNTAX = re.compile(
+    r"Syntax error: (?:(?:mismatched|extraneous) input|token recognition error at:"
+    r"|no viable alternative at input) '(.*?)'(?: expecting .*)?$"
+)
+# What it is called elsewhere.
+_SPELLED = {"and": "&&", "or": "||", "&": "&&", "|": "||", "=": "=="}
 _NEEDS_NETWORK = "inCidr needs a network, like 10.0.0.0/8"
 _NEEDS_ADDRESS = "inCidr needs an address, like 10.0.0.1"
 _NEEDS_ZONE = "timeOfDay needs a time zone, like Europe/Berlin"
@@ -36,6 +43,13 @@ _NO_OVERLOAD = re.compile(r"found no matching overload for '([^']+)' applied to 
 _TYPE_NAMES = re.compile(
     rf"google\.protobuf\.(Timestamp|Duration)|wrapper\((\w+)\)|{re.escape(PACKAGE)}\.(\w+)"
 )
+_MIXED = {
+    ("int", "double"): "; write 1000.0 beside a double, 1000 beside an int, "
+    "minor units for a decimal",
+    ("timestamp", "string"): '; write timestamp("2026-01-31T12:00:00Z")',
+    ("duration", "string"): '; write duration("15m")',
+    ("list(string), ", "string"): '; write "one" in the_list',
+}
 _LAST_NAME = re.compile(r"[\w.]*\Z")
 # What the engine says on failing, as far as it repeats nothing of what it was given.
 _FAILURES = {
@@ -96,12 +110,30 @@ class Compiled(Condition):
             told.append(Part(source, Compiled(source, expression, self._env).holds(inputs)))
         return tuple(told)
 
+    def wrong_patterns(self) -> tuple[str, ...]:
+        """List what stands in `matches(...)` and is no regular expression: it fails each time."""
+        patterns = (c.texts[-1] for c in self.references.calls if c.function == "matches")
+        return tuple(p for p in patterns if p is not None and not self._is_pattern(p))
+
+    def _is_pattern(self, text: str) -> bool:
+        # Only the engine knows what its own regular expressions are.
+        source = f'"".matches({json.dumps(text, ensure_ascii=False)})'
+        try:
+            value = self._env.compile(source).eval(self._env.Activation({}))
+        except RuntimeError:
+            return False
+        return isinstance(value.plain_value(), bool)
+
 
 class Environment:
-    """What conditions of one action may refer to."""
+    """What conditions of one action may refer to.
 
-    def __init__(self, schema: RequestSchema) -> None:
+    Of `refused` attributes it was said already that their declaration is wrong.
+    """
+
+    def __init__(self, schema: RequestSchema, refused: frozenset[str] = frozenset()) -> None:
         self._schema = schema
+        self._refused = refused
         self._attributes = {
             variable: [a.name for a in built_in]
             + [a.name for a in schema.attributes if a.entity == variable]
@@ -138,8 +170,10 @@ class Environment:
         seen: set[str] = set()
         for line, column, message in errors:
             code, explained = self._explained(message)
-            if explained not in seen:
-                seen.add(explained)
+            # After a first syntax error the others are only its consequences.
+            kind = "syntax" if message.startswith("Syntax error") else explained
+            if kind not in seen and not self._is_about_refused(message):
+                seen.add(kind)
                 text_of_line = lines[line - 1] if 0 < line <= len(lines) else ""
                 unknown = _UNDECLARED.search(message) is not None
                 column_of_name = _name_at(text_of_line, max(column, 1), unknown=unknown)
@@ -151,14 +185,26 @@ class Environment:
             hint = did_you_mean(name, self._attributes.get(variable, ()))
             return Code.CONDITION, f"`{variable}` has no attribute `{name}`{hint}"
         if match := _UNDECLARED.search(message):
-            name = match[1].partition(".")[0]
-            known = [*BUILT_IN, "now", "inCidr", "timeOfDay"]
-            return Code.CONDITION, f"there is no `{name}`{did_you_mean(name, known)}"
+            return Code.CONDITION, self._explain_undeclared(match[1].partition(".")[0])
+        if match := _SYNTAX.search(message):
+            return Code.CONDITION, _explain_syntax(match[1].strip())
         if match := _NO_OVERLOAD.search(message):
             return Code.CONDITION, _explain_overload(match[1], match[2])
         if "recursion" in message:
             return Code.CONDITION_LIMIT, "the condition is nested too deeply"
         return Code.CONDITION, _TYPE_NAMES.sub(_type_name, message)
+
+    def _explain_undeclared(self, name: str) -> str:
+        owners = [owner for owner, names in self._attributes.items() if name in names]
+        if owners:
+            meant = " or ".join(f"`{owner}.{name}`" for owner in owners)
+            return f"there is no `{name}`; did you mean {meant}?"
+        known = [*BUILT_IN, "now", "inCidr", "timeOfDay"]
+        return f"there is no `{name}`{did_you_mean(name, known)}"
+
+    def _is_about_refused(self, message: str) -> bool:
+        match = _UNDEFINED_FIELD.search(message)
+        return match is not None and match[1] in self._refused
 
 
 def _name_at(line: str, column: int, *, unknown: bool) -> int:
@@ -170,11 +216,17 @@ def _name_at(line: str, column: int, *, unknown: bool) -> int:
 
 
 def _explain_overload(operator: str, types: str) -> str:
-    shown = operator.replace("_", "").strip("[]") or operator
-    message = f"`{shown}` cannot be applied to {_TYPE_NAMES.sub(_type_name, types)}"
-    if "int" in types and "double" in types:
-        message += "; write 1000.0 beside a double, 1000 beside an int, minor units for a decimal"
-    return message
+    shown = operator.replace("_", "").strip("[]@") or operator
+    said = _TYPE_NAMES.sub(_type_name, types)
+    hint = next((h for (a, b), h in _MIXED.items() if a in said and b in said), "")
+    return f"`{shown}` cannot be applied to {said}{hint}"
+
+
+def _explain_syntax(text: str) -> str:
+    if text == "<EOF>":
+        return "Syntax error: something is missing at the end"
+    hint = f"; write `{_SPELLED[text]}`" if text in _SPELLED else ""
+    return f"Syntax error: `{text}` is not expected here{hint}"
 
 
 def _type_name(match: re.Match[str]) -> str:

@@ -221,7 +221,9 @@ def _kind(decision: Decision) -> Expected:
 def _because(decision: Decision) -> str:
     reason = f" ({decision.reason.value})" if isinstance(decision, Allow | Deny) else ""
     error = f", because {decision.basis.error}" if decision.basis.error else ""
-    return f"{reason} by {decision.basis.rule or 'default'}{error}"
+    guardrails = ", ".join(decision.basis.guardrails)
+    raised = f", raised by the guardrail {guardrails}" if guardrails else ""
+    return f"{reason} by {decision.basis.rule or 'default'}{raised}{error}"
 
 
 def _age(span: timedelta | None) -> str:

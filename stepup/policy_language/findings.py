@@ -93,7 +93,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         where = (
             f"{self.file}:{self.line}:{self.column}" if self.file else f"{self.line}:{self.column}"
         )
-        return f"{where}: {self.code.value} {self.severity.value}: {self.message} ({self.path})"
+        path = f" ({self.path})" if self.path else ""
+        return f"{where}: {self.code.value} {self.severity.value}: {self.message}{path}"
 
     @property
     def is_error(self) -> bool:

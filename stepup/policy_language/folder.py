@@ -131,4 +131,4 @@ def check_version(document: Fields) -> None:
     if version is None and "apiVersion" not in document:
         document.missing("apiVersion")
     if version is not None and version != API_VERSION:
-        document.wrong("apiVersion", f"must be {API_VERSION}{did_you_mean(version, [API_VERSION])}")
+        document.wrong("apiVersion", f"must be {API_VERSION}")

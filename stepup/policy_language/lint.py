@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from stepup.domain.assurance import Ladder, Level
-from stepup.domain.decision_request import Attribute, AttributeType
-from stepup.domain.policy import Action, Guardrail, Policy
+from stepup.domain.decision_request import AttributeType
+from stepup.domain.policy import Guardrail, Policy
 from stepup.domain.requirement import Requirement
 from stepup.policy_language.actions import WrittenAction, WrittenRule
 from stepup.policy_language.conditions import Compiled
@@ -15,6 +15,7 @@ from stepup.policy_language.leniency import lint_unenrolled
 
 # Attributes whose sent form is not the one canonical form that a digest needs.
 _UNBINDABLE = frozenset({AttributeType.DOUBLE})
+_BOUND_OPTIONAL = "`{}` is bound but not required: a request without it is denied"
 
 
 def lint_ladder(ladder: Ladder, findings: Findings, at: Place) -> None:
@@ -30,8 +31,10 @@ def lint_action(written: WrittenAction, policy: Policy, findings: Findings) -> N
     action = written.action
     _find_unreachable_rules(written.rules, findings)
     guardrails = policy.plans[action.name].told.guardrails
-    for requirement, at in _demands(written):
-        _check_names(requirement, action, at, findings)
+    demands = tuple(_demands(written))
+    _check_shared(written, findings, is_asked=bool(demands))
+    for requirement, at in demands:
+        _check_names(requirement, written, at, findings)
         lint_unenrolled(requirement, policy.ladder, findings, at)
         _check_seen(requirement, guardrails, at, findings)
         _check_reach(requirement, guardrails, policy.ladder, at, findings)
@@ -44,7 +47,7 @@ def lint_guardrail(written: WrittenGuardrail, policy: Policy, findings: Findings
     """Find what is wrong with one guardrail, with the actions below it."""
     guardrail = written.guardrail
     matched = [action for action in policy.actions.values() if guardrail.matches(action)]
-    if not matched:
+    if not matched and (guardrail.tags or guardrail.actions):
         message = f"the guardrail `{guardrail.id}` matches no action"
         findings.warn(Code.DEAD_GUARDRAIL, message, written.at)
     level = policy.ladder.get(guardrail.require.acr)
@@ -82,30 +85,57 @@ def _find_unreachable_rules(rules: Iterable[WrittenRule], findings: Findings) ->
             earlier.setdefault(source, rule.id)
 
 
-def _check_names(requirement: Requirement, action: Action, at: Place, findings: Findings) -> None:
-    known = [attribute.name for attribute in action.attributes]
-    for name in sorted(requirement.bind | set(requirement.display)):
+def _check_shared(written: WrittenAction, findings: Findings, *, is_asked: bool) -> None:
+    """Look at what an action says for all its demands, where it says it."""
+    action = written.action
+    if action.shared is None:
+        return
+    # Where nothing is asked a document of an earlier release may say what it likes.
+    report = findings.error if is_asked else findings.warn
+    for name in sorted(action.shared.bind | set(action.shared.display)):
+        is_bound = name in action.shared.bind
+        at = written.bind_at if is_bound else written.display_at
+        for code, message in _mistakes(name, written, is_bound=is_bound):
+            report(code, message, at)
         attribute = action.attribute(name)
-        if attribute is None:
-            message = f"`{action.name}` declares no attribute `{name}`{did_you_mean(name, known)}"
-            findings.error(Code.UNKNOWN_ATTRIBUTE, message, at)
-        elif name in requirement.bind:
-            _check_bound(attribute, requirement, at, findings)
+        if is_bound and attribute is not None and not attribute.required:
+            findings.warn(Code.BOUND_UNSEEN, _BOUND_OPTIONAL.format(name), at)
 
 
-def _check_bound(
-    attribute: Attribute, requirement: Requirement, at: Place, findings: Findings
+def _check_names(
+    requirement: Requirement, written: WrittenAction, at: Place, findings: Findings
 ) -> None:
-    name = attribute.name
-    if attribute.type in _UNBINDABLE:
-        message = f"`{name}` is a {attribute.type.value} and cannot be bound; declare it a decimal"
-        findings.error(Code.CONTRADICTION, message, at)
-    if not attribute.required:
-        message = f"`{name}` is bound but not required: a request without it is denied"
-        findings.warn(Code.BOUND_UNSEEN, message, at)
-    if name not in requirement.display:
-        message = f"`{name}` is bound but not displayed: the subject approves what it cannot see"
-        findings.warn(Code.BOUND_UNSEEN, message, at)
+    action = written.action
+    shared = action.shared.bind if action.shared else frozenset()
+    shown = set(action.shared.display) if action.shared else set()
+    for name in sorted((requirement.bind | set(requirement.display)) - shared - shown):
+        is_bound = name in requirement.bind
+        for code, message in _mistakes(name, written, is_bound=is_bound):
+            findings.error(code, message, at)
+        attribute = action.attribute(name)
+        if is_bound and attribute is not None and not attribute.required:
+            findings.warn(Code.BOUND_UNSEEN, _BOUND_OPTIONAL.format(name), at)
+    for name in sorted(requirement.bind - set(requirement.display)):
+        if action.attribute(name) is not None:
+            message = (
+                f"`{name}` is bound but not displayed: the subject approves what it cannot see"
+            )
+            findings.warn(Code.BOUND_UNSEEN, message, at)
+
+
+def _mistakes(name: str, written: WrittenAction, *, is_bound: bool) -> Iterator[tuple[Code, str]]:
+    action = written.action
+    attribute = action.attribute(name)
+    if attribute is None:
+        # Of one that is declared wrongly it was said already.
+        if name not in written.declared.refused:
+            known = [attribute.name for attribute in action.attributes]
+            hint = did_you_mean(name, known)
+            yield Code.UNKNOWN_ATTRIBUTE, f"`{action.name}` declares no attribute `{name}`{hint}"
+    elif is_bound and attribute.type in _UNBINDABLE:
+        kind = attribute.type.value
+        message = f"`{name}` is a {kind} and cannot be bound; declare it a decimal"
+        yield Code.CONTRADICTION, message
 
 
 def _check_seen(
@@ -162,21 +192,33 @@ def _find_unguarded(written: WrittenAction, findings: Findings) -> None:
                     "it; without it the strongest requirement of this action applies"
                 )
                 findings.warn(Code.UNGUARDED_OPTIONAL, message, line.at)
+            for pattern in line.rule.when.wrong_patterns():
+                message = (
+                    f"`{pattern}` is no regular expression (RE2): "
+                    "the strongest requirement of this action applies"
+                )
+                findings.warn(Code.CONDITION, message, line.at)
 
 
 def _find_unused(
     written: WrittenAction, guardrails: Iterable[Guardrail], findings: Findings
 ) -> None:
+    if findings.has_errors:
+        # A rule that could not be read may well use it.
+        return
     used: set[str] = set()
     for line in written.rules:
         if isinstance(line.rule.when, Compiled):
             references = line.rule.when.references
             used |= {path.partition(".")[2] for path in references.read | references.asked}
-    demands = (*written.action.demands, *(guardrail.require for guardrail in guardrails))
+    # What it says for all its demands is asked for by a guardrail too, where it asks nothing itself.
+    shared = (written.action.shared,) if written.action.shared else ()
+    above = (guardrail.require for guardrail in guardrails)
+    demands = (*written.action.demands, *shared, *above)
     for demand in demands:
         used |= demand.bind | set(demand.display)
     for attribute in written.action.attributes:
         # A required one is used by being there.
         if attribute.name not in used and not attribute.required:
             message = f"nothing uses the attribute `{attribute.name}`"
-            findings.warn(Code.DEAD_ATTRIBUTE, message, written.attributes_at)
+            findings.warn(Code.DEAD_ATTRIBUTE, message, written.declared.places[attribute.name])

@@ -152,9 +152,12 @@ class TestMistyped:
             ("action.payee > 5", "SU030", 1, 14, "`>` cannot be applied to string, int"),
             ("!action.payee", "SU030", 1, 1, "`!` cannot be applied to string"),
             ("action.amount && action.known", "SU030", 1, 15, "`&&` cannot be applied to int, bool"),
-            ("'x' in action.payee", "SU030", 1, 5, "`@in` cannot be applied to string, string"),
+            ("'x' in action.payee", "SU030", 1, 5, "`in` cannot be applied to string, string"),
             ("action.payee.size() == '1'", "SU030", 1, 21, "`==` cannot be applied to int, string"),
-            ("now > '2026-01-01'", "SU030", 1, 5, "`>` cannot be applied to timestamp, string"),
+            ("now > '2026-01-01'", "SU030", 1, 5, "`>` cannot be applied to timestamp, string; write timestamp("),
+            ("duration('15m') > '15m'", "SU030", 1, 17, "`>` cannot be applied to duration, string; write duration("),
+            ("amount > 1", "SU030", 1, 1, "there is no `amount`; did you mean `action.amount`?"),
+            ("id == 'x'", "SU030", 1, 1, "there is no `id`; did you mean `subject.id` or `resource.id`?"),
             ("context.last_seen > 5", "SU030", 1, 19, "`>` cannot be applied to timestamp, int"),
             ("action.amount", "SU031", 1, 1, "a condition must be true or false, this is of type int"),
             ("'yes'", "SU031", 1, 1, "of type string"),
@@ -162,9 +165,9 @@ class TestMistyped:
             ("[true]", "SU031", 1, 1, "of type list"),
             ("null", "SU031", 1, 1, "of type null"),
             ("true &&\n  action.nope", "SU030", 2, 10, "`action` has no attribute `nope`"),
-            ("action.amount >", "SU030", 1, 16, "Syntax error"),
-            ("action.amount = 5", "SU030", 1, 15, "Syntax error"),
-            ("action.amount > 1 and true", "SU030", 1, 19, "Syntax error"),
+            ("action.amount >", "SU030", 1, 16, "Syntax error: something is missing at the end"),
+            ("action.amount = 5", "SU030", 1, 15, "Syntax error: `=` is not expected here; write `==`"),
+            ("action.amount > 1 and true", "SU030", 1, 19, "Syntax error: `and` is not expected here; write `&&`"),
             ("", "SU030", 1, 1, "Syntax error"),
             ("inCidr(context.ip, '10.0.0/8')", "SU030", 1, 1, "inCidr needs a network"),
             ("inCidr(context.ip, '10.0.0.1/8')", "SU030", 1, 1, "inCidr needs a network"),
@@ -186,6 +189,27 @@ class TestMistyped:
 
         assert isinstance(found, list)
         assert [(f.line, f.column) for f in found] == [(1, 8), (1, 24)]
+
+    def test_says_one_syntax_error_and_not_what_follows_from_it(self):
+        found = ENVIRONMENT.compile("action.amount = 5")
+
+        assert isinstance(found, list)
+        assert len(found) == 1
+
+    def test_says_nothing_of_an_attribute_that_was_refused(self):
+        environment = Environment(SCHEMA, frozenset({"nope"}))
+
+        assert environment.compile("action.nope > 1") == []
+
+    @pytest.mark.parametrize(
+        ("pattern", "wrong"),
+        [("^a+$", ()), ("(a+", ("(a+",)), ("[0-9]{2}\\\\.", ()), ("*", ("*",))],
+    )
+    def test_a_pattern_that_is_none_is_known_before_anybody_asks(self, pattern, wrong):
+        compiled = ENVIRONMENT.compile(f"action.payee.matches('{pattern}')")
+
+        assert isinstance(compiled, Compiled)
+        assert compiled.wrong_patterns() == wrong
 
 
 class TestHostile:

@@ -204,6 +204,20 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[tuple[Direction, str]]]] = {
         ],
         [(DIFFERENT, "account.close: new action: otherwise phr, made for this alone")],
     ),
+    "a new action that is switched off": (
+        [
+            (
+                "  balance.read:",
+                "  account.close: {mode: off, default: {level: phr}}\n  balance.read:",
+            )
+        ],
+        [
+            (
+                WEAKER,
+                "account.close: new action: otherwise phr, at most 10m old; in mode off",
+            )
+        ],
+    ),
     "a new action for everybody": (
         [("  balance.read", "  account.close: {default: allow}\n  balance.read")],
         [(WEAKER, "account.close: new action: otherwise allowed")],
@@ -289,7 +303,7 @@ CASES: dict[str, tuple[list[tuple[str, str]], list[tuple[Direction, str]]]] = {
         [
             (
                 DIFFERENT,
-                "guardrail all: new guardrail for balance.read: at least phr, at most 10m old",
+                "guardrail all: new guardrail for balance.read: at least phr, at most 10m old, in mode report",
             )
         ],
     ),

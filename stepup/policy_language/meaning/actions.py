@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from stepup.domain.decision_request import Attribute
 from stepup.domain.ids import ActionName
-from stepup.domain.policy import Action, Effect, Policy
+from stepup.domain.policy import Action, Effect, Mode, Policy
 from stepup.domain.requirement import Requirement
 from stepup.policy_language.meaning.conditions import in_words
 from stepup.policy_language.meaning.order import direction_of_outcome, direction_of_part
@@ -36,7 +36,7 @@ def statements_of_actions(before: Policy, after: Policy) -> Iterator[Statement]:
     for name, action in after.actions.items():
         was = before.actions.get(name)
         if was is None:
-            yield _added(action, before)
+            yield _added(action, before, after)
         else:
             yield from _changed(was, action, before, after)
     for name, action in before.actions.items():
@@ -44,13 +44,18 @@ def statements_of_actions(before: Policy, after: Policy) -> Iterator[Statement]:
             yield _removed(action, after)
 
 
-def _added(action: Action, before: Policy) -> Statement:
+def _added(action: Action, before: Policy, after: Policy) -> Statement:
     attributes = action.attributes
     told = [
         *(f"{in_words(r.when, attributes)} {outcome_in_words(r.then)}" for r in action.rules),
         f"{_OTHERWISE} {outcome_in_words(action.default)}",
     ]
     outcomes = [*(rule.then for rule in action.rules), action.default]
+    mode = action.mode or after.mode
+    if mode is not Mode.ENFORCE:
+        # Whatever it says, it lets everybody through.
+        told.append(f"in mode {mode.value}")
+        outcomes = [Effect.ALLOW]
     if before.unknown_action is Effect.ALLOW:
         ladder = before.ladder
         found = joined(direction_of_outcome(Effect.ALLOW, each, ladder) for each in outcomes)

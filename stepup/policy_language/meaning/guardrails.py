@@ -38,11 +38,13 @@ def statements_of_guardrails(before: Policy, after: Policy) -> Iterator[Statemen
 def _added(guardrail: Guardrail, after: Policy) -> Statement:
     touched = _touched(guardrail, after)
     said = outcome_in_words(guardrail.require)
-    is_felt = bool(touched) and _mode(guardrail, after) is Mode.ENFORCE
+    mode = _mode(guardrail, after)
+    is_felt = bool(touched) and mode is Mode.ENFORCE
+    unfelt = "" if mode is Mode.ENFORCE else f", in mode {mode.value}"
     change = Change(
         Direction.STRICTER if is_felt else Direction.DIFFERENT,
         "guardrail",
-        f"new guardrail for {_named(touched)}: at least {said}",
+        f"new guardrail for {_named(touched)}: at least {said}{unfelt}",
         None,
         said,
     )
