@@ -13,6 +13,7 @@ from stepup.domain.decision_request import DecisionRequest
 from stepup.domain.matching import Match
 from stepup.domain.policy import Action, Effect, Guardrail, Plan
 from stepup.domain.requirement import OnDegraded, Requirement
+from stepup.domain.ways import ways_to
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,18 +82,13 @@ def demand_of(
     sent = situation.request.value_of
     bound = {name: sent(attribute) if attribute else None for name, attribute in declared.items()}
     level = ladder.get(required.acr)
-    methods = required.methods
     return Demand(
         asked=asked,
         required=required,
         bound=bound,
         compared=compare(ladder, required, action.name, bound, situation.approval, situation.now),
         level=level,
-        ways=tuple(
-            combination
-            for combination in level.any_of
-            if methods is None or all(factor.method in methods for factor in combination)
-        ),
+        ways=ways_to(level, required),
     )
 
 

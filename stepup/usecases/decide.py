@@ -4,24 +4,14 @@ A request may ask for many decisions (AuthZEN's batches and searches). All of th
 sitting: by one policy version, as of one moment.
 """
 
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from datetime import datetime
 
 import msgspec
 
-from stepup.crypto import digests, tickets, tokens
-from stepup.domain.assurance import (
-    Amr,
-    Approval,
-    AuthnContext,
-    CeremonyFacts,
-    Factor,
-    Level,
-    Method,
-)
+from stepup.crypto import digests, tickets
+from stepup.domain.assurance import Amr, Approval, AuthnContext, Method
 from stepup.domain.authorization import TICKET_LIFETIME, Purpose, Ticket
 from stepup.domain.binding import bound_digest
-from stepup.domain.challenge import amr_of
 from stepup.domain.client import Client, Role
 from stepup.domain.decision import Allow, Decision, Deny, DenyReason, StepUp
 from stepup.domain.decision_request import DecisionRequest
@@ -31,12 +21,13 @@ from stepup.domain.keyring import Keyring
 from stepup.domain.obligation import ObligationType
 from stepup.domain.policy import Action, Policy
 from stepup.domain.recorded_decision import Decided
-from stepup.domain.requirement import Requirement
+from stepup.domain.ways import amr_values_of, methods_of
 from stepup.ports import Ports
 from stepup.usecases.degradation import decide_now
+from stepup.usecases.presented import Presented, find_presented
 from stepup.usecases.record import record
 from stepup.usecases.shadow import watch
-from stepup.usecases.token_state import find_state, require_known_for
+from stepup.usecases.token_state import require_known_for
 
 _TICKET_PURPOSE = "ticket"
 
@@ -80,14 +71,6 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     methods: tuple[Method, ...] = ()
     amr_values: tuple[Amr, ...] = ()
     must_consume: bool = False
-
-
-class Presented(NamedTuple):
-    """A token that counts: whose it is, what it approves, and how old that knowledge is, if it is."""
-
-    subject: Subject
-    approval: Approval
-    age: timedelta | None
 
 
 class Sitting(msgspec.Struct, kw_only=True):
@@ -214,27 +197,6 @@ def ticket_key(keyring: Keyring) -> bytes:
     return digests.derive(keyring.root, _TICKET_PURPOSE)
 
 
-def methods_of(level: Level, requirement: Requirement) -> tuple[Method, ...]:
-    """List the methods that can have a part in reaching a level, whoever the subject is."""
-    named = {factor.method for combination in level.any_of for factor in combination}
-    allowed = named if requirement.methods is None else named & requirement.methods
-    return tuple(method for method in Method if method in allowed)
-
-
-def amr_values_of(level: Level, requirement: Requirement) -> tuple[Amr, ...]:
-    """List what every way to reach a level has in common, in RFC 8176's words.
-
-    AuthZEN's obligations profile wants all of what is listed to be used, so a word that belongs to
-    one way alone would rule the other ways out.
-    """
-    shared: tuple[Amr, ...] | None = None
-    for combination in level.any_of:
-        if requirement.methods is None or all(f.method in requirement.methods for f in combination):
-            certain = _certain_amr(combination)
-            shared = certain if shared is None else tuple(v for v in shared if v in certain)
-    return shared or ()
-
-
 def _ticket(
     ports: Ports, sitting: Sitting, subject: Subject, action: ActionName, decision: StepUp
 ) -> Ticket:
@@ -264,7 +226,9 @@ async def _approval(
     token = question.elevated_token
     if token is not None:
         if token not in sitting.presented:
-            sitting.presented[token] = await _presented(ports, sitting, token)
+            sitting.presented[token] = await find_presented(
+                ports, sitting.caller, token, sitting.now
+            )
         presented = sitting.presented[token]
         # A token of somebody else approves nothing.
         if presented is None or presented.subject != subject:
@@ -278,35 +242,3 @@ async def _approval(
     if question.asserted is not None and sitting.caller.asserts_authentication:
         return Approval(context=question.asserted), True
     return None, True
-
-
-async def _presented(ports: Ports, sitting: Sitting, text: str) -> Presented | None:
-    try:
-        read = tokens.read(text, ports.snapshot.keyring, ports.site, sitting.now)
-    except tokens.InvalidTokenError:
-        return None
-    token, caller = read.token, sitting.caller
-    # Whoever was given a token for itself must not get others' actions allowed with it.
-    is_known = token.client_id == caller.client_id or (
-        caller.may(Role.RS) and token.audience in caller.audiences
-    )
-    if not is_known:
-        return None
-    # One that was revoked or used up approves nothing either.
-    state = await find_state(ports, read)
-    if state.is_over:
-        return None
-    return Presented(token.subject, token.approval, state.age)
-
-
-def _certain_amr(combination: tuple[Factor, ...]) -> tuple[Amr, ...]:
-    facts = tuple(
-        CeremonyFacts(
-            method=factor.method,
-            user_verified=factor.user_verified,
-            device_bound=factor.device_bound,
-        )
-        for factor in combination
-    )
-    # Where a factor asks for no particular key, nobody knows yet which one it will be.
-    return tuple(value for value in amr_of(facts) if value != "swk")

@@ -6,13 +6,12 @@ import msgspec
 import pytest
 
 from stepup.crypto import tickets
-from stepup.domain.assurance import DEFAULT_LADDER, Acr, AuthnContext, Method
+from stepup.domain.assurance import Acr, AuthnContext, Method
 from stepup.domain.client import Role
 from stepup.domain.decision import Allow, AllowReason, Deny, DenyReason, StepUp
 from stepup.domain.errors import ClientNotAllowedError, InvalidRequestError
 from stepup.domain.ids import ActionName, ChallengeId
 from stepup.domain.obligation import ObligationType
-from stepup.domain.requirement import Requirement
 from stepup.usecases import decide, introspect, revoke
 from tests.support.builders import an_attempt
 from tests.support.world import IDP, World
@@ -200,28 +199,6 @@ async def test_a_stale_auth_time_is_not_fresh(age: timedelta, expected: type):
 async def test_a_decision_alone_leaves_no_audit_event(world: World):
     await ask(world)
     assert await kinds(world.ports) == []
-
-
-# --- what it takes ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("acr", "methods", "expected"),
-    [
-        ("urn:stepup:acr:1", None, ()),
-        ("urn:stepup:acr:2", None, ()),
-        ("urn:stepup:acr:2", {Method.TOTP}, ("otp",)),
-        ("phr", None, ("user", "mfa")),
-        ("phrh", None, ("hwk", "user", "mfa")),
-        ("phr", {Method.TOTP}, ()),
-    ],
-)
-def test_only_what_every_way_shows_is_called_for(
-    acr: str, methods: set[Method] | None, expected: tuple[str, ...]
-):
-    requirement = Requirement(acr=Acr(acr), methods=frozenset(methods) if methods else None)
-
-    assert decide.amr_values_of(DEFAULT_LADDER.get(Acr(acr)), requirement) == expected
 
 
 async def test_a_token_for_another_audience_approves_nothing(world: World):
