@@ -108,7 +108,7 @@ async def test_goes_on_where_a_page_ended(admin, records):
     for _ in range(2):
         answer = (await admin.get(DECISIONS, params={"limit": "3", "page_token": token})).json()
         seen += [each["id"] for each in answer["decisions"]]
-        token = answer["next_page_token"]
+        token = answer["next_token"]
     assert seen == [record.id for record in records]
     assert token == ""
 

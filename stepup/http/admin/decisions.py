@@ -16,6 +16,7 @@ from stepup.domain.ids import ActionName, ClientId, DecisionId, Subject, Subject
 from stepup.domain.policy import Mode
 from stepup.domain.recorded_decision import Outcome, RecordedDecision
 from stepup.http.admin.gate import administrators_only, performs
+from stepup.http.admin.paging import PageRequest
 from stepup.http.form import read_query
 from stepup.http.openapi import ADMIN_SECURITY, admin_responses, reads_query
 from stepup.ports import DecisionQuery, Ports
@@ -23,10 +24,9 @@ from stepup.usecases import decisions
 from stepup.usecases.decisions import SavedTest
 
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-_Limit = Annotated[int, msgspec.Meta(ge=1, le=200)]
 
 
-class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Asked(PageRequest, frozen=True, forbid_unknown_fields=True):
     """Which records. `subject` is a `sub` of `issuer`, `subject_id` the digest that logs name."""
 
     action: str | None = None
@@ -38,8 +38,6 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rule: str | None = None
     since: _Moment | None = None
     until: _Moment | None = None
-    limit: _Limit = 50
-    page_token: str = ""
 
 
 class EntityDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,10 +97,10 @@ class DecisionDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 
 
 class DecisionsDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A page, newest first; an empty `next_page_token` ends the records."""
+    """A page, newest first; `next_token` is empty with the last ones."""
 
     decisions: list[DecisionDocument]
-    next_page_token: str
+    next_token: str
 
 
 @get(
@@ -120,7 +118,7 @@ async def list_decisions(
     asked = _read(request)
     page = await decisions.find_page(ports, _query(ports, asked), asked.page_token, asked.limit)
     return DecisionsDocument(
-        decisions=[_document(record) for record in page.records], next_page_token=page.next_token
+        decisions=[_document(record) for record in page.records], next_token=page.next_token
     )
 
 

@@ -11,9 +11,8 @@ from litestar.params import FromPath
 from stepup.domain import errors
 from stepup.domain.administrator import AdminAction, Administrator, Scope
 from stepup.domain.assurance import Acr, Amr
-from stepup.domain.decision_request import DecisionRequest
 from stepup.domain.errors import InvalidRequestError
-from stepup.domain.ids import ActionName, DecisionId, DraftId, Subject
+from stepup.domain.ids import DecisionId, DraftId, Subject
 from stepup.domain.policy_errors import DraftNotFoundError, VersionNotFoundError
 from stepup.http.admin.explanation import ExplanationDocument, explanation_document
 from stepup.http.admin.gate import administrators_only, performs
@@ -24,6 +23,7 @@ from stepup.http.authzen.entities import (
     Seconds,
     SubjectEntity,
     Text,
+    request_of,
 )
 from stepup.http.json_body import read_json
 from stepup.http.middleware import reads_up_to
@@ -61,7 +61,8 @@ class ImaginedAuthentication(msgspec.Struct, frozen=True, kw_only=True, forbid_u
 class ExplainRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The members of an AuthZEN evaluation, the time, and what is to be explained.
 
-    `degraded` imagines that a dependency is away. What is explained is the active version, unless `version`, `draft` or the text of a `document` is there.
+    `degraded` imagines that a dependency is away. What is explained is the active version, unless
+    `version`, `draft` or the text of a `document` is there.
     """
 
     subject: SubjectEntity
@@ -138,17 +139,7 @@ async def explain_recorded(
 
 def _question(asked: ExplainRequest, now: datetime) -> explain.Asked:
     return explain.Asked(
-        request=DecisionRequest(
-            subject_type=asked.subject.type,
-            subject_id=asked.subject.id,
-            action=ActionName(asked.action.name),
-            resource_type=asked.resource.type,
-            resource_id=asked.resource.id,
-            subject=asked.subject.properties,
-            resource=asked.resource.properties,
-            action_properties=asked.action.properties,
-            context=asked.context,
-        ),
+        request=request_of(asked.subject, asked.action, asked.resource, asked.context),
         authentication=_imagined(asked.authentication) if asked.authentication else None,
         now=now if asked.at is None else _moment(asked.at),
         degraded=asked.degraded,

@@ -14,6 +14,7 @@ from stepup.domain.demand import Demand, GuardrailTold
 from stepup.domain.explanation import Explanation, RuleTold
 from stepup.domain.fitness import Fitness
 from stepup.domain.policy import Effect
+from stepup.domain.recorded_decision import outcome_of
 from stepup.domain.requirement import Fallback, Requirement
 from stepup.domain.words import combination_in_words
 from stepup.usecases.explain import Explained
@@ -193,7 +194,7 @@ def explanation_document(explained: Explained, now: datetime) -> ExplanationDocu
     decision, fitness = told.decision, explained.authenticators
     basis = decision.basis
     return ExplanationDocument(
-        decision=outcome_of(decision),
+        decision=outcome_of(decision).value,
         reason=_reason(decision),
         reason_text=decision.text if isinstance(decision, Deny) else None,
         rule=basis.rule,
@@ -221,7 +222,7 @@ def _reported(told: Explanation) -> ReportedDocument | None:
     if reported is None:
         return None
     return ReportedDocument(
-        decision=outcome_of(reported), reason=_reason(reported), demand=_demand(told.reported)
+        decision=outcome_of(reported).value, reason=_reason(reported), demand=_demand(told.reported)
     )
 
 
@@ -241,13 +242,6 @@ def _demand(demand: Demand | None) -> DemandDocument | None:
             for way in demand.ways
         ],
     )
-
-
-def outcome_of(decision: Decision) -> str:
-    """Name a decision as everywhere: allow, step_up or deny."""
-    if isinstance(decision, Allow):
-        return "allow"
-    return "deny" if isinstance(decision, Deny) else "step_up"
 
 
 def in_document_words(parts: Iterable[str], words: Mapping[str, str] = _WORDS) -> list[str]:

@@ -83,21 +83,28 @@ def question_of(asked: EvaluationRequest) -> Question:
     token = asked.context.get("elevated_token")
     issuer = asked.subject.properties.get("issuer")
     return Question(
-        request=DecisionRequest(
-            subject_type=asked.subject.type,
-            subject_id=asked.subject.id,
-            action=ActionName(asked.action.name),
-            resource_type=asked.resource.type,
-            resource_id=asked.resource.id,
-            subject=asked.subject.properties,
-            resource=asked.resource.properties,
-            action_properties=asked.action.properties,
-            context=asked.context,
-        ),
+        request=request_of(asked.subject, asked.action, asked.resource, asked.context),
         subject_issuer=issuer if isinstance(issuer, str) else None,
         elevated_token=token if isinstance(token, str) else None,
         asserted=_reported(asked.context.get("authentication")),
         obligations=supported_obligations(asked.context),
+    )
+
+
+def request_of(
+    subject: SubjectEntity, action: ActionEntity, resource: ResourceEntity, context: Properties
+) -> DecisionRequest:
+    """Put the four members of an evaluation together, as the domain knows them."""
+    return DecisionRequest(
+        subject_type=subject.type,
+        subject_id=subject.id,
+        action=ActionName(action.name),
+        resource_type=resource.type,
+        resource_id=resource.id,
+        subject=subject.properties,
+        resource=resource.properties,
+        action_properties=action.properties,
+        context=context,
     )
 
 
