@@ -50,7 +50,7 @@ class DraftState(StrEnum):
     DISCARDED = "discarded"
 
 
-class Approval(msgspec.Struct, frozen=True, kw_only=True):
+class DraftApproval(msgspec.Struct, frozen=True, kw_only=True):
     """That somebody wants this text in place of that version."""
 
     by: AdministratorId
@@ -84,12 +84,12 @@ class DraftHeader(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: datetime
     revision: int = 1
     state: DraftState = DraftState.OPEN
-    approvals: tuple[Approval, ...] = ()
+    approvals: tuple[DraftApproval, ...] = ()
     schedule: Schedule | None = None
     activated_as: int | None = None
     failure: str | None = None
 
-    def counted(self, discounted: Collection[AdministratorId] = ()) -> tuple[Approval, ...]:
+    def counted(self, discounted: Collection[AdministratorId] = ()) -> tuple[DraftApproval, ...]:
         """Return the approvals that count: of this text and base, one for each non-author.
 
         Those of the `discounted` do not; see `Standing`.
@@ -209,7 +209,7 @@ def approve(
         raise OwnDraftError
     if any(approval.by == by.id for approval in draft.approvals):
         return draft
-    approval = Approval(by=by.id, name=by.name, digest=digest, base=draft.base, at=now)
+    approval = DraftApproval(by=by.id, name=by.name, digest=digest, base=draft.base, at=now)
     return _moved(draft, now, approvals=(*draft.approvals, approval))
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 import msgspec
 
 from stepup.domain.decision import Decision, Deny, DenyReason, decide
-from stepup.domain.difference import DifferenceKind, difference_of
+from stepup.domain.difference import difference_of
 from stepup.domain.ids import ActionName, DecisionId
 from stepup.domain.policy import Policy
 from stepup.domain.recorded_decision import Decided
@@ -19,7 +19,6 @@ SAME = "same"
 """No difference that a caller would see."""
 FAILED = "failed"
 """The shadow could not be evaluated; the answer did not notice."""
-SHADOW_RESULTS = (SAME, FAILED, *(kind.value for kind in DifferenceKind))
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True):

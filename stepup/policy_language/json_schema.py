@@ -8,7 +8,6 @@ import msgspec
 from stepup.policy_language.shape.document import Document
 from stepup.policy_language.shape.examples import Suite
 
-SCHEMA_PATH = "/schemas/policy-v1.json"
 # A name, not an address: the same whoever serves it. An editor is given the file or our address.
 SCHEMA_ID = "urn:stepup:schema:policy:v1"
 

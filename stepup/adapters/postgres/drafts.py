@@ -12,7 +12,7 @@ from typing_extensions import override
 from stepup.adapters.postgres.line import Transaction
 from stepup.adapters.postgres.tables import policy_approval, policy_author, policy_draft
 from stepup.domain.ids import AdministratorId, DraftId
-from stepup.domain.policy_draft import Approval, DraftHeader, DraftState, PolicyDraft, Schedule
+from stepup.domain.policy_draft import DraftApproval, DraftHeader, DraftState, PolicyDraft, Schedule
 from stepup.ports import DraftStore
 
 _HEADER = tuple(column for column in policy_draft.c if column.name != "document")
@@ -108,10 +108,10 @@ class PostgresDraftStore(DraftStore):
             found.setdefault(row.draft, []).append(row.administrator)
         return found
 
-    async def _approvals(self, drafts: Sequence[int]) -> dict[int, list[Approval]]:
+    async def _approvals(self, drafts: Sequence[int]) -> dict[int, list[DraftApproval]]:
         statement = select(*_APPROVAL).where(policy_approval.c.draft.in_(drafts))
         in_order = statement.order_by(policy_approval.c.at, policy_approval.c.administrator)
-        found: dict[int, list[Approval]] = {}
+        found: dict[int, list[DraftApproval]] = {}
         for row in await self._transaction.rows(in_order):
             found.setdefault(row.draft, []).append(_approval(row))
         return found
@@ -136,7 +136,7 @@ def _values(draft: PolicyDraft) -> dict[str, Any]:
 
 
 def _told(
-    row: Row[Any], authors: Sequence[AdministratorId], approvals: Sequence[Approval]
+    row: Row[Any], authors: Sequence[AdministratorId], approvals: Sequence[DraftApproval]
 ) -> dict[str, Any]:
     planned = row.scheduled_at is not None
     return {
@@ -157,13 +157,13 @@ def _told(
     }
 
 
-def _approval(row: Row[Any]) -> Approval:
-    return Approval(
+def _approval(row: Row[Any]) -> DraftApproval:
+    return DraftApproval(
         by=row.administrator, name=row.name, digest=row.digest, base=row.base, at=row.at
     )
 
 
-def _approval_values(draft: DraftId, approval: Approval) -> dict[str, Any]:
+def _approval_values(draft: DraftId, approval: DraftApproval) -> dict[str, Any]:
     return {
         "draft": draft,
         "administrator": approval.by,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 
 from stepup.domain.ids import AdministratorId, DraftId
-from stepup.domain.policy_draft import Approval, DraftHeader, DraftState, PolicyDraft
+from stepup.domain.policy_draft import DraftApproval, DraftHeader, DraftState, PolicyDraft
 from stepup.domain.policy_errors import DraftNotFoundError, VersionNotFoundError
 from stepup.ports import PolicyVersion, VersionHeader
 
@@ -152,5 +152,5 @@ def _told(draft: DraftHeader, needed: int) -> dict[str, Any]:
     }
 
 
-def _approval_document(approval: Approval) -> ApprovalDocument:
+def _approval_document(approval: DraftApproval) -> ApprovalDocument:
     return msgspec.convert(approval, ApprovalDocument, from_attributes=True)
