@@ -8,12 +8,13 @@ from stepup.http.caching import cacheable, tag_of
 from stepup.http.openapi import problem_responses, returns
 from stepup.usecases.policy_schema import published_schema
 
+SCHEMA_PATH = "/schemas/policy-v1.json"
 # It changes with a release only, and an editor that knows yesterday's is not wrong for long.
 _CACHING = "public, max-age=3600, stale-while-revalidate=86400"
 
 
 @get(
-    "/schemas/policy-v1.json",
+    SCHEMA_PATH,
     tags=["metadata"],
     responses=returns(dict[str, Any], "JSON Schema 2020-12.") | problem_responses(),
 )

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from stepup.domain.ids import ActionName, DraftId
-from stepup.domain.policy_errors import DraftNotFoundError, ReplayRunningError
+from stepup.domain.ids import ActionName
+from stepup.domain.policy_errors import ReplayRunningError
 from stepup.domain.recorded_decision import RecordedDecision
 from stepup.domain.replay import Tally
 from stepup.domain.replay_report import Abilities, ReplayReport, report_of
@@ -25,7 +25,6 @@ from stepup.usecases.replay_part import Written, encode_records, ladder_of, repl
 
 MOST_RECORDS = 100_000
 _PAGE = 1000
-_LONGEST_NUMBER = 18
 # A page is done in a fifth of a second; the first one waits until two large documents are read.
 _PAGE_LIMIT = timedelta(minutes=1)
 
@@ -71,22 +70,6 @@ async def replay(
         return await _Replay(
             ports, workshop, active, asked, Abilities(ladder, ports.clock.now())
         ).report(at_once, on_progress)
-
-
-async def text_of_draft(ports: Ports, number: str) -> str:
-    """Return what a draft says.
-
-    Raises:
-        DraftNotFoundError: If there is none of that number.
-    """
-    # Longer numbers fit into no column.
-    if not (number.isascii() and number.isdigit()) or len(number) > _LONGEST_NUMBER:
-        raise DraftNotFoundError
-    async with ports.database.transaction() as stores:
-        draft = await stores.drafts.find(DraftId(int(number)))
-    if draft is None:
-        raise DraftNotFoundError
-    return draft.document
 
 
 class _Replay:

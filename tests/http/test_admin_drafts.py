@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -378,6 +379,17 @@ async def test_a_document_of_a_mebibyte_is_kept_and_one_byte_more_is_not(
     assert (more.status_code, more.json()["code"]) == (413, "body_too_large")
     endless = await admin.post(DRAFTS, json={"name": "long", "document": '"' * 3_000_000})
     assert endless.status_code == 413
+
+
+async def test_a_document_of_a_mebibyte_may_come_as_ascii(admin: httpx2.AsyncClient):
+    umlauts = "#" + "ü" * (512 * 1024 - 1)
+    body = json.dumps({"name": "long", "document": umlauts})
+
+    kept = await admin.post(
+        DRAFTS, content=body.encode(), headers={"content-type": "application/json"}
+    )
+
+    assert kept.status_code == 201
 
 
 async def test_while_the_database_is_away_everything_is_to_be_tried_again(world: World):

@@ -152,7 +152,7 @@ async def test_an_action_that_nobody_named_is_told_as_such(admin: httpx2.AsyncCl
         ({"version": 1, "document": ALLOWS}, 400, "invalid_request"),
         ({"document": "surprise: 1"}, 422, "policy_invalid"),
         ({"document": "[" * 5000}, 422, "policy_invalid"),
-        ({"document": "x" * (3 * 1024 * 1024)}, 413, "body_too_large"),
+        ({"document": "x" * (4 * 1024 * 1024)}, 413, "body_too_large"),
         ({"at": "yesterday"}, 400, "invalid_request"),
         ({"at": "2027-01-31T12:00:00"}, 400, "invalid_request"),
         ({"at": "0001-01-01T00:00:00+01:00"}, 400, "invalid_request"),

@@ -1,6 +1,7 @@
 """The schema of policy documents: public, and kept by whoever reads it."""
 
-from stepup.policy_language.json_schema import SCHEMA_PATH, json_schema
+from stepup.http.schemas import SCHEMA_PATH
+from stepup.policy_language.json_schema import json_schema
 
 
 async def test_anybody_may_read_it_and_keep_it(frame):

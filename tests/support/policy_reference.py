@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from stepup.policy_language.json_schema import SCHEMA_PATH, json_schema
+from stepup.http.schemas import SCHEMA_PATH
+from stepup.policy_language.json_schema import json_schema
 
 # In the order in which a reader meets them.
 _PARTS = (

@@ -16,6 +16,7 @@ from stepup.domain.ids import DecisionId, DraftId, Subject
 from stepup.domain.policy_errors import DraftNotFoundError, VersionNotFoundError
 from stepup.http.admin.explanation import ExplanationDocument, explanation_document
 from stepup.http.admin.gate import administrators_only, performs
+from stepup.http.admin.policy_documents import BODY_LIMIT
 from stepup.http.authzen.entities import (
     ActionEntity,
     Properties,
@@ -33,8 +34,6 @@ from stepup.ports.workshop import Workshop
 from stepup.usecases import explain
 from stepup.usecases.decide import of_subject
 
-# A document of a mebibyte in which every character is escaped.
-_LIMIT = 2 * 1024 * 1024 + 64 * 1024
 _FIRST_YEAR, _LAST_YEAR = 1971, 9999
 _SIMULATED = {"x-stepup-simulation": "true"}
 
@@ -82,7 +81,7 @@ class ExplainRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     status_code=200,
     tags=["admin"],
     security=ADMIN_SECURITY,
-    opt=performs(AdminAction.POLICY_READ) | reads_up_to(_LIMIT),
+    opt=performs(AdminAction.POLICY_READ) | reads_up_to(BODY_LIMIT),
     operation_class=reads_json(ExplainRequest),
     responses=admin_responses(
         VersionNotFoundError,

@@ -13,15 +13,13 @@ from stepup.domain.administrator import AdminAction
 from stepup.domain.ids import ActionName
 from stepup.domain.replay_report import ReplayReport
 from stepup.http.admin.gate import administrators_only, performs
+from stepup.http.admin.policy_documents import BODY_LIMIT, draft_number
 from stepup.http.json_body import read_json
 from stepup.http.middleware import reads_up_to
 from stepup.http.openapi import ADMIN_SECURITY, admin_responses, reads_json
 from stepup.ports import Ports
 from stepup.ports.workshop import Workshop
-from stepup.usecases import replay
-
-# A mebibyte of document, every character of it escaped.
-_BODY_LIMIT = 6 * 1024 * 1024 + 4096
+from stepup.usecases import drafts, replay
 
 _Limit = Annotated[int, msgspec.Meta(ge=1, le=replay.MOST_RECORDS)]
 _Actions = Annotated[list[ActionName], msgspec.Meta(min_length=1, max_length=1000)]
@@ -72,7 +70,7 @@ _RESPONSES = admin_responses(
     status_code=200,
     tags=["admin"],
     security=ADMIN_SECURITY,
-    opt=performs(AdminAction.DECISIONS_READ) | reads_up_to(_BODY_LIMIT),
+    opt=performs(AdminAction.DECISIONS_READ) | reads_up_to(BODY_LIMIT),
     operation_class=reads_json(ReplayRequest),
     responses=_RESPONSES,
 )
@@ -109,8 +107,8 @@ async def replay_draft(
 ) -> ReplayReport:
     """Say what a draft would have made of recorded decisions; nothing is changed."""
     asked = await read_json(request, ReplayedRecords)
-    text = await replay.text_of_draft(ports, draft)
-    return await replay.replay(ports, workshop, asked.asked_with(text))
+    found = await drafts.get(ports, draft_number(draft))
+    return await replay.replay(ports, workshop, asked.asked_with(found.document))
 
 
 router = Router(
