@@ -150,7 +150,7 @@ def record_of(
         subject_id=decided.subject.id,
         request=request,
         digested=digested,
-        approval=_approval(decided, action, request) if digested else _own(decided),
+        approval=_approval(decided, action, request, is_closed=bool(digested)),
         policy_version=decision.basis.policy_version,
         outcome=outcome_of(decision),
         reason=None if isinstance(decision, StepUp) else decision.reason.value,
@@ -238,17 +238,23 @@ def _own(decided: Decided) -> Approval | None:
     return msgspec.structs.replace(approval, bound_digest=None)
 
 
-def _approval(decided: Decided, action: Action | None, kept: DecisionRequest) -> Approval | None:
+def _approval(
+    decided: Decided, action: Action | None, kept: DecisionRequest, *, is_closed: bool
+) -> Approval | None:
     """Bind an approval to the digests as it was bound to the values.
 
-    What it is bound to is digested without a key: an account number could be found by trial.
+    What it is bound to is digested without a key: an account number could be found by trial, also
+    when this request leaves the number out.
     """
     approval = _own(decided)
-    if approval is None or approval.bound_digest is None or action is None:
+    if approval is None or approval.bound_digest is None:
         return approval
-    for names in _ways_to_bind(decided.policy, action):
-        if approval.bound_digest == _bound(action, decided.request, names):
-            return msgspec.structs.replace(approval, bound_digest=_bound(action, kept, names))
+    if action is not None:
+        if not is_closed and not any(each.sensitive for each in action.attributes):
+            return approval
+        for names in _ways_to_bind(decided.policy, action):
+            if approval.bound_digest == _bound(action, decided.request, names):
+                return msgspec.structs.replace(approval, bound_digest=_bound(action, kept, names))
     return msgspec.structs.replace(approval, bound_digest=None)
 
 

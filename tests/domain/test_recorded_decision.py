@@ -223,6 +223,19 @@ class TestTheApproval:
         assert record.approval.bound_digest is None
         assert isinstance(decide(policy, record.request, record.approval, record.at), StepUp)
 
+    @pytest.mark.parametrize("is_known", [True, False])
+    def test_attack_the_account_number_is_left_out_beside_a_token_that_is_bound_to_it(
+        self, is_known: bool
+    ):
+        policy = with_attributes(IBAN, rules=(self.BINDS,)) if is_known else a_policy()
+        action = "payments.transfer" if is_known else "payments.gone"
+        approval = an_approval_of(action, {"iban": SECRET})
+
+        record = recorded(policy, a_decision_request(action=action), approval)
+
+        assert record.digested == frozenset()
+        assert bound_digest(action, {"iban": SECRET}) not in str(record)
+
     def test_for_another_action_is_kept_without_its_values(self):
         record = recorded(
             with_attributes(AMOUNT),
