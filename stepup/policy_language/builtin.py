@@ -4,7 +4,7 @@ from functools import cache
 
 import msgspec
 
-from stepup.domain.assurance import DEFAULT_LADDER, Acr, Ladder
+from stepup.domain.assurance import DEFAULT_LADDER, Acr, Ladder, Level, Method
 from stepup.domain.errors import PolicyInvalidError
 from stepup.domain.ids import ActionName
 from stepup.domain.policy import RESERVED_PREFIX, Action, Guardrail
@@ -19,6 +19,8 @@ from stepup.policy_language.shape.document import Document
 
 # Whoever has no authenticator yet cannot step up: it is allowed or denied by base login alone.
 FIRST_ENROLLMENT = ActionName("account.authenticator.add_first")
+# What administrators do asks for it. Another ladder may write anything under this name.
+_WITH_A_PASSKEY = Acr("phr")
 
 
 def builtin_for(ladder: Ladder) -> tuple[tuple[Action, ...], tuple[Guardrail, ...]]:
@@ -26,6 +28,7 @@ def builtin_for(ladder: Ladder) -> tuple[tuple[Action, ...], tuple[Guardrail, ..
 
     They are written for the default ladder. On another one they ask for the rung of the same
     name; failing that for the rung at the same height, and for the top when it is not that high.
+    What asks for a passkey goes up from there until every way to it has one.
     """
     actions, guardrails = _read()
     if ladder == DEFAULT_LADDER:
@@ -59,7 +62,27 @@ def _on(ladder: Ladder, action: Action) -> Action:
 
 
 def _placed(requirement: Requirement, ladder: Ladder) -> Requirement:
-    return msgspec.structs.replace(requirement, acr=_rung(requirement.acr, ladder))
+    acr = _rung(requirement.acr, ladder)
+    if requirement.acr != _WITH_A_PASSKEY:
+        return msgspec.structs.replace(requirement, acr=acr)
+    # A higher rung reaches the lower ones, so one that is weaker than its place counts, too.
+    weak = [rank for rank, level in enumerate(ladder.levels) if not _takes_a_passkey(level)]
+    place = max([ladder.rank(acr), *(rank + 1 for rank in weak)])
+    if place < len(ladder.levels):
+        return msgspec.structs.replace(requirement, acr=ladder.levels[place].acr)
+    # Rather nobody than anybody: the host's operator is there for that.
+    passkeys = frozenset({Method.WEBAUTHN})
+    return msgspec.structs.replace(requirement, acr=ladder.top.acr, methods=passkeys)
+
+
+def _takes_a_passkey(level: Level) -> bool:
+    return all(
+        any(
+            factor.method is Method.WEBAUTHN and (factor.user_verified or len(combination) > 1)
+            for factor in combination
+        )
+        for combination in level.any_of
+    )
 
 
 def _rung(acr: Acr, ladder: Ladder) -> Acr:

@@ -25,7 +25,7 @@ from stepup.policy_language.folder import check_version, read_folder
 from stepup.policy_language.guardrails import WrittenGuardrail, read_guardrails
 from stepup.policy_language.leniency import lint_modes
 from stepup.policy_language.levels import read_ladder
-from stepup.policy_language.lint import lint_action, lint_guardrail, lint_ladder
+from stepup.policy_language.lint import lint_action, lint_guardrail, lint_ladder, lint_own
 from stepup.policy_language.reader import Fieldset, read
 from stepup.policy_language.shape.document import Document
 from stepup.policy_language.strength import lint_strength
@@ -113,6 +113,7 @@ def _judged(node: Fieldset | None, findings: Findings, version: int, *, tests: b
         lint_action(action, policy, findings)
     for guardrail in guardrails:
         lint_guardrail(guardrail, policy, findings)
+    lint_own(policy, guardrails, findings, document.place("levels"))
     examples = _read_tests(actions)
     if findings.has_errors:
         # What does not hang together cannot be tested; the tests come after the repair.

@@ -1,6 +1,6 @@
 """Checks that need the whole document: what can never be reached, met, seen or used."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from stepup.domain.assurance import Ladder, Level
 from stepup.domain.decision_request import AttributeType
@@ -59,6 +59,27 @@ def lint_guardrail(written: WrittenGuardrail, policy: Policy, findings: Findings
         if without:
             message = f"`{without[0]}`, which this guardrail matches, declares no `{name}`"
             findings.error(Code.UNKNOWN_ATTRIBUTE, message, written.require_at)
+
+
+def lint_own(
+    policy: Policy, guardrails: Sequence[WrittenGuardrail], findings: Findings, levels: Place
+) -> None:
+    """Find out that nobody could administer any more, or look after his own account."""
+    for action in policy.actions.values():
+        demand = action.default
+        if not action.own or not isinstance(demand, Requirement):
+            continue
+        if not _can_reach(policy.ladder.get(demand.acr), demand):
+            message = f"no level takes a passkey at every turn, so nobody does `{action.name}`"
+            findings.warn(Code.UNREACHABLE_LEVEL, message, levels)
+            return
+        raised = policy.plans[action.name].told.raise_demand(demand, policy.ladder)
+        level = policy.ladder.get(raised.acr)
+        if not _can_reach(level, raised):
+            last = next(each for each in reversed(guardrails) if each.guardrail.matches(action))
+            what = f"what the guardrails leave of `{action.name}`"
+            _report_unreachable(level, what, last.require_at, findings)
+            return
 
 
 def _demands(written: WrittenAction) -> Iterator[tuple[Requirement, Place]]:

@@ -4,8 +4,9 @@ import pytest
 
 from tests.policy_language.documents import a_document, findings
 
-PASSKEY_OR_MAIL = "- {acr: any, any_of: [email, totp], max_age: 5m}"
-MAIL_ONLY = "- {acr: mail, any_of: [email, sms, hotp], max_age: 5m}"
+TOP = "\n- {acr: top, any_of: [{method: webauthn, user_verified: true}], max_age: 5m}"
+PASSKEY_OR_MAIL = "- {acr: any, any_of: [email, totp], max_age: 5m}" + TOP
+MAIL_ONLY = "- {acr: mail, any_of: [email, sms, hotp], max_age: 5m}" + TOP
 MODEL = "- {acr: model, any_of: [{method: webauthn, aaguids: [a]}], max_age: 5m}"
 
 
