@@ -149,9 +149,12 @@ class Findings:
 
 
 def printable(text: str) -> str:
-    """Write a text so that no character of it moves a cursor or hides another, and shorten it."""
-    if len(text) > MAX_MESSAGE:
-        text = text[:MAX_MESSAGE] + "..."
+    """Escape a text, and shorten it to the length of a message."""
+    return escaped(text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + "...")
+
+
+def escaped(text: str) -> str:
+    """Write a text so that no character of it moves a cursor or hides another."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in text)

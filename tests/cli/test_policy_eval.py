@@ -153,7 +153,7 @@ def test_a_test_that_fails_is_no_reason_not_to_ask_why(tmp_path: Path):
 def test_nobody_s_name_or_value_moves_the_cursor():
     result = evaluate(*PAYMENT, "--attr", "payee_known=\x1b[2J")
     assert "\x1b" not in result.output
-    assert "\\x1b[2J" in result.output
+    assert "\\u{1b}[2J" in result.output
 
 
 @pytest.mark.postgres

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import rich_click as click
 
+from stepup.cli.policy.requirement_text import parts_in_words, requirement_in_words
 from stepup.domain.binding import Value
 from stepup.http.admin.explanation import (
     AttributeDocument,
@@ -13,9 +14,9 @@ from stepup.http.admin.explanation import (
     FitnessDocument,
     GuardrailDocument,
     PartDocument,
-    RequirementDocument,
     RuleDocument,
 )
+from stepup.policy_language.findings import escaped
 from stepup.policy_language.spans import format_seconds
 
 _MARKS = {True: click.style("✓", fg="green"), False: click.style("✗", fg="red"), None: "-"}
@@ -78,7 +79,7 @@ def story(told: ExplanationDocument, subject: str, policy: str) -> str:
         *_demand(told.demand, told),
         *_reported(told),
         _section(
-            f"Authenticators of {_safe(subject)}", map(_authenticator, told.authenticators or ())
+            f"Authenticators of {escaped(subject)}", map(_authenticator, told.authenticators or ())
         ),
     ]
     return "\n\n".join("\n".join(lines) for lines in sections if lines)
@@ -89,11 +90,11 @@ def _headline(told: ExplanationDocument, subject: str) -> str:
         said = f"STEP UP to {told.demand.required.level}"
     else:
         reason = told.reason_text or _REASONS.get(told.reason or "", told.reason or "")
-        said = f"{told.decision.upper()}, {_safe(reason)}"
+        said = f"{told.decision.upper()}, {escaped(reason)}"
     by = f" (rule {told.rule})" if told.rule else ""
     if _doubted(told):
         by = f" ({told.error})"
-    return click.style(f"{_safe(told.action)} by {_safe(subject)}: {said}{by}", bold=True)
+    return click.style(f"{escaped(told.action)} by {escaped(subject)}: {said}{by}", bold=True)
 
 
 def _doubted(told: ExplanationDocument) -> bool:
@@ -105,9 +106,7 @@ def _circumstances(told: ExplanationDocument, policy: str) -> Iterator[str]:
     authentication = told.authentication
     known = "without an authentication"
     if authentication is not None:
-        known = (
-            f"authenticated with {_safe(authentication.acr)} at {authentication.auth_time:%H:%M:%S}"
-        )
+        known = f"authenticated with {escaped(authentication.acr)} at {authentication.auth_time:%H:%M:%S}"
     yield f"{policy}, {told.at:%Y-%m-%d %H:%M:%S} UTC, {known}"
     if told.mode != "enforce":
         yield f"mode {told.mode}: what the rules ask is {_MODES[told.mode]}"
@@ -155,14 +154,14 @@ def _rules(told: ExplanationDocument) -> Iterator[str]:
     width = max(len(name) for name in names.values()) if names else 0
     values = {a.name: a for a in told.attributes}
     for rule in told.rules:
-        yield from _rule(rule, f"{_safe(names[id(rule)]):{width}}", values)
+        yield from _rule(rule, f"{escaped(names[id(rule)]):{width}}", values)
 
 
 def _rule(rule: RuleDocument, name: str, values: dict[str, AttributeDocument]) -> Iterator[str]:
     mark, indent = _VERDICTS[rule.verdict], " " * (len(name) + 4)
     lines = (rule.condition or ("always" if rule.id else "what no rule decides")).splitlines()
-    yield f"{mark} {name}  {_safe(lines[0]) if lines else ''}"
-    yield from (f"{indent}{_safe(line.strip())}" for line in lines[1:])
+    yield f"{mark} {name}  {escaped(lines[0]) if lines else ''}"
+    yield from (f"{indent}{escaped(line.strip())}" for line in lines[1:])
     if rule.verdict == "not_reached":
         return
     yield from (f"{indent}{_part(part)}" for part in rule.parts)
@@ -176,7 +175,7 @@ def _rule(rule: RuleDocument, name: str, values: dict[str, AttributeDocument]) -
 
 
 def _part(part: PartDocument) -> str:
-    condition = _safe(" ".join(part.condition.split()))
+    condition = escaped(" ".join(part.condition.split()))
     if part.value is None:
         return f"{_BROKEN} {condition}: {part.error}"
     return f"{_MARKS[part.value]} {condition}"
@@ -193,7 +192,7 @@ def _guardrails(told: ExplanationDocument) -> Iterator[str]:
     matching = [each for each in told.guardrails if each.matched_by]
     width = max((len(each.id) for each in matching), default=0)
     for guardrail in matching:
-        yield f"{_MARKS[True]} {_safe(guardrail.id):{width}}  {_raised(guardrail)}"
+        yield f"{_MARKS[True]} {escaped(guardrail.id):{width}}  {_raised(guardrail)}"
     others = len(told.guardrails) - len(matching)
     if told.exempt:
         yield "none speaks about this action"
@@ -202,8 +201,8 @@ def _guardrails(told: ExplanationDocument) -> Iterator[str]:
 
 
 def _raised(guardrail: GuardrailDocument) -> str:
-    by = f"by {_safe(', '.join(guardrail.matched_by))}"
-    parts = _parts(guardrail.require)
+    by = f"by {escaped(', '.join(guardrail.matched_by))}"
+    parts = parts_in_words(guardrail.require)
     raised = ", ".join(parts[part] for part in guardrail.in_force if parts[part])
     surpassed = [part for part in guardrail.raises if part not in guardrail.in_force]
     asides = [f"others are stricter about {', '.join(surpassed)}"] if surpassed else []
@@ -237,46 +236,6 @@ def _reported(told: ExplanationDocument) -> Iterator[list[str]]:
     yield _section("If all that is only reported were enforced", [f"{reported.decision}{asked}"])
 
 
-def requirement_in_words(requirement: RequirementDocument) -> str:
-    """Write a requirement in one line, without what goes without saying."""
-    parts = _parts(requirement)
-    return ", ".join(parts[name] for name in _SAID if parts[name])
-
-
-_SAID = (
-    "level",
-    "max_age",
-    "methods",
-    "min_credential_age",
-    "once",
-    "bind",
-    "fallback",
-)
-
-
-def _parts(requirement: RequirementDocument) -> dict[str, str]:
-    max_age, young = requirement.max_age, requirement.min_credential_age
-    methods, fallback = requirement.methods, requirement.fallback
-    return {
-        "level": requirement.level,
-        "max_age": "" if max_age is None else _age(max_age),
-        "methods": "" if methods is None else f"by {' or '.join(methods) or 'no method at all'}",
-        "once": "once" if requirement.once else "",
-        "bind": f"bound to {', '.join(requirement.bind)}" if requirement.bind else "",
-        "display": f"showing {', '.join(requirement.display)}",
-        "token_ttl": f"a token of {format_seconds(requirement.token_ttl)}",
-        "audience": f"for {requirement.audience}",
-        "on_unenrolled": f"{requirement.on_unenrolled} who is not enrolled",
-        "min_credential_age": f"enrolled for {format_seconds(young)}" if young else "",
-        "fallback": f"or {fallback.level} for who has nothing else" if fallback else "",
-        "on_degraded": f"{requirement.on_degraded} while a dependency is away",
-    }
-
-
-def _age(seconds: int) -> str:
-    return f"at most {format_seconds(seconds)} old" if seconds else "right now"
-
-
 def _compared(compared: ComparedDocument) -> str:
     name = _POINTS[compared.point]
     said = f"{_MARKS[compared.met]} {name}"
@@ -288,7 +247,7 @@ def _compared(compared: ComparedDocument) -> str:
         case "auth_time":
             return f"{said}: it lies in the future"
         case "level" | "own_ceremony":
-            found = "none" if compared.found is None else _safe(str(compared.found))
+            found = "none" if compared.found is None else escaped(str(compared.found))
             needed = "" if compared.met else f", {compared.wanted} is needed"
             return f"{said}: {found}{needed}"
         case _:
@@ -299,7 +258,9 @@ def _compared(compared: ComparedDocument) -> str:
 
 def _authenticator(fitness: FitnessDocument) -> str:
     why = "; ".join(_MISFITS.get(each, each) for each in fitness.why_not)
-    return f"{_MARKS[fitness.usable]} {_safe(fitness.name)} ({fitness.type})" + (why and f": {why}")
+    return f"{_MARKS[fitness.usable]} {escaped(fitness.name)} ({fitness.type})" + (
+        why and f": {why}"
+    )
 
 
 # --- words ------------------------------------------------------------------------------------
@@ -315,9 +276,4 @@ def _written(value: Value) -> str:
         return str(value).lower()
     if isinstance(value, list):
         return f"[{', '.join(_written(item) for item in value)}]"
-    return _safe(str(value))
-
-
-def _safe(text: str) -> str:
-    # Names and values may come from anybody, and a terminal obeys control characters.
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return escaped(str(value))

@@ -1,11 +1,11 @@
 """An explanation as JSON, in the words of the policy document; nothing sensitive is in it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import msgspec
 
-from stepup.domain.assurance import Approval, Method
+from stepup.domain.assurance import Approval
 from stepup.domain.binding import Value
 from stepup.domain.comparison import Compared
 from stepup.domain.condition import Part, Reading
@@ -15,37 +15,17 @@ from stepup.domain.explanation import Explanation, RuleTold
 from stepup.domain.fitness import Fitness
 from stepup.domain.policy import Effect
 from stepup.domain.recorded_decision import outcome_of
-from stepup.domain.requirement import Fallback, Requirement
+from stepup.domain.requirement import Requirement
 from stepup.domain.words import combination_in_words
+from stepup.http.admin.requirement_document import (
+    RequirementDocument,
+    requirement_document,
+    seconds_of,
+)
 from stepup.usecases.explain import Explained
 
+# A requirement's parts that the policy document names otherwise.
 _WORDS = {"acr": "level", "token_lifetime": "token_ttl"}
-
-
-class FallbackDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked instead of a subject that has nothing for the requirement."""
-
-    level: str
-    max_age: int | None
-    methods: list[str] | None
-    min_credential_age: int
-
-
-class RequirementDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for; spans are seconds, and null stands for any."""
-
-    level: str
-    max_age: int | None
-    methods: list[str] | None
-    once: bool
-    bind: list[str]
-    display: list[str]
-    token_ttl: int
-    audience: str | None
-    on_unenrolled: str
-    min_credential_age: int
-    fallback: FallbackDocument | None
-    on_degraded: str
 
 
 class AttributeDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -234,49 +214,14 @@ def _demand(demand: Demand | None) -> DemandDocument | None:
     if demand is None:
         return None
     return DemandDocument(
-        asked=_requirement(demand.asked),
-        required=_requirement(demand.required),
+        asked=requirement_document(demand.asked),
+        required=requirement_document(demand.required),
         compared=[_compared(compared) for compared in demand.compared],
         satisfied_by=[
             WayDocument(text=combination_in_words(way), methods=[f.method.value for f in way])
             for way in demand.ways
         ],
     )
-
-
-def in_document_words(parts: Iterable[str], words: Mapping[str, str] = _WORDS) -> list[str]:
-    """Name parts of a requirement as the policy document does."""
-    return [words.get(part, part) for part in parts]
-
-
-def _requirement(requirement: Requirement) -> RequirementDocument:
-    return RequirementDocument(
-        level=requirement.acr,
-        max_age=_seconds(requirement.max_age),
-        methods=_methods(requirement.methods),
-        once=requirement.once,
-        bind=sorted(requirement.bind),
-        display=list(requirement.display),
-        token_ttl=int(requirement.token_lifetime.total_seconds()),
-        audience=requirement.audience,
-        on_unenrolled=requirement.on_unenrolled.value,
-        min_credential_age=int(requirement.min_credential_age.total_seconds()),
-        fallback=_fallback(requirement.fallback) if requirement.fallback else None,
-        on_degraded=requirement.on_degraded.value,
-    )
-
-
-def _fallback(fallback: Fallback) -> FallbackDocument:
-    return FallbackDocument(
-        level=fallback.acr,
-        max_age=_seconds(fallback.max_age),
-        methods=_methods(fallback.methods),
-        min_credential_age=int(fallback.min_credential_age.total_seconds()),
-    )
-
-
-def _methods(methods: frozenset[Method] | None) -> list[str] | None:
-    return None if methods is None else sorted(method.value for method in methods)
 
 
 def _attribute(reading: Reading) -> AttributeDocument:
@@ -300,7 +245,7 @@ def _rule(rule: RuleTold) -> RuleDocument:
         parts=[_part(part) for part in rule.parts],
         reads=list(rule.reads),
         outcome=rule.then.value if isinstance(rule.then, Effect) else "require",
-        require=_requirement(rule.then) if isinstance(rule.then, Requirement) else None,
+        require=requirement_document(rule.then) if isinstance(rule.then, Requirement) else None,
     )
 
 
@@ -316,9 +261,9 @@ def _guardrail(guardrail: GuardrailTold) -> GuardrailDocument:
         id=guardrail.id,
         enforced=guardrail.enforced,
         matched_by=list(guardrail.matched_by),
-        raises=in_document_words(guardrail.raises),
-        in_force=in_document_words(guardrail.in_force),
-        require=_requirement(guardrail.demands),
+        raises=_in_document_words(guardrail.raises),
+        in_force=_in_document_words(guardrail.in_force),
+        require=requirement_document(guardrail.demands),
     )
 
 
@@ -354,9 +299,9 @@ def _fitness(fitness: Fitness) -> FitnessDocument:
     )
 
 
+def _in_document_words(parts: Iterable[str]) -> list[str]:
+    return [_WORDS.get(part, part) for part in parts]
+
+
 def _plain(value: str | timedelta | None) -> str | int | None:
-    return _seconds(value) if isinstance(value, timedelta) else value
-
-
-def _seconds(span: timedelta | None) -> int | None:
-    return None if span is None else int(span.total_seconds())
+    return seconds_of(value) if isinstance(value, timedelta) else value
