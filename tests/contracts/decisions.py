@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from stepup.domain.ids import ActionName, ClientId, DecisionId, SubjectId
@@ -131,6 +132,25 @@ class DecisionStoreContract:
         assert await page(database, DecisionQuery(actions=frozenset({ActionName(action)}))) == [
             record
         ]
+
+    async def test_attack_texts_that_a_database_does_not_take_stop_the_others(self, database):
+        poisoned = a_record()
+        nasty = "\0'\\u0000\u2028\U0001f600\x01"
+        poisoned = msgspec.structs.replace(
+            poisoned,
+            request=msgspec.structs.replace(
+                poisoned.request,
+                subject_id=nasty,
+                resource_id=nasty,
+                resource_type=nasty,
+                subject={nasty: nasty},
+                action_properties={"amount": 10**400, "rate": 1e308},
+            ),
+        )
+        await add(database, poisoned, a_record())
+        assert len(await page(database)) == 2
+        async with database.transaction() as stores:
+            assert await stores.decisions.find(poisoned.id) == poisoned
 
     async def test_hands_out_pages_newest_first(self, database):
         records = [a_record(NOON + n // 3 * MINUTE) for n in range(10)]
