@@ -37,6 +37,14 @@ class TestProcesses(WorkshopContract):
             await workshop.run(shop_work.die, limit=SOON)
         assert await workshop.run(shop_work.add, 1, 1, limit=SOON) == 2
 
+    async def test_work_that_eats_memory_is_ended_and_the_next_is_done(self, workshop):
+        with pytest.raises(TookTooLongError):
+            await workshop.run(shop_work.hoard, limit=SOON)
+        assert await workshop.run(shop_work.add, 1, 1, limit=SOON) == 2
+
+    async def test_where_memory_ends_it_goes_before_anything_that_serves(self, workshop):
+        assert await workshop.run(shop_work.disposability, limit=SOON) == 1000
+
     async def test_a_process_that_died_while_idle_is_replaced(self, workshop):
         pid = await workshop.run(shop_work.process, limit=SOON)
         os.kill(pid, 9)
@@ -79,6 +87,17 @@ async def test_who_finds_no_place_in_time_is_told_that_it_is_unavailable():
     with pytest.raises(DependencyUnavailableError):
         await workshop.run(shop_work.add, 1, 1, limit=timedelta(milliseconds=50))
     await working
+    await workshop.close()
+
+
+async def test_a_flood_of_documents_does_not_wait_in_memory():
+    workshop = ProcessWorkshop(places=1)
+    done = await asyncio.gather(
+        *(workshop.run(shop_work.add, n, 1, limit=SOON) for n in range(100)),
+        return_exceptions=True,
+    )
+    assert {type(one) for one in done} == {int, DependencyUnavailableError}
+    assert await workshop.run(shop_work.add, 1, 1, limit=SOON) == 2
     await workshop.close()
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 from stepup.domain.errors import PolicyNotFoundError
 
@@ -47,3 +48,13 @@ class UntellableError(Exception):
 
 def raise_untellable() -> None:
     raise UntellableError("one", "two")
+
+
+def hoard() -> int:
+    """Take more memory than any document needs."""
+    return len(bytearray(8 * 1024**3))
+
+
+def disposability() -> int:
+    """Say how gladly the kernel ends this process when memory is short."""
+    return int(Path("/proc/self/oom_score_adj").read_text())

@@ -9,14 +9,20 @@ It ends with its input, which ends with the process that opened it.
 import importlib
 import os
 import pickle
+import resource
 import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import BinaryIO
 
 from stepup.adapters.workshop.frames import HEADER, framed
+from stepup.domain.errors import TookTooLongError
 
 # Behind everything that serves: a try-out takes what the step-ups leave.
 _NICENESS = 10
+# A mebibyte of rules takes one gibibyte to compile, and two are compared.
+_MOST_MEMORY = 3 * 1024**3
 
 
 def main(modules: list[str]) -> None:
@@ -24,6 +30,7 @@ def main(modules: list[str]) -> None:
     # Ctrl-C in a terminal reaches the whole group; this process ends when its parent does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(_NICENESS)
+    _bound_memory()
     with os.fdopen(os.dup(0), "rb") as orders, os.fdopen(os.dup(1), "wb") as answers:
         # What some library prints must not get between the answers.
         os.dup2(2, 1)
@@ -39,10 +46,20 @@ def main(modules: list[str]) -> None:
             _send(answers, framed(answer))
 
 
+def _bound_memory() -> None:
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+    # Where memory ends before that, the kernel takes this process and none that serves.
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
 def _done(order: bytes) -> bytes:
     try:
         work, given = pickle.loads(order)  # noqa: S301  see `frames`
         return pickle.dumps((True, work(*given)))
+    except MemoryError:
+        return pickle.dumps((False, TookTooLongError()))
     except Exception as error:  # noqa: BLE001  it is raised again where somebody waits for it
         return _failed(error)
 

@@ -23,6 +23,8 @@ _Made = TypeVar("_Made")
 _OPENED_WITHIN = 30.0
 # Somebody who tries things out tries again within a minute; then its memory is worth more.
 _KEPT_IDLE = timedelta(minutes=1)
+# Each waits with a document of some mebibytes; people who try things out are few.
+_LONGEST_QUEUE = 16
 # How much later than we end a place it ends itself, in case we are dead.
 _MARGIN = 5.0
 
@@ -37,17 +39,23 @@ class ProcessWorkshop(Workshop):
         self._free = asyncio.Semaphore(places)
         self._kept_idle = kept_idle.total_seconds()
         self._idle: list[_Place] = []
+        self._waiting = 0
 
     @override
     async def run(
         self, work: Callable[[*_Given], _Made], *given: *_Given, limit: timedelta
     ) -> _Made:
-        order = pickle.dumps((work, given))
+        if self._waiting >= _LONGEST_QUEUE:
+            raise DependencyUnavailableError
+        self._waiting += 1
         try:
             await asyncio.wait_for(self._free.acquire(), limit.total_seconds())
         except TimeoutError:
             raise DependencyUnavailableError from None
+        finally:
+            self._waiting -= 1
         try:
+            order = pickle.dumps((work, given))
             succeeded, made = await self._done(order, limit.total_seconds())
         finally:
             self._free.release()
