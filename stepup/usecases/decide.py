@@ -15,6 +15,7 @@ from stepup.domain.binding import bound_digest
 from stepup.domain.client import Client, Role
 from stepup.domain.decision import Allow, Decision, Deny, DenyReason, StepUp
 from stepup.domain.decision_request import DecisionRequest
+from stepup.domain.directory import ISSUER
 from stepup.domain.errors import ClientNotAllowedError, InvalidRequestError
 from stepup.domain.ids import ActionName, DecisionId, Subject
 from stepup.domain.keyring import Keyring
@@ -179,7 +180,9 @@ def of_subject(ports: Ports, request: DecisionRequest, subject: Subject) -> Deci
     """Say in a request whose its subject is, unless it is the deployment's own."""
     if subject.issuer == ports.site.subject_issuer:
         return request
-    return msgspec.structs.replace(request, subject_issuer=subject.issuer)
+    # Rules see it whether the caller says it or not: `subject.id` alone is no name.
+    told = {**request.subject, ISSUER: subject.issuer}
+    return msgspec.structs.replace(request, subject_issuer=subject.issuer, subject=told)
 
 
 def general_purpose(ports: Ports, action: Action) -> Purpose:

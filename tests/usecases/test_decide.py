@@ -287,3 +287,25 @@ async def test_an_issuer_that_nobody_configured_is_refused(world: World):
         await decide.decide(
             world.ports, world.bank, a_question(subject_issuer="https://nobody.example")
         )
+
+
+NAMED = """
+apiVersion: stepup/v1
+actions:
+  payments.transfer:
+    attributes: {issuer: {type: string, in: subject}}
+    rules: [{id: root, when: subject.id == "root" && !has(subject.issuer), allow: true}]
+    default: deny
+"""
+
+
+async def test_attack_a_namesake_keeps_silent_about_its_issuer():
+    world = World(document=NAMED)
+    tenant = msgspec.structs.replace(world.bank, subject_issuer="https://other.example")
+    question = a_question(sub="root")
+
+    own = await decide.decide(world.ports, world.bank, question)
+    namesake = await decide.decide(world.ports, tenant, question)
+
+    assert isinstance(own.decision, Allow)
+    assert isinstance(namesake.decision, Deny)
