@@ -7,6 +7,7 @@ import msgspec
 from stepup.domain.assurance import Approval, AuthnContext, Ladder
 from stepup.domain.binding import Properties, bound_digest
 from stepup.domain.ids import ActionName
+from stepup.domain.methods_shown import shows_allowed_methods
 from stepup.domain.requirement import Requirement
 
 # The authentication may be a few seconds "in the future" between hosts with ordinary clocks.
@@ -31,7 +32,7 @@ def is_approved(
     approval: Approval,
     now: datetime,
 ) -> bool:
-    """Say whether an approval is strong enough, recent enough and made for these values.
+    """Say whether an approval is strong enough, recent enough and made as and for what is asked.
 
     What is bound or once-only, or may be no older than now, needs a ceremony of its own: a general
     authentication, however strong, says nothing about the payee.
@@ -39,7 +40,9 @@ def is_approved(
     context = approval.context
     if not ladder.reaches(context.acr, requirement.acr):
         return False
-    if context.credential_age < requirement.min_credential_age:
+    if context.credential_age < requirement.min_credential_age or not shows_allowed_methods(
+        ladder, requirement, context, is_own=approval.action == action
+    ):
         return False
     if not requirement.needs_own_ceremony:
         return is_fresh(requirement, context, now)

@@ -12,6 +12,7 @@ from stepup.domain.approval import CLOCK_LEEWAY, OWN_CEREMONY_LIFETIME
 from stepup.domain.assurance import Acr, Approval, AuthnContext, Ladder
 from stepup.domain.binding import Properties, bound_digest
 from stepup.domain.ids import ActionName
+from stepup.domain.methods_shown import shows_allowed_methods
 from stepup.domain.requirement import Requirement
 
 
@@ -19,6 +20,7 @@ class Point(StrEnum):
     """What is compared."""
 
     LEVEL = "level"
+    METHODS = "methods"
     CREDENTIAL_AGE = "credential_age"
     OWN_CEREMONY = "own_ceremony"
     BOUND_VALUES = "bound_values"
@@ -48,15 +50,27 @@ def compare(
     level = _level(ladder, requirement.acr, approval.context if approval else None)
     if approval is None:
         return (level,)
+    methods = _methods(ladder, requirement, action, approval)
     own = _own_ceremony(requirement, action, bound, approval)
     age = _credential_age(requirement, approval.context) if requirement.min_credential_age else ()
-    return (level, *age, *own, *_times(requirement, approval.context, now))
+    return (level, *methods, *age, *own, *_times(requirement, approval.context, now))
 
 
 def _level(ladder: Ladder, wanted: Acr, context: AuthnContext | None) -> Compared:
     found = None if context is None else context.acr
     met = found is not None and ladder.reaches(found, wanted)
     return Compared(point=Point.LEVEL, met=met, wanted=wanted, found=found)
+
+
+def _methods(
+    ladder: Ladder, requirement: Requirement, action: ActionName, approval: Approval
+) -> tuple[Compared, ...]:
+    if requirement.methods is None:
+        return ()
+    context, is_own = approval.context, approval.action == action
+    met = shows_allowed_methods(ladder, requirement, context, is_own=is_own)
+    wanted, found = ", ".join(sorted(requirement.methods)), " ".join(context.amr)
+    return (Compared(point=Point.METHODS, met=met, wanted=wanted, found=found or None),)
 
 
 def _credential_age(requirement: Requirement, context: AuthnContext) -> tuple[Compared, ...]:

@@ -149,7 +149,8 @@ def _approval(session: AccountSession, now: datetime) -> Approval | None:
     if elevation is None:
         return None
     if made_for is None or now - elevation.auth_time > DEFAULT_TOKEN_LIFETIME:
-        return Approval(context=elevation)
+        # It tells which action's methods were asked for, and is no approval of its own any more.
+        return Approval(context=elevation, action=made_for)
     # A step-up that ends on our own pages leaves no token that anybody could use again.
     digest = bound_digest(made_for, {})
     return Approval(context=elevation, action=made_for, bound_digest=digest, once=True)

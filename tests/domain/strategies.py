@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 
-from stepup.domain.assurance import DEFAULT_LADDER, Acr, Approval, AuthnContext, Method
+from stepup.domain.assurance import DEFAULT_LADDER, Acr, Amr, Approval, AuthnContext, Method
 from stepup.domain.binding import bound_digest
 from stepup.domain.condition import EvaluationError
 from stepup.domain.ids import ActionName
@@ -38,6 +38,7 @@ def ages(
 
 
 methods = st.none() | st.frozensets(st.sampled_from(Method), max_size=3)
+words = st.sampled_from(["hwk", "swk", "user", "mfa", "otp", "sms", "pwd"])
 max_ages = st.none() | st.just(timedelta(0)) | ages()
 credential_ages = st.just(timedelta(0)) | st.sampled_from([timedelta(hours=1), timedelta(days=1)])
 fallbacks = st.builds(
@@ -114,6 +115,7 @@ def approvals(draw: st.DrawFn) -> Approval:
     context = AuthnContext(
         acr=draw(acrs | st.just(Acr("elsewhere"))),
         auth_time=NOON - draw(ages(timedelta(seconds=-30))),
+        amr=tuple(Amr(word) for word in draw(st.lists(words, unique=True))),
     )
     action = draw(st.none() | st.sampled_from(ACTIONS))
     bound = draw(st.sampled_from([{}, TRANSFER, {"amount": 5000}]))

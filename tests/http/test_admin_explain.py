@@ -91,6 +91,7 @@ async def test_an_imagined_authentication_is_compared(admin: httpx2.AsyncClient)
     assert told["decision"] == "step_up"
     assert {each["point"]: each["met"] for each in told["demand"]["compared"]} == {
         "level": True,
+        "methods": True,
         "own_ceremony": True,
         "bound_values": True,
         "once": True,

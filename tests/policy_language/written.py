@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from stepup.domain.assurance import DEFAULT_LADDER, Acr, Approval, AuthnContext
+from stepup.domain.assurance import DEFAULT_LADDER, Acr, Amr, Approval, AuthnContext
 from stepup.domain.binding import bound_digest
 from stepup.domain.decision_request import DecisionRequest
 from stepup.domain.ids import ActionName
@@ -159,6 +159,7 @@ def authentications(draw: st.DrawFn, values: Sent) -> Approval:
         acr=draw(levels | st.sampled_from([Acr(""), Acr("elsewhere")])),
         auth_time=NOON - timedelta(seconds=seconds),
         credential_age=draw(st.sampled_from([timedelta(0), timedelta(hours=2), timedelta(days=2)])),
+        amr=tuple(map(Amr, draw(st.lists(st.sampled_from(["hwk", "user", "otp", "sms"]))))),
     )
     bound = draw(st.sampled_from([None, (), ("amount",), ("payee",), ("amount", "payee")]))
     if bound is None:

@@ -130,6 +130,21 @@ async def test_elevation_is_good_for_five_minutes(world: World):
     assert (await refusal(world, session, REMOVE)).requirement.acr == "urn:stepup:acr:2"
 
 
+async def test_who_has_only_a_recovery_code_has_as_long_as_others_to_enroll_something(world: World):
+    await world.enroll_app()
+    session = await elevated(world, await signed_in(world), action=ADD)
+    # What a recovery code shows: one word, at a level that other methods reach too.
+    code = AuthnContext(acr=Acr("urn:stepup:acr:1"), amr=("otp",), auth_time=world.clock.now())
+    session = msgspec.structs.replace(session, elevation=code, elevated_for=ADD)
+
+    world.clock.advance(timedelta(minutes=4))
+    await account_guard.permit(world.ports, session, ADD)
+    renaming = msgspec.structs.replace(session, elevated_for=RENAME)
+    await refusal(world, renaming, ADD)
+    world.clock.advance(timedelta(minutes=2))
+    await refusal(world, session, ADD)
+
+
 async def test_at_least_raises_what_the_policy_asks(world: World):
     await world.enroll_app()
     floor = Requirement(acr=Acr("phr"))

@@ -47,6 +47,7 @@ _DEGRADED = {
 }
 _POINTS = {
     "level": "level",
+    "methods": "by allowed methods",
     "credential_age": "age of the authenticator",
     "own_ceremony": "made for this action",
     "bound_values": "made for these values",
@@ -246,6 +247,10 @@ def _compared(compared: ComparedDocument) -> str:
             return said if compared.met else f"{said}: it may be used again"
         case "auth_time":
             return f"{said}: it lies in the future"
+        case "methods":
+            shown = "nothing" if compared.found is None else escaped(str(compared.found))
+            needed = "" if compared.met else f", which does not show {compared.wanted}"
+            return f"{said}: {shown}{needed}"
         case "level" | "own_ceremony":
             found = "none" if compared.found is None else escaped(str(compared.found))
             needed = "" if compared.met else f", {compared.wanted} is needed"
