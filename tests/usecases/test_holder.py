@@ -135,7 +135,7 @@ async def test_a_level_that_a_new_policy_dropped_is_answered_by_nothing(world: W
     challenge = await holder.find_held(world.ports, challenge_id, BROWSER)
     policy = world.snapshot.policy
     world.snapshot.held_policy = msgspec.structs.replace(
-        policy, ladder=Ladder((policy.ladder.top,))
+        policy, ladder=Ladder((policy.ladder.top,)), actions={}, guardrails=()
     )
 
     assert holder.answerable_methods(world.ports, challenge) == ()
