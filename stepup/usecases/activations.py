@@ -213,8 +213,9 @@ async def _activate(
             draft=draft.id,
             approvers=tuple(approval.name for approval in counted),
         )
-        made.append(await stores.policies.activate(draft.document, by.name, now, origin))
+        # Before the version: whoever marks a shadow at the same time holds these rows in this order.
         await stores.policies.remove_shadow(draft.id)
+        made.append(await stores.policies.activate(draft.document, by.name, now, origin))
         return Moved(
             done,
             AuditKind.POLICY_ACTIVATED,

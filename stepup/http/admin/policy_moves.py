@@ -108,6 +108,7 @@ async def withdraw_approval(
         policy_errors.RevisionRequiredError,
         policy_errors.RevisionStaleError,
         policy_errors.DraftClosedError,
+        policy_errors.DraftScheduledError,
         policy_errors.BaseChangedError,
         policy_errors.ApprovalRequiredError,
         errors.PolicyInvalidError,
