@@ -13,6 +13,7 @@ import rich_click as click
 from typing_extensions import override
 
 from stepup import wiring
+from stepup.cli.as_json import json_option
 from stepup.cli.audit_rows import FORMATS
 from stepup.cli.findings import FINDINGS
 from stepup.cli.settings import load_settings, settings_options
@@ -68,7 +69,7 @@ def audit() -> None:
     metavar="POSITION:HASH",
     help="What `stepup audit anchor` printed once; without it a cut-off end is not found.",
 )
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@json_option
 def verify(
     config_file: Path | None, sets: Sequence[str], head: ChainHead | None, as_json: bool
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import rich_click as click
 
 from stepup.cli.applying import AppliedClient, apply_clients
+from stepup.cli.as_json import json_option
 from stepup.cli.client_file import read_clients
 from stepup.cli.files import EXISTING_FILE
 from stepup.cli.operating import operate
@@ -24,7 +25,7 @@ def client() -> None:
 @client.command()
 @click.argument("file", type=EXISTING_FILE)
 @settings_options
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@json_option
 def apply(file: Path, config_file: Path | None, sets: Sequence[str], as_json: bool) -> None:
     """Register or change the clients of a YAML or JSON list; others stay as they are.
 

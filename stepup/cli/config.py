@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import rich_click as click
 
+from stepup.cli.as_json import json_option
 from stepup.cli.settings import load_settings, read_settings, settings_options
 from stepup.config import REQUIRED, TYPES, Secret, default_text, describe, is_secret
 
@@ -20,7 +21,7 @@ def config() -> None:
 
 @config.command()
 @settings_options
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@json_option
 def show(config_file: Path | None, sets: Sequence[str], as_json: bool) -> None:
     """Print every setting and where its value comes from; secrets stay hidden."""
     given = read_settings(config_file, sets)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import rich_click as click
 
 from stepup import wiring
+from stepup.cli.as_json import json_array_option
 from stepup.cli.db import schema_finding
 from stepup.cli.findings import FINDINGS
 from stepup.cli.settings import load_settings, settings_options
@@ -33,7 +34,7 @@ class Finding(NamedTuple):
 
 @click.command()
 @settings_options
-@click.option("--json", "as_json", is_flag=True, help="As one JSON array.")
+@json_array_option
 def doctor(config_file: Path | None, sets: Sequence[str], as_json: bool) -> None:
     """Look at settings, database, schema, Redis, keys and policy; exit with 3 on a finding."""
     settings = load_settings(config_file, sets)

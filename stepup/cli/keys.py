@@ -9,6 +9,7 @@ from typing import TypeVar
 import rich_click as click
 
 from stepup import wiring
+from stepup.cli.as_json import json_array_option, json_option
 from stepup.cli.findings import FINDINGS
 from stepup.cli.operating import operate
 from stepup.cli.rewrap import rewrap
@@ -24,7 +25,6 @@ from stepup.usecases.key_turns import KeyNotFoundError
 _Done = TypeVar("_Done")
 
 _COLUMNS = ["KID", "USE", "ALGORITHM", "STATE", "CREATED", "SINCE", "UNTIL"]
-_as_json_option = click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 _dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Say what would be done, and change nothing."
 )
@@ -38,7 +38,7 @@ def keys() -> None:
 @keys.command(name="list")
 @settings_options
 @click.option("--all", "with_gone", is_flag=True, help="Keys that are gone as well.")
-@click.option("--json", "as_json", is_flag=True, help="As one JSON array.")
+@json_array_option
 def list_keys(
     config_file: Path | None, sets: Sequence[str], with_gone: bool, as_json: bool
 ) -> None:
@@ -79,7 +79,7 @@ def list_keys(
     "--force", is_flag=True, help="With --emergency: also twice within 15 minutes, to a new key."
 )
 @_dry_run_option
-@_as_json_option
+@json_option
 def rotate(
     config_file: Path | None,
     sets: Sequence[str],
@@ -116,7 +116,7 @@ def rotate(
 @click.argument("kid")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_dry_run_option
-@_as_json_option
+@json_option
 def revoke(
     config_file: Path | None,
     sets: Sequence[str],
@@ -155,7 +155,7 @@ def revoke(
 @keys.command()
 @settings_options
 @click.argument("kid")
-@_as_json_option
+@json_option
 def restore(config_file: Path | None, sets: Sequence[str], kid: str, as_json: bool) -> None:
     """Publish a key again that was removed, as retiring; a revoked one stays gone."""
     settings = load_settings(config_file, sets)

@@ -21,6 +21,7 @@ from stepup.adapters.redis.switchover import (
     fit_to_move,
     switch_over,
 )
+from stepup.cli.as_json import json_option
 from stepup.cli.files import EXISTING_FILE, read_text
 from stepup.cli.findings import FINDINGS
 from stepup.cli.redis_table import survey_document, survey_table
@@ -35,7 +36,6 @@ _url_option = click.option(
     show_envvar=True,
     help="Holds the set's URL with an operator's user; by default `redis_url` is used.",
 )
-_json_option = click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 
 
 @click.group()
@@ -46,7 +46,7 @@ def redis() -> None:
 @redis.command()
 @settings_options
 @_url_option
-@_json_option
+@json_option
 def status(
     config_file: Path | None, sets: Sequence[str], redis_url_file: Path | None, as_json: bool
 ) -> None:
@@ -61,7 +61,7 @@ def status(
 @click.option("--to", "wanted", metavar="HOST:PORT", help="The replica to promote.")
 @click.option("--attempts", type=click.IntRange(1, 20), default=3, show_default=True)
 @click.option("--dry-run", is_flag=True, help="Look whether it could be done, and do nothing.")
-@_json_option
+@json_option
 def switchover(config_file: Path | None, sets: Sequence[str], **options: Any) -> None:
     """Move the primary to a replica without losing a write.
 

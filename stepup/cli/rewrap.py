@@ -12,6 +12,7 @@ import msgspec
 import rich_click as click
 
 from stepup import wiring
+from stepup.cli.as_json import json_option
 from stepup.cli.findings import FINDINGS
 from stepup.cli.operating import operate
 from stepup.cli.settings import load_settings, settings_options
@@ -52,7 +53,7 @@ class _Found(NamedTuple):
 @click.command()
 @settings_options
 @click.option("--check", is_flag=True, help="Only look; exit with 3 while another key is needed.")
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@json_option
 def rewrap(config_file: Path | None, sets: Sequence[str], check: bool, as_json: bool) -> None:
     """Seal everything again under the current key-encryption key, while the service runs.
 

@@ -8,7 +8,8 @@ from typing import TypedDict, TypeVar
 import rich_click as click
 
 from stepup.cli.admin.keys import key
-from stepup.cli.admin.operator import json_option, operator, run
+from stepup.cli.admin.operator import operator, run
+from stepup.cli.as_json import json_array_option, json_option
 from stepup.cli.findings import FINDINGS
 from stepup.cli.settings import load_settings, settings_options
 from stepup.crypto.sealing import Sealer
@@ -79,7 +80,7 @@ def add(
 
 @admin.command(name="list")
 @settings_options
-@json_option
+@json_array_option
 def list_administrators(config_file: Path | None, sets: Sequence[str], as_json: bool) -> None:
     """List who administers, and what each may."""
 

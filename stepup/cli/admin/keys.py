@@ -9,7 +9,8 @@ from typing import Any
 
 import rich_click as click
 
-from stepup.cli.admin.operator import json_option, operator, run
+from stepup.cli.admin.operator import operator, run
+from stepup.cli.as_json import json_array_option, json_option
 from stepup.cli.findings import FINDINGS
 from stepup.cli.settings import load_settings, settings_options
 from stepup.crypto.sealing import Sealer
@@ -98,7 +99,7 @@ def create(  # noqa: PLR0913, PLR0917  an option each
 @key.command(name="list")
 @click.option("--all", "with_revoked", is_flag=True, help="Revoked keys as well.")
 @settings_options
-@json_option
+@json_array_option
 def list_keys(
     config_file: Path | None, sets: Sequence[str], with_revoked: bool, as_json: bool
 ) -> None:

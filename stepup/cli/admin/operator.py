@@ -17,8 +17,6 @@ from stepup.usecases.keys import ensure_keys
 
 _Done = TypeVar("_Done")
 
-json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
-
 
 def operator() -> str:
     """Return whoever sits at this host, for the audit log."""

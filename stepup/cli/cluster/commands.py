@@ -14,6 +14,7 @@ from typing import Any
 import rich_click as click
 
 from stepup.adapters.redis.sentinel_url import SentinelUrl
+from stepup.cli.as_json import json_option
 from stepup.cli.cluster import control
 from stepup.cli.cluster.state import StateFile, member_table, supervisor_of
 from stepup.cli.data_folder import default_cluster_dir
@@ -27,7 +28,6 @@ _ENDS_WITHIN = 60.0
 _data_dir_option = click.option(
     "--data-dir", type=click.Path(path_type=Path), help="Of the cluster that is meant."
 )
-_json_option = click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 
 
 @click.group()
@@ -84,7 +84,7 @@ def up(detach: bool, data_dir: Path | None, **options: Any) -> None:
 
 @cluster.command()
 @_data_dir_option
-@_json_option
+@json_option
 def status(data_dir: Path | None, as_json: bool) -> None:
     """Show every member: its role, address, process, and whether it runs."""
     state = StateFile(data_dir or default_cluster_dir())
@@ -101,7 +101,7 @@ def status(data_dir: Path | None, as_json: bool) -> None:
 @cluster.command()
 @click.argument("name")
 @_data_dir_option
-@_json_option
+@json_option
 def kill(name: str, data_dir: Path | None, as_json: bool) -> None:
     """Kill a member with all of its processes: `redis-1`, `redis:primary`, `instance-2`."""
     _change("kill", name, data_dir, as_json=as_json)
@@ -110,7 +110,7 @@ def kill(name: str, data_dir: Path | None, as_json: bool) -> None:
 @cluster.command()
 @click.argument("name")
 @_data_dir_option
-@_json_option
+@json_option
 def freeze(name: str, data_dir: Path | None, as_json: bool) -> None:
     """Keep a member from running, with its connections open."""
     _change("freeze", name, data_dir, as_json=as_json)
@@ -119,7 +119,7 @@ def freeze(name: str, data_dir: Path | None, as_json: bool) -> None:
 @cluster.command()
 @click.argument("name", default="")
 @_data_dir_option
-@_json_option
+@json_option
 def resume(name: str, data_dir: Path | None, as_json: bool) -> None:
     """Let a frozen member run again; without a name all of them."""
     _change("resume", name, data_dir, as_json=as_json)
@@ -128,7 +128,7 @@ def resume(name: str, data_dir: Path | None, as_json: bool) -> None:
 @cluster.command()
 @click.argument("name", default="")
 @_data_dir_option
-@_json_option
+@json_option
 def start(name: str, data_dir: Path | None, as_json: bool) -> None:
     """Start a killed member; without a name all of them.
 
@@ -140,7 +140,7 @@ def start(name: str, data_dir: Path | None, as_json: bool) -> None:
 @cluster.command()
 @click.argument("shard", default="")
 @_data_dir_option
-@_json_option
+@json_option
 def switchover(shard: str, data_dir: Path | None, as_json: bool) -> None:
     """Move the Redis primary without losing a write, as `stepup redis switchover` does.
 
@@ -156,7 +156,7 @@ def switchover(shard: str, data_dir: Path | None, as_json: bool) -> None:
 
 @cluster.command()
 @_data_dir_option
-@_json_option
+@json_option
 def promote(data_dir: Path | None, as_json: bool) -> None:
     """Make the PostgreSQL standby the primary; the old one is ended first."""
     _change("promote", "", data_dir, as_json=as_json)

@@ -5,8 +5,9 @@ from typing import Any
 
 import rich_click as click
 
+from stepup.cli.as_json import json_option
 from stepup.cli.policy.confirming import confirm
-from stepup.cli.policy.output import CHANGES_PENDING, check, json_option, say
+from stepup.cli.policy.output import CHANGES_PENDING, check, say
 from stepup.cli.policy.plan import Plan, make_plan
 from stepup.cli.policy.reaching import Reach, reach_options
 from stepup.cli.policy.service import Pending, Service

@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 import msgspec
 import rich_click as click
 
+from stepup.cli.as_json import json_option
 from stepup.cli.findings import FINDINGS
 from stepup.cli.operating import operate
-from stepup.cli.policy.output import check, json_option, say, say_findings
+from stepup.cli.policy.output import check, say, say_findings
 from stepup.cli.policy.source import read_source
 from stepup.cli.policy.story import story
 from stepup.cli.policy.typed import properties_of
 from stepup.cli.settings import load_settings, settings_options
+from stepup.cli.times import Moment, Span
 from stepup.crypto.sealing import Sealer
 from stepup.domain.assurance import Acr, Amr
 from stepup.domain.decision_request import DecisionRequest, Entity
@@ -25,8 +27,6 @@ from stepup.domain.ids import ActionName, DraftId, Subject
 from stepup.domain.policy import Policy
 from stepup.http.admin.explanation import explanation_document
 from stepup.policy_language.findings import Finding, did_you_mean
-from stepup.policy_language.spans import parse_span
-from stepup.policy_language.values import parse_timestamp
 from stepup.ports import Ports
 from stepup.usecases import explain
 
@@ -72,30 +72,6 @@ class _Result(NamedTuple):
     source: str
 
 
-class _Span(click.ParamType[timedelta]):
-    name = "span"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        span = value if isinstance(value, timedelta) else parse_span(value)
-        return (
-            span if span is not None else self.fail("a span is written like 90s or 15m", param, ctx)
-        )
-
-
-class _Moment(click.ParamType[datetime]):
-    name = "time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        moment = value if isinstance(value, datetime) else parse_timestamp(value)
-        if moment is None:
-            self.fail("a time is written like 2026-01-31T12:00:00Z", param, ctx)
-        return moment
-
-
 @click.command("eval")
 @click.argument("action")
 @click.option("--subject", required=True, metavar="SUB", help="Whose request it is.")
@@ -109,10 +85,10 @@ class _Moment(click.ParamType[datetime]):
     help="An attribute that the action declares; again for each value of a list.",
 )
 @click.option("--auth-acr", metavar="LEVEL", help="The level of an authentication at hand.")
-@click.option("--auth-age", type=_Span(), metavar="SPAN", help="How old that is.  [default: 0s]")
+@click.option("--auth-age", type=Span(), metavar="SPAN", help="How old that is.  [default: 0s]")
 @click.option("--auth-amr", multiple=True, metavar="AMR", help="How that was done.")
 @click.option("--auth-for-this", is_flag=True, help="It was made for this action and these values.")
-@click.option("--at", type=_Moment(), metavar="TIME", help="When it is.  [default: now]")
+@click.option("--at", type=Moment(), metavar="TIME", help="When it is.  [default: now]")
 @click.option("--degraded", is_flag=True, help="Imagine that a dependency is away.")
 @click.option(
     "--file",

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import rich_click as click
 
+from stepup.cli.as_json import json_option
 from stepup.cli.findings import FINDINGS
-from stepup.cli.policy.output import CHANGES_PENDING, json_option, say, say_findings
+from stepup.cli.policy.output import CHANGES_PENDING, say, say_findings
 from stepup.cli.policy.source import read_source, source_argument
 from stepup.policy_language.findings import printable
 from stepup.policy_language.formatting import CannotFormatError, format_document

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import rich_click as click
 
+from stepup.cli.as_json import json_option
 from stepup.cli.findings import FINDINGS
-from stepup.cli.policy.output import json_option, say_findings
+from stepup.cli.policy.output import say_findings
 from stepup.cli.policy.source import read_source, source_argument
 from stepup.policy_language import document
 

@@ -16,8 +16,6 @@ from stepup.policy_language.findings import Finding
 CHANGES_PENDING = 2
 """The exit code of a command that would change something, and was told not to."""
 
-json_option = click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
-
 
 def say(text: str, as_document: dict[str, Any], *, as_json: bool) -> None:
     """Answer, for people or as JSON."""

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import rich_click as click
 
+from stepup.cli.as_json import json_option
 from stepup.cli.findings import FINDINGS
 from stepup.cli.policy.comparison import comparison_document, comparison_in_words
-from stepup.cli.policy.output import CHANGES_PENDING, check, json_option, say
+from stepup.cli.policy.output import CHANGES_PENDING, check, say
 from stepup.cli.policy.reaching import Reach, reach_options
 from stepup.cli.policy.service import Remark, Service, Version
 from stepup.cli.policy.source import Source, read_source, source_argument

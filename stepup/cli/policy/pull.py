@@ -5,7 +5,8 @@ from typing import Any
 
 import rich_click as click
 
-from stepup.cli.policy.output import json_option, say
+from stepup.cli.as_json import json_option
+from stepup.cli.policy.output import say
 from stepup.cli.policy.reaching import Reach, reach_options
 from stepup.cli.policy.service import Service, Version
 from stepup.cli.policy.source import files_in

@@ -11,47 +11,31 @@ import msgspec
 import rich_click as click
 
 from stepup import wiring
+from stepup.cli.as_json import json_option
 from stepup.cli.operating import operate
-from stepup.cli.policy.output import CHANGES_PENDING, check, json_option, say
+from stepup.cli.policy.output import CHANGES_PENDING, check, say
 from stepup.cli.policy.replay_text import explain_replay
 from stepup.cli.policy.source import read_source, source_argument
 from stepup.cli.settings import load_settings, settings_options
+from stepup.cli.times import MomentAgo
 from stepup.crypto.sealing import Sealer
 from stepup.domain.errors import PolicyNotFoundError
 from stepup.domain.ids import ActionName
 from stepup.domain.replay_report import ReplayReport
-from stepup.policy_language.spans import parse_span
-from stepup.policy_language.values import parse_timestamp
 from stepup.ports import Ports
 from stepup.usecases import replay as replays
 from stepup.usecases.replay import MOST_RECORDS, ReplayQuestion
 
 # One core for each, and the reading between them.
 _AT_ONCE = 2
-
-
-class _Moment(click.ParamType[datetime]):
-    name = "span or timestamp"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        text = str(value)
-        span = parse_span(text)
-        moment = datetime.now(UTC) - span if span is not None else parse_timestamp(text)
-        if moment is None:
-            self.fail("write a span, like 7d, or a time, like 2026-01-31T12:00:00Z", param, ctx)
-        return moment
-
-
 _SINCE = timedelta(days=7)
 
 
 @click.command()
 @source_argument
 @settings_options
-@click.option("--since", type=_Moment(), help="From when on: `7d`, the default, or a time.")
-@click.option("--until", type=_Moment(), help="Until when: `1h` ago, or a time; now if left out.")
+@click.option("--since", type=MomentAgo(), help="From when on: `7d`, the default, or a time.")
+@click.option("--until", type=MomentAgo(), help="Until when: `1h` ago, or a time; now if left out.")
 @click.option("--action", "actions", multiple=True, help="Only this action; can be repeated.")
 @click.option(
     "--limit",

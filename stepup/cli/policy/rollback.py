@@ -4,9 +4,10 @@ from typing import Any
 
 import rich_click as click
 
+from stepup.cli.as_json import json_option
 from stepup.cli.policy.comparison import comparison_document, comparison_in_words
 from stepup.cli.policy.confirming import confirm
-from stepup.cli.policy.output import json_option, say
+from stepup.cli.policy.output import say
 from stepup.cli.policy.reaching import Reach, reach_options
 from stepup.cli.policy.service import Service
 from stepup.policy_language.meaning.documents import Comparison, compare_documents

@@ -8,8 +8,9 @@ from xml.etree import ElementTree as ET
 
 import rich_click as click
 
+from stepup.cli.as_json import json_option
 from stepup.cli.findings import FINDINGS
-from stepup.cli.policy.output import counted, json_option, say, say_findings
+from stepup.cli.policy.output import counted, say, say_findings
 from stepup.cli.policy.source import read_source, source_argument
 from stepup.policy_language import document
 from stepup.policy_language.coverage import uncovered
