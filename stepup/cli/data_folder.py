@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 READY_NAME = "ready.json"
+SETTINGS_NAME = "settings.toml"
 
 
 def default_data_dir() -> Path:

@@ -11,7 +11,7 @@ import rich_click as click
 from stepup import telemetry
 from stepup.cli.children import WorkerError, Workers
 from stepup.cli.client_file import with_secrets
-from stepup.cli.data_folder import READY_NAME, default_data_dir
+from stepup.cli.data_folder import READY_NAME, SETTINGS_NAME, default_data_dir
 from stepup.cli.dev_plan import (
     Demo,
     Engine,
@@ -24,6 +24,7 @@ from stepup.cli.dev_ready import (
     ready_document,
     wait_until_answers,
     write_ready_file,
+    write_settings_file,
 )
 from stepup.cli.dev_secrets import DevelopmentSecrets
 from stepup.cli.dev_start import prepare, start_demo_beside
@@ -103,17 +104,26 @@ def _run(options: _Options, stack: ExitStack) -> None:
     if demo is not None:
         for url in (f"{demo.idp}/.well-known/openid-configuration", f"{demo.bank}/"):
             wait_until_answers(url, "the demo", bank)
-    document = ready_document(settings, demo, clients)
-    # In the data folder too, where `stepup demo --headless` looks for a service that runs here.
-    for path in filter(None, (options.ready_file, options.data_dir / READY_NAME)):
-        write_ready_file(path, document)
-        stack.callback(path.unlink, missing_ok=True)
-    print_table(document)
+    _tell(options, settings, ready_document(settings, demo, clients), stack)
     while True:
         time.sleep(0.2)
         running.look_after()
         if bank is not None and not bank.alive:
             raise click.ClickException("the demo ended; the lines above say why")
+
+
+def _tell(
+    options: _Options, settings: Settings, document: dict[str, Any], stack: ExitStack
+) -> None:
+    settings_file = options.data_dir / SETTINGS_NAME
+    write_settings_file(settings_file, settings)
+    stack.callback(settings_file.unlink, missing_ok=True)
+    document["settings"] = str(settings_file.absolute())
+    # In the data folder too, where `stepup demo --headless` looks for a service that runs here.
+    for path in filter(None, (options.ready_file, options.data_dir / READY_NAME)):
+        write_ready_file(path, document)
+        stack.callback(path.unlink, missing_ok=True)
+    print_table(document)
 
 
 def _engines(options: _Options, stack: ExitStack) -> tuple[Engine, DevelopmentSecrets]:

@@ -1,6 +1,7 @@
 """When `stepup dev` is ready: asking, the ready file and the table."""
 
 import http.client
+import json
 import os
 import time
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ def ready_document(
     settings: Settings, demo: Demo | None, clients: Sequence[ClientEntry]
 ) -> dict[str, Any]:
     """Return what the ready file says."""
-    postgres = settings.postgres_url.reveal().replace("postgresql+psycopg:", "postgresql:", 1)
+    postgres = _postgres_url(settings)
     redis = settings.redis_url.reveal()
     document: dict[str, Any] = {
         "issuer": settings.issuer,
@@ -73,13 +74,37 @@ def ready_document(
 
 def write_ready_file(path: Path, document: dict[str, Any]) -> None:
     """Write the ready file; who sees it sees all of it. It holds secrets: mode 0600."""
-    text = msgspec.json.format(msgspec.json.encode(document))
+    _write_private(path, msgspec.json.format(msgspec.json.encode(document)) + b"\n")
+
+
+def write_settings_file(path: Path, settings: Settings) -> None:
+    """Write what a command must know to work on this service as its operator."""
+    told: dict[str, Any] = {
+        "issuer": settings.issuer,
+        "postgres_url": _postgres_url(settings),
+        "redis_url": settings.redis_url.reveal(),
+        "key_encryption_keys": settings.key_encryption_keys.reveal(),
+        "subject_issuer": settings.subject_issuer,
+        "development": settings.development,
+        "policy_approvals": settings.approvals_needed,
+    }
+    # A TOML text is written like one in JSON, and so are numbers, true and false.
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in told.items()]
+    head = "# The service of this `stepup dev`; STEPUP_CONFIG names this file to other commands."
+    _write_private(path, "\n".join([head, *lines, ""]).encode())
+
+
+def _postgres_url(settings: Settings) -> str:
+    return settings.postgres_url.reveal().replace("postgresql+psycopg:", "postgresql:", 1)
+
+
+def _write_private(path: Path, content: bytes) -> None:
     # With engines from elsewhere nobody has made the data folder.
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(fd, "wb") as file:
-        file.write(text + b"\n")
+        file.write(content)
     unfinished.replace(path)
 
 

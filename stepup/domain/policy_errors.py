@@ -100,7 +100,7 @@ class ApprovalRequiredError(StepUpError):
     """Too few other administrators have approved exactly this."""
 
     code = "approval_required"
-    message = "Other administrators must approve this first; make a draft of it."
+    message = "Other administrators must approve this first, as a draft."
 
     def __init__(self, *, approvals: int, needed: int, detail: str | None = None) -> None:
         super().__init__(detail)

@@ -112,8 +112,13 @@ def test_a_key_that_may_draft_alone_drafts(pipeline: Pipeline):
     made = pipeline("apply", SECOND, "--yes")
 
     assert made.exit_code == 2
-    assert "draft 1 waits: somebody who may activate it" in made.output
+    assert "draft 1 waits: for somebody who may activate it" in made.output
     assert pipeline("rollback", None, "1", "--reason", "x", "--yes").exit_code == 1
+
+    pipeline.needing(1)
+    made = pipeline("apply", SECOND, "--yes")
+
+    assert "waits: 1 of 1 approvals missing, and then somebody who may activate it" in made.output
 
 
 def test_a_version_made_meanwhile_is_not_undone_unseen(

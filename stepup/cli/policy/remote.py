@@ -79,7 +79,7 @@ class RemoteService(Service):
         try:
             made = await self._ask("POST", f"{path}/activation", json={}, headers=seen)
         except RemoteError as error:
-            missing = _missing(error)
+            missing = _missing(error, draft.get("needed", 0))
             if missing is None:
                 raise
             return Pending(draft=DraftId(draft["id"]), missing=missing)
@@ -135,13 +135,14 @@ def read_key(key_file: Path | None) -> str:
     return words[0]
 
 
-def _missing(error: RemoteError) -> str | None:
+def _missing(error: RemoteError, wanted: int) -> str | None:
     if error.status == _CONFLICT and error.code == "approval_required":
         needed = int(error.problem.get("needed", 1))
         missing = needed - int(error.problem.get("approvals", 0))
         return f"{missing} of {needed} approvals missing"
     if error.status == _FORBIDDEN and error.code == "insufficient_scope":
-        return "somebody who may activate it"
+        approvals = f"{wanted} of {wanted} approvals missing, and then " if wanted else "for "
+        return f"{approvals}somebody who may activate it"
     return None
 
 
