@@ -27,6 +27,19 @@ def told(*arguments: str, **options) -> dict:
     return json.loads(result.output)
 
 
+def test_a_machine_asks_too(tmp_path: Path):
+    policy = tmp_path / "policy.yaml"
+    rule = "{id: machines, when: 'subject.type == \"service\"', allow: true}"
+    policy.write_text(
+        f"apiVersion: stepup/v1\nactions:\n  pay: {{rules: [{rule}], default: deny}}\n"
+    )
+
+    asked = told("--subject-type", "service", action="pay", file=policy)
+
+    assert (asked["decision"], asked["rule"]) == ("allow", "machines")
+    assert told(action="pay", file=policy)["decision"] == "deny"
+
+
 PAYMENT = ("--attr", "amount=1500.00", "--attr", "payee=Carol")
 
 GOLDEN = {

@@ -36,6 +36,7 @@ class _Options(NamedTuple):
 
     action: ActionName
     subject: str
+    subject_type: str
     issuer: str | None
     resource: str
     attributes: Sequence[str]
@@ -48,7 +49,7 @@ class _Options(NamedTuple):
         properties = properties_of(policy, self.action, self.attributes)
         kind, colon, name = self.resource.partition(":")
         request = DecisionRequest(
-            subject_type="user",
+            subject_type=self.subject_type,
             subject_id=self.subject,
             action=self.action,
             resource_type=kind if colon else "resource",
@@ -75,6 +76,9 @@ class _Result(NamedTuple):
 @click.command("eval")
 @click.argument("action")
 @click.option("--subject", required=True, metavar="SUB", help="Whose request it is.")
+@click.option(
+    "--subject-type", default="user", metavar="TYPE", help="What the subject is.  [default: user]"
+)
 @click.option("--issuer", metavar="URL", help="Whose subject that is, unless the default one's.")
 @click.option("--resource", default="example", metavar="[TYPE:]ID", help="What it is about.")
 @click.option(
