@@ -98,8 +98,16 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def demands(self) -> tuple[Requirement, ...]:
         """Everything that its rules and its default could ask for."""
-        outcomes = (*(rule.then for rule in self.rules), self.default)
-        return tuple(then for then in outcomes if isinstance(then, Requirement))
+        return tuple(then for then in self._outcomes if isinstance(then, Requirement))
+
+    @property
+    def may_allow(self) -> bool:
+        """Say whether one of its rules, or its default, asks for nothing."""
+        return Effect.ALLOW in self._outcomes
+
+    @property
+    def _outcomes(self) -> tuple[Requirement | Effect, ...]:
+        return (*(rule.then for rule in self.rules), self.default)
 
     def attribute(self, name: str) -> Attribute | None:
         """Find a declared attribute."""
@@ -259,10 +267,14 @@ def strongest_requirement(policy: Policy, action: Action) -> Requirement:
     When they ask for nothing anywhere, the top of the ladder, right now.
     """
     joined = strictest(action.demands, policy.ladder)
+    least = least_requirement(policy.ladder, action)
     if joined is None:
         top = policy.ladder.top.acr
-        least = least_requirement(policy.ladder, action)
         return msgspec.structs.replace(least, acr=top, max_age=timedelta(0))
+    # What is allowed by itself asks for the least when a guardrail raises it, and no doubt may ask
+    # for less than that.
+    if action.may_allow or (action.mode or policy.mode) is not Mode.ENFORCE:
+        joined = joined.raised_by(least, policy.ladder)
     # Alternatives of different rules may share no method that reaches the highest level of them;
     # "strongest" must not mean "impossible".
     if not joined.is_reachable(policy.ladder.get(joined.acr)):

@@ -224,7 +224,7 @@ def test_the_active_policy_beside_itself_changes_nothing(policy, drawn):
 
 
 @given(policies(), policies(), st.lists(records, max_size=8), st.integers(0, 8))
-@settings(max_examples=50)
+@settings(max_examples=settings.default.max_examples // 2)
 def test_what_is_counted_adds_up(active, draft, drawn, split):
     kept = [recorded_by(active, each) for each in drawn]
     whole = replayed(active, draft, kept)

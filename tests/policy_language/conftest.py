@@ -2,16 +2,11 @@
 
 import jsonschema_rs
 import pytest
-from hypothesis import settings
 
 from stepup.policy_language import document
 from stepup.policy_language.findings import Findings
 from stepup.policy_language.json_schema import json_schema
 from stepup.policy_language.reader import plain, read
-
-# Time is measured where it matters; a slow machine is no failing property.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
 
 VALIDATOR = jsonschema_rs.validator_for(json_schema())
 

@@ -187,7 +187,7 @@ def test_a_condition_is_found_where_it_stands():
     assert any("b.yaml:8:13: SU030" in line for line in found({"a.yaml": PAY, "b.yaml": bad}))
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(st.data())
 def test_it_does_not_matter_who_says_what_in_which_form(data):
     """However the actions of a policy are shared out, it is the same policy."""

@@ -187,11 +187,18 @@ def test_keeps_meaning_and_comments_and_is_done_after_once(text):
     assert formatted(once) == once
 
 
-@pytest.mark.parametrize("path", sorted(Path(__file__).parents[2].rglob("*.yaml")), ids=str)
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted(
+    path
+    for folder in ("stepup", "docs", "tests/fixtures")
+    for path in (ROOT / folder).rglob("*.yaml")
+    if "apiVersion: stepup/" in path.read_text("utf-8")
+)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_formats_every_document_of_ours(path):
     text = path.read_text("utf-8")
-    if not is_readable(text):
-        pytest.skip("no policy document")
     once = formatted(text)
     assert meaning(once) == meaning(text)
     assert formatted(once) == once
@@ -199,10 +206,10 @@ def test_formats_every_document_of_ours(path):
 
 @pytest.mark.parametrize("line", ["x{n}: [1]  # a\n# b\n", "x{n}:\n  - a\n  # b\n", "# {n}\n"])
 def test_many_comments_take_as_long_as_many_lines(line):
-    text = HEAD + "".join(line.format(n=n) for n in range(20_000))
+    text = HEAD + "".join(line.format(n=n) for n in range(5_000))
     started = time.process_time()
     once = formatted(text)
-    assert time.process_time() - started < 15
+    assert time.process_time() - started < 5
     assert once.count("#") == text.count("#")
 
 

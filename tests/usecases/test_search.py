@@ -148,7 +148,7 @@ actions:
 """
 
 
-@settings(max_examples=40)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(policies(), st.sampled_from([Entity.SUBJECT, Entity.RESOURCE, Entity.ACTION]))
 def test_8_1_what_a_search_returns_is_what_an_evaluation_answers(text: str, searched: Entity):
     world = World(document=text)

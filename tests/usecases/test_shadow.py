@@ -186,7 +186,10 @@ async def test_actions_that_nobody_names_are_one_series(world: World):
 
 
 @given(policies(), st.sampled_from(["50.00", "500.00", "5000.00", "much"]), st.booleans())
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings.default.max_examples // 2,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 async def test_it_never_changes_an_answer(policy: Policy, amount: str, evaluated_between: bool):
     plain, beside = World(), shadowed(World(), policy)
     answers = []
