@@ -278,3 +278,25 @@ async def test_nobody_gives_another_administrator_a_passkey(
     )
 
     assert code_of(answer) == (403, "administrator_protected")
+
+
+async def test_an_explanation_shows_no_authenticators_that_a_guardrail_keeps_from_the_token(
+    visit: AdminVisit, http: httpx2.AsyncClient, world: World
+):
+    guarded = """
+apiVersion: stepup/v1
+actions: {pay: {default: {level: phr}}}
+guardrails:
+  - id: top
+    match: {actions: ["stepup.admin.subject.*"]}
+    require: {level: phrh}
+"""
+    asked = {"subject": {"type": "user", "id": "alice"}, "action": {"name": "pay"}}
+    token = await visit.token(READ)
+    shown = []
+    for text in (guarded.split("guardrails", maxsplit=1)[0], guarded):
+        world.snapshot.held_policy = document.parse(text, version=1)
+        answer = await http.post(f"{POLICY}/explain", json=asked, headers=bearer(token))
+        shown.append((answer.status_code, bool(answer.json()["authenticators"])))
+
+    assert shown == [(200, True), (200, False)]

@@ -15,7 +15,7 @@ from stepup.domain.errors import InvalidRequestError
 from stepup.domain.ids import DecisionId, DraftId, Subject
 from stepup.domain.policy_errors import DraftNotFoundError, VersionNotFoundError
 from stepup.http.admin.explanation import ExplanationDocument, explanation_document
-from stepup.http.admin.gate import administrators_only, performs
+from stepup.http.admin.gate import administrators_only, may_also, performs
 from stepup.http.admin.policy_documents import BODY_LIMIT
 from stepup.http.authzen.entities import (
     ActionEntity,
@@ -95,7 +95,6 @@ async def explain_decision(
     request: Request[Any, Any, Any],
     ports: NamedDependency[Ports],
     workshop: NamedDependency[Workshop],
-    administrator: NamedDependency[Administrator],
 ) -> Response[ExplanationDocument]:
     """Say what would be decided, and why; nothing comes of it."""
     asked = await read_json(request, ExplainRequest)
@@ -103,7 +102,7 @@ async def explain_decision(
     question = _question(asked, ports.clock.now())
     question = msgspec.structs.replace(question, request=of_subject(ports, question.request, named))
     # Whoever may read policies need not see what people have enrolled.
-    subject = named if administrator.may(Scope.SUBJECTS_READ) else None
+    subject = named if await may_also(request, AdminAction.SUBJECT_READ) else None
     explained = await explain.explain(ports, workshop, question, _chosen(asked), subject)
     written = explanation_document(explained, question.now)
     return Response(written, headers=_SIMULATED)

@@ -14,11 +14,23 @@ from litestar import Request
 from litestar.handlers.base import BaseRouteHandler
 
 from stepup.domain.administrator import AdminAction, Administrator
+from stepup.domain.errors import (
+    ActionDeniedError,
+    InsufficientScopeError,
+    InsufficientUserAuthenticationError,
+    NotAuthorizedError,
+)
 from stepup.http.caller import bearer_token
 from stepup.http.request_log import AnyConnection, request_log
 from stepup.ports import Ports
 from stepup.usecases import admin
 
+_REFUSALS = (
+    NotAuthorizedError,
+    InsufficientScopeError,
+    InsufficientUserAuthenticationError,
+    ActionDeniedError,
+)
 _OPTION = "admin_action"
 _ADMINISTRATOR = "administrator"
 
@@ -45,6 +57,19 @@ async def administrators_only(connection: AnyConnection, handler: BaseRouteHandl
     administrator = await admin.authenticate(ports, token, action)
     connection.scope["state"][_ADMINISTRATOR] = administrator
     request_log(connection).administrator = administrator.id
+
+
+async def may_also(connection: AnyConnection, action: AdminAction) -> bool:
+    """Say whether whom the gate let in for one action may do another one in the same request.
+
+    The policy may ask for more there: the scope alone does not say.
+    """
+    ports: Ports = connection.app.state["ports"]
+    try:
+        await admin.authenticate(ports, bearer_token(Request(connection.scope)), action)
+    except _REFUSALS:
+        return False
+    return True
 
 
 async def provide_administrator(request: Request[Any, Any, Any]) -> Administrator:
