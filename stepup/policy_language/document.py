@@ -51,15 +51,16 @@ class _Said(msgspec.Struct, frozen=True, kw_only=True):
     directory: Directory
 
 
-def parse(text: str, *, version: int, tests: bool = True) -> Policy:
+def parse(text: str, *, version: int, tests: bool = True, in_force: bool = False) -> Policy:
     """Read a document and lay it over our own account actions.
 
-    Without `tests` its own tests are read and not run.
+    Without `tests` its own tests are read and not run. One that is `in_force` is not refused for
+    what earlier releases let pass.
 
     Raises:
         PolicyInvalidError: If there are errors; `findings` holds them, and the warnings too.
     """
-    reading = _read(text, version, tests=tests)
+    reading = _read(text, version, tests=tests, in_force=in_force)
     if reading.policy is None:
         found = tuple(reading.findings.all())
         first = next(str(finding) for finding in found if finding.is_error)
@@ -83,8 +84,8 @@ def read_files(files: Mapping[str, str], *, tests: bool = True) -> Reading:
     return _judged(read_folder(files, findings), findings, version=0, tests=tests)
 
 
-def _read(text: str, version: int, *, tests: bool = True) -> Reading:
-    findings = Findings()
+def _read(text: str, version: int, *, tests: bool = True, in_force: bool = False) -> Reading:
+    findings = Findings(in_force=in_force)
     return _judged(read(text, findings), findings, version, tests=tests)
 
 

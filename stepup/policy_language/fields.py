@@ -42,7 +42,7 @@ class Fields:
         if isinstance(entry.node, Scalar) and entry.node.value is None:
             # An empty `when` would be a rule that always applies: nobody may mean that by accident.
             message = f"`{name}` is empty: say something, or leave it out"
-            self.findings.error(Code.WRONG_VALUE, message, entry.at)
+            self.findings.refuse_if_new(Code.WRONG_VALUE, message, entry.at)
             return None
         return entry.node
 

@@ -103,9 +103,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Findings:
-    """Collects findings while a document is read; reading goes on after a mistake."""
+    """Collects findings while a document is read; reading goes on after a mistake.
 
-    def __init__(self) -> None:
+    A document that is `in_force` was accepted before, perhaps by an earlier release.
+    """
+
+    def __init__(self, *, in_force: bool = False) -> None:
+        self._in_force = in_force
         # In order, and without saying a thing twice.
         self._found: dict[Finding, None] = {}
         self._has_errors = False
@@ -113,6 +117,10 @@ class Findings:
     def error(self, code: Code, message: str, at: Place) -> None:
         """Add what forbids the document's use."""
         self._add(code, Severity.ERROR, message, at)
+
+    def refuse_if_new(self, code: Code, message: str, at: Place) -> None:
+        """Add what earlier releases let pass: an upgrade must not leave a service without policy."""
+        (self.warn if self._in_force else self.error)(code, message, at)
 
     def warn(self, code: Code, message: str, at: Place) -> None:
         """Add what is probably not meant."""

@@ -28,7 +28,9 @@ def read_guardrails(document: Fields, ladder: Ladder) -> tuple[WrittenGuardrail,
     ):
         written = _guardrail(name, at, fields, ladder)
         if not is_identifier(name):
-            document.findings.error(Code.WRONG_VALUE, "a guardrail's name is not visible", at)
+            document.findings.refuse_if_new(
+                Code.WRONG_VALUE, "a guardrail's name is not visible", at
+            )
         if name in guardrails:
             document.findings.error(Code.DUPLICATE_ID, f"the guardrail `{name}` is there twice", at)
         elif written is not None:

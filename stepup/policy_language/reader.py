@@ -143,7 +143,7 @@ def _refuse_hidden(text: str, findings: Findings, start: Place) -> None:
             # The parser says so itself.
             continue
         place = _place_of(match.start(), text)
-        findings.error(Code.HIDDEN, _hidden(match[0]), replace(place, file=start.file))
+        findings.refuse_if_new(Code.HIDDEN, _hidden(match[0]), replace(place, file=start.file))
 
 
 def _hidden(character: str) -> str:
@@ -239,13 +239,13 @@ class _Builder:
             self._findings.warn(Code.AMBIGUOUS_SCALAR, message, at)
         if isinstance(value, float) and (_INTEGER.match(event.value) or not isfinite(value)):
             message = "this number is too large to be exact; write it as a text"
-            self._findings.error(Code.WRONG_VALUE, message, at)
+            self._findings.refuse_if_new(Code.WRONG_VALUE, message, at)
         return Scalar(value, at, self._first(event, at))
 
     def _check_escapes(self, event: yaml.ScalarEvent, at: Place) -> None:
         # Written out they were found in the text.
         if event.style == '"' and (match := _HIDDEN.search(event.value)):
-            self._findings.error(Code.HIDDEN, _hidden(match[0]), at)
+            self._findings.refuse_if_new(Code.HIDDEN, _hidden(match[0]), at)
 
     def _first(self, event: yaml.ScalarEvent, at: Place) -> Place | None:
         if event.style == "|":

@@ -215,4 +215,4 @@ def read_policy(text: str, version: int) -> Policy:
         PolicyInvalidError: If it has other errors.
     """
     # A test that fails is the best reason to ask why.
-    return document.parse(text, version=version, tests=False)
+    return document.parse(text, version=version, tests=False, in_force=version > 0)

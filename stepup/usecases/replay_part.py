@@ -51,10 +51,13 @@ def replay_part(
 
     def policy_of(version: int) -> Policy | None:
         if version == active.version:
-            return _read(active)
+            return _read(active, in_force=True)
         return _readable(known[version]) if version in known else None
 
-    replayer = Replayer(Redecider(_read(active), policy_of), Redecider(_read(draft), policy_of))
+    replayer = Replayer(
+        Redecider(_read(active, in_force=True), policy_of),
+        Redecider(_read(draft), policy_of),
+    )
     tally = Tally()
     for recorded in _decoder.decode(records):
         replayer.replay(recorded, tally)
@@ -63,7 +66,7 @@ def replay_part(
 
 def _readable(written: Written) -> Policy | None:
     try:
-        return _read(written)
+        return _read(written, in_force=True)
     except PolicyInvalidError:
         # What an older release accepted; its records are taken for what they show.
         return None
@@ -71,6 +74,8 @@ def _readable(written: Written) -> Policy | None:
 
 # The two that are compared, and the versions that recorded decisions were made by.
 @lru_cache(maxsize=16)
-def _read(written: Written) -> Policy:
-    policy = document.parse(written.text, version=written.version)
+def _read(written: Written, *, in_force: bool = False) -> Policy:
+    policy = document.parse(
+        written.text, version=written.version, tests=not in_force, in_force=in_force
+    )
     return policy.enforced() if written.enforced else policy

@@ -44,6 +44,23 @@ async def test_what_cannot_be_read_is_said_from_a_thread_too():
     assert caught.value.findings
 
 
+@pytest.mark.parametrize(
+    "accepted_before",
+    [
+        "    title:\n    default: deny\n",
+        "    default: deny\n    # for\u200bnobody\n",
+        "    default: deny\n    tests: [{name: other times, expect: allow}]\n",
+        "    default: deny\nmetadata: {build: 123456789012345678901234567890}\n",
+    ],
+    ids=["an empty field", "a hidden character", "a test that fails now", "an inexact number"],
+)
+async def test_what_an_earlier_release_activated_stays_in_force(accepted_before: str):
+    text = f"apiVersion: stepup/v1\nactions:\n  pay:\n{accepted_before}"
+    with pytest.raises(PolicyInvalidError):
+        await require_valid(text, None)
+    assert "pay" in (await load_policy(text, version=1)).actions
+
+
 @pytest.mark.parametrize("workshop", [None, WorkshopHere()], ids=["here", "in the workshop"])
 async def test_a_document_is_checked_here_and_in_the_workshop(workshop: WorkshopHere | None):
     found, tests = await check_policy(a_large_document(1), workshop)
