@@ -29,7 +29,10 @@ class Effect(StrEnum):
 
 
 class Mode(StrEnum):
-    """Whether what the policy says of an action is done, only told, or not even worked out."""
+    """Whether what the policy says of an action is done, only told, or not even worked out.
+
+    In the order of strictness, the mildest first.
+    """
 
     OFF = "off"
     REPORT = "report"

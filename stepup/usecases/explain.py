@@ -19,13 +19,12 @@ from stepup.domain.explanation import explain as tell
 from stepup.domain.fitness import Fitness, fitness_of
 from stepup.domain.ids import DecisionId, DraftId, Subject
 from stepup.domain.policy import Policy
-from stepup.domain.policy_errors import DraftNotFoundError, VersionNotFoundError
 from stepup.domain.recorded_decision import RecordedDecision
 from stepup.policy_language import document
 from stepup.ports import Ports
 from stepup.ports.workshop import Workshop
-from stepup.usecases import decisions
-from stepup.usecases.policies import get_active
+from stepup.usecases import decisions, drafts
+from stepup.usecases.policies import get_active, get_version
 
 _MEBIBYTE = 1024 * 1024
 # Some times what either takes: the workshop works at low priority beside everything else.
@@ -193,17 +192,13 @@ async def find_text(ports: Ports, chosen: Chosen) -> tuple[str, int]:
     """
     if chosen.document is not None:
         return chosen.document, 0
-    if chosen.draft is None and chosen.version is None:
-        active = await get_active(ports)
-        return active.document, active.version
-    async with ports.database.transaction() as stores:
-        draft = None if chosen.draft is None else await stores.drafts.find(chosen.draft)
-        version = None if chosen.version is None else await stores.policies.find(chosen.version)
-    if draft is not None:
-        return draft.document, 0
-    if version is not None:
-        return version.document, version.version
-    raise DraftNotFoundError if chosen.version is None else VersionNotFoundError
+    if chosen.draft is not None:
+        return (await drafts.get(ports, chosen.draft)).document, 0
+    if chosen.version is None:
+        version = await get_active(ports)
+    else:
+        version = await get_version(ports, chosen.version)
+    return version.document, version.version
 
 
 # Who tries things out asks the same text many questions.

@@ -84,6 +84,7 @@ class ExplainRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     opt=performs(AdminAction.POLICY_READ) | reads_up_to(BODY_LIMIT),
     operation_class=reads_json(ExplainRequest),
     responses=admin_responses(
+        errors.PolicyNotFoundError,
         VersionNotFoundError,
         DraftNotFoundError,
         errors.PolicyInvalidError,

@@ -7,22 +7,23 @@ forgotten.
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any
 
 import msgspec
 
 from stepup.domain.assurance import Acr, Ladder
-from stepup.domain.policy import Effect
-from stepup.domain.requirement import Requirement
+from stepup.domain.policy import Effect, Mode
+from stepup.domain.requirement import OnDegraded, OnUnenrolled, Requirement
 from stepup.policy_language.meaning.statement import Direction, joined
 
 Outcome = Requirement | Effect
 
 # Weakest first.
-_WORDS = {
-    "on_unenrolled": ("fallback", "enroll", "deny"),
-    "on_degraded": ("serve", "raise", "refuse"),
-    "mode": ("off", "report", "enforce"),
+_WORDS: dict[str, tuple[StrEnum, ...]] = {
+    "on_unenrolled": tuple(reversed(OnUnenrolled)),
+    "on_degraded": tuple(reversed(OnDegraded)),
+    "mode": tuple(Mode),
 }
 _FLAGS = frozenset({"once", "critical", "required"})
 
@@ -98,10 +99,10 @@ def _level(before: Acr, after: Acr, ladder: Ladder) -> Direction:
     return _more(ladder.rank(before), ladder.rank(after))
 
 
-def _word(order: tuple[str, ...], before: object, after: object) -> Direction:
+def _word(order: tuple[StrEnum, ...], before: object, after: object) -> Direction:
     if before not in order or after not in order:
         return Direction.DIFFERENT
-    return _more(order.index(str(before)), order.index(str(after)))
+    return _more(order.index(before), order.index(after))
 
 
 def _fallback(before: object, after: object, ladder: Ladder) -> Direction:
