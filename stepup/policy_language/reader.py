@@ -19,6 +19,8 @@ from stepup.policy_language.findings import Code, Findings, Place
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 32
 
+_QUOTE = "; in braces and brackets quote what has commas or quotes: '...'"
+
 Plain = str | int | float | bool | list["Plain"] | dict[str, "Plain"] | None
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
@@ -154,7 +156,10 @@ def _complaint(error: yaml.YAMLError | UnicodeEncodeError, text: str) -> tuple[s
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         place = Place(mark.line + 1, mark.column + 1) if mark else Place()
-        return error.problem or "this is neither YAML nor JSON", place
+        problem = error.problem or "this is neither YAML nor JSON"
+        # As in {when: inCidr(context.ip, "10.0.0.0/8")}, which nearly everybody writes once.
+        hint = _QUOTE if "',' or '" in problem else ""
+        return f"{problem}{hint}", place
     if isinstance(error, UnicodeEncodeError):
         return "there is half a character", _place_of(error.start, text)
     position = getattr(error, "position", 0)

@@ -121,6 +121,17 @@ def test_a_key_that_may_draft_alone_drafts(pipeline: Pipeline):
     assert "waits: 1 of 1 approvals missing, and then somebody who may activate it" in made.output
 
 
+def test_whoever_has_neither_settings_nor_a_server_is_told_of_both(tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text(FIRST)
+
+    told = CliRunner().invoke(stepup, ["policy", "plan", str(path)], env={"COLUMNS": "300"})
+
+    assert told.exit_code == 1
+    assert "STEPUP_ISSUER is missing" in told.output
+    assert "--server" in told.output
+
+
 def test_a_version_made_meanwhile_is_not_undone_unseen(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ):

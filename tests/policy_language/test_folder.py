@@ -163,6 +163,10 @@ def test_a_single_file_is_activated_as_it_stands():
         ({"a.yaml": HEAD, "b.yaml": "a: b: c\n"}, "b.yaml:1:5: SU001 error"),
         ({"a.yaml": HEAD, "b.yaml": "- a\n"}, "b.yaml:1:1: SU001 error"),
         (
+            {"a.yaml": HEAD, "b.yaml": 'a: {when: inCidr(context.ip, "10.0.0.0/8")}\n'},
+            "in braces and brackets quote what has commas or quotes: '...'",
+        ),
+        (
             {"a.yaml": PAY, "a_test.yaml": SUITE},
             "a_test.yaml:8:3: SU012 error: there is no action `see`",
         ),

@@ -12,6 +12,7 @@ from stepup.cli.policy import remote
 from stepup.cli.policy.host import HostService, explained
 from stepup.cli.policy.service import Service
 from stepup.cli.settings import load_settings, settings_options
+from stepup.config import Settings
 from stepup.crypto.sealing import Sealer
 from stepup.domain.errors import StepUpError
 from stepup.ports import Ports
@@ -41,7 +42,14 @@ class Reach(NamedTuple):
             except StepUpError as error:
                 raise explained(error) from error
 
-        return await operate(load_settings(self.config_file, self.sets), work)
+        return await operate(self._settings(), work)
+
+    def _settings(self) -> Settings:
+        try:
+            return load_settings(self.config_file, self.sets)
+        except click.ClickException as error:
+            other = "Away from the host, --server works through the API of a service."
+            raise click.ClickException(f"{error.message}\n{other}") from error
 
     async def _by_the_api(self, server: str, task: Callable[[Service], Awaitable[_Done]]) -> _Done:
         async with remote.open_client(server, remote.read_key(self.key_file)) as client:
