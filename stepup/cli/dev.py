@@ -29,7 +29,7 @@ from stepup.cli.dev_ready import (
 from stepup.cli.dev_secrets import DevelopmentSecrets
 from stepup.cli.dev_start import prepare, start_demo_beside
 from stepup.cli.engines import Engines
-from stepup.cli.files import EXISTING_FILE
+from stepup.cli.files import EXISTING_FILE, FILE_OR_FOLDER
 from stepup.cli.listening import listen_or_explain, port_of
 from stepup.cli.settings import parse_sets
 from stepup.cli.stopping import stoppable
@@ -60,7 +60,7 @@ class _Options(NamedTuple):
     "--port", type=click.IntRange(0, 65535), help="Port; 0 is a free one.  [default: 8000]"
 )
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where the engines keep data.")
-@click.option("--policy", type=EXISTING_FILE, help="Policy document to activate.")
+@click.option("--policy", type=FILE_OR_FOLDER, help="Policy to activate: a file or a folder.")
 @click.option("--clients", type=EXISTING_FILE, help="List of clients, as YAML or JSON.")
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="One setting.")
 @click.option("--no-demo", "demo", flag_value=False, default=True, help="Service only.")

@@ -24,11 +24,30 @@ def prepare(settings: Settings, policy: Path | None, clients: Sequence[ClientEnt
     from stepup.cli.dev_content import load_policy_and_clients  # noqa: PLC0415
 
     apply_migrations(settings.postgres_url.reveal())
-    text = read_text(policy) if policy else None
     try:
+        text = read_policy(policy) if policy else None
         asyncio.run(load_policy_and_clients(settings, text, clients))
     except PolicyInvalidError as error:
         raise click.ClickException(f"{policy}: {explain_findings(error)}") from error
+
+
+def read_policy(path: Path) -> str:
+    """Read a document that stands in a file, or in the files of a folder.
+
+    Raises:
+        PolicyInvalidError: If the files have errors, which then name their file.
+    """
+    if not path.is_dir():
+        return read_text(path)
+    # Only who has a folder waits until this is imported.
+    from stepup.cli.policy.source import read_source  # noqa: PLC0415
+    from stepup.policy_language import document  # noqa: PLC0415
+
+    source = read_source(path)
+    found = document.read_files(source.files).findings
+    if found.has_errors:
+        raise PolicyInvalidError("The policy documents have errors", tuple(found.all()))
+    return source.text
 
 
 def start_demo_beside(

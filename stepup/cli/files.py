@@ -7,6 +7,9 @@ import rich_click as click
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 """The type of an argument that names a file to read."""
 
+FILE_OR_FOLDER = click.Path(exists=True, path_type=Path)
+"""The type of a policy that may stand in several files."""
+
 
 def read_text(path: Path) -> str:
     """Return what a file says, or end the command with one line."""

@@ -96,6 +96,13 @@ class BaseChangedError(StepUpError):
         return {"base": self.base, "active": self.active}
 
 
+class AlreadyActiveError(StepUpError):
+    """The version to go back to is the one that is active."""
+
+    code = "already_active"
+    message = "That version is active already; there is nothing to go back to."
+
+
 class ApprovalRequiredError(StepUpError):
     """Too few other administrators have approved exactly this."""
 

@@ -56,6 +56,7 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     policy_errors.PersonRequiredError: HTTPStatus.FORBIDDEN,
     policy_errors.DigestChangedError: HTTPStatus.CONFLICT,
     policy_errors.BaseChangedError: HTTPStatus.CONFLICT,
+    policy_errors.AlreadyActiveError: HTTPStatus.CONFLICT,
     policy_errors.ApprovalRequiredError: HTTPStatus.CONFLICT,
     policy_errors.DraftClosedError: HTTPStatus.CONFLICT,
     policy_errors.DraftScheduledError: HTTPStatus.CONFLICT,

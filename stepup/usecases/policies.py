@@ -12,8 +12,8 @@ from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.errors import PolicyNotFoundError
 from stepup.domain.policy_draft import digest_of
 from stepup.domain.policy_errors import (
+    AlreadyActiveError,
     ApprovalRequiredError,
-    BaseChangedError,
     VersionNotFoundError,
     VersionStaleError,
 )
@@ -97,15 +97,17 @@ async def roll_back(
     Raises:
         VersionNotFoundError: If there is no such version.
         PolicyInvalidError: If this release cannot read it any more.
-        BaseChangedError: If it is the active version.
+        AlreadyActiveError: If it is the active version.
         ApprovalRequiredError: If it needs to be approved, again or for the first time.
     """
     old = await get_version(ports, number)
     await require_valid(old.document, workshop)
     async with ports.database.transaction() as stores:
         active = await stores.policies.hold_active()
-        if active is None or active.version == number:
-            raise BaseChangedError(base=number, active=number)
+        if active is None:
+            raise PolicyNotFoundError
+        if active.version == number:
+            raise AlreadyActiveError
         await _require_lately_approved(ports, stores, old, active)
         origin = Origin(note=note, approvers=old.approvers, rolled_back_from=number)
         version = await keep(ports, stores, old.document, by.name, origin, {"by": by.id})

@@ -115,6 +115,13 @@ def test_a_rollback_to_what_is_not_there_is_one_line(policy):
     assert (lost.exit_code, "There is no such version." in lost.output) == (1, True)
 
 
+def test_there_is_no_going_back_to_the_active_version(policy):
+    policy("apply", FIRST)
+    for how in ("--yes", "--dry-run"):
+        here = policy("rollback", None, "1", "--reason", "x", how)
+        assert (here.exit_code, "active already" in here.output) == (1, True)
+
+
 def test_pull_gives_back_what_was_applied(policy, tmp_path):
     assert policy("pull").exit_code == 1
     text = f"# kept\n{FIRST}"

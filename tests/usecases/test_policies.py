@@ -11,8 +11,8 @@ from stepup.domain.audit import AuditKind
 from stepup.domain.errors import PolicyInvalidError, PolicyNotFoundError
 from stepup.domain.policy_draft import digest_of
 from stepup.domain.policy_errors import (
+    AlreadyActiveError,
     ApprovalRequiredError,
-    BaseChangedError,
     VersionNotFoundError,
     VersionStaleError,
 )
@@ -189,7 +189,7 @@ async def test_a_version_that_this_release_cannot_read_is_no_way_back(world: Wor
 
 async def test_there_is_no_way_back_to_the_active_version_or_to_none(world: World):
     await versions(world, 0)
-    with pytest.raises(BaseChangedError):
+    with pytest.raises(AlreadyActiveError):
         await rolled_back(world, 1)
     with pytest.raises(VersionNotFoundError):
         await rolled_back(world, 7)

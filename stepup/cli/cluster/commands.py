@@ -18,7 +18,7 @@ from stepup.cli.as_json import json_option
 from stepup.cli.cluster import control
 from stepup.cli.cluster.state import StateFile, member_table, supervisor_of
 from stepup.cli.data_folder import default_cluster_dir
-from stepup.cli.files import EXISTING_FILE
+from stepup.cli.files import EXISTING_FILE, FILE_OR_FOLDER
 from stepup.cli.redis import move
 from stepup.cli.stopping import stoppable
 
@@ -51,7 +51,7 @@ def cluster() -> None:
     help="Of the balancer before the instances; 0 is a free one.",
 )
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Emptied first.")
-@click.option("--policy", type=EXISTING_FILE, help="Policy document to activate.")
+@click.option("--policy", type=FILE_OR_FOLDER, help="Policy to activate: a file or a folder.")
 @click.option("--clients", type=EXISTING_FILE, help="List of clients, as YAML or JSON.")
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="One setting.")
 @click.option("--no-demo", "demo", flag_value=False, default=True, help="Service only.")

@@ -10,6 +10,7 @@ from stepup.cli.policy.confirming import confirm
 from stepup.cli.policy.output import say
 from stepup.cli.policy.reaching import Reach, reach_options
 from stepup.cli.policy.service import Service
+from stepup.domain.policy_errors import AlreadyActiveError
 from stepup.policy_language.meaning.documents import Comparison, compare_documents
 
 
@@ -32,6 +33,8 @@ def rollback(
     async def task(service: Service) -> tuple[Comparison, int | None]:
         active = await service.find_active()
         old = await service.get(version)
+        if active is not None and active.version == version:
+            raise AlreadyActiveError
         names = (f"version {active.version if active else 0}", f"version {version}")
         comparison = compare_documents(active.document if active else None, old.document, names)
         if dry_run:

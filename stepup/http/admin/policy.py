@@ -212,7 +212,7 @@ async def show_version(
     operation_class=reads_json(RollbackRequest),
     responses=admin_responses(
         policy_errors.VersionNotFoundError,
-        policy_errors.BaseChangedError,
+        policy_errors.AlreadyActiveError,
         policy_errors.ApprovalRequiredError,
         errors.PolicyInvalidError,
         errors.TookTooLongError,
