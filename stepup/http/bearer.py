@@ -2,7 +2,7 @@
 
 import re
 
-from stepup.domain import errors
+from stepup.domain import admin_errors
 from stepup.domain.errors import StepUpError
 
 _SCHEME = 'Bearer realm="stepup"'
@@ -13,9 +13,9 @@ _NOT_QUOTABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 def bearer_challenge(error: StepUpError) -> str:
     """Write the `WWW-Authenticate` of a refusal; `action` in it is ours."""
     match error:
-        case errors.TokenRefusedError():
+        case admin_errors.TokenRefusedError():
             told: dict[str, object] = {"error": "invalid_token"}
-        case errors.NotAuthorizedError():
+        case admin_errors.NotAuthorizedError():
             # RFC 6750 section 3.1: who shows nothing is told of no error.
             told = {}
         case _:
@@ -27,9 +27,9 @@ def bearer_challenge(error: StepUpError) -> str:
 def what_is_needed(error: StepUpError) -> dict[str, object]:
     """Return what would do, as the challenge and the problem say it."""
     match error:
-        case errors.InsufficientScopeError():
+        case admin_errors.InsufficientScopeError():
             return {"scope": error.scope}
-        case errors.InsufficientUserAuthenticationError():
+        case admin_errors.InsufficientUserAuthenticationError():
             max_age = error.requirement.max_age
             needed: dict[str, object] = {
                 "acr_values": error.requirement.acr,

@@ -10,12 +10,9 @@ from typing import Any
 from litestar import Request
 from litestar.di import NamedDependency
 
+from stepup.domain.admin_errors import NotAuthorizedError
 from stepup.domain.client import Client
-from stepup.domain.errors import (
-    ClientAuthenticationError,
-    InvalidRequestError,
-    NotAuthorizedError,
-)
+from stepup.domain.errors import ClientAuthenticationError, InvalidRequestError
 from stepup.http.form import Form, decode_component, read_form
 from stepup.http.headers import headers
 from stepup.http.request_log import request_log

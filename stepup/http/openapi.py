@@ -27,7 +27,7 @@ from litestar.openapi.spec import (
 from typing_extensions import override
 
 import stepup
-from stepup.domain import errors
+from stepup.domain import admin_errors, errors
 from stepup.domain.errors import StepUpError
 from stepup.domain.site import Site
 from stepup.http.error_forms import PROBLEM_TYPE
@@ -91,9 +91,9 @@ def problem_responses(*causes: type[StepUpError]) -> dict[int, ResponseSpec]:
 def admin_responses(*causes: type[StepUpError]) -> dict[int, ResponseSpec]:
     """Return the `responses` of a route behind the administrators' gate."""
     at_the_gate = (
-        errors.NotAuthorizedError,
-        errors.InsufficientUserAuthenticationError,
-        errors.InsufficientScopeError,
+        admin_errors.NotAuthorizedError,
+        admin_errors.InsufficientUserAuthenticationError,
+        admin_errors.InsufficientScopeError,
         errors.ActionDeniedError,
     )
     return problem_responses(*at_the_gate, *causes)

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from litestar.exceptions import HTTPException
 
-from stepup.domain import errors, policy_errors
+from stepup.domain import admin_errors, errors, policy_errors
 from stepup.domain.errors import StepUpError
 from stepup.http.bearer import bearer_challenge, what_is_needed
 from stepup.http.middleware import ClientGoneError
@@ -31,9 +31,9 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     errors.MethodNotUsableError: HTTPStatus.BAD_REQUEST,
     errors.TokenNotConsumableError: HTTPStatus.BAD_REQUEST,
     errors.ClientAuthenticationError: HTTPStatus.UNAUTHORIZED,
-    errors.NotAuthorizedError: HTTPStatus.UNAUTHORIZED,
-    errors.InsufficientUserAuthenticationError: HTTPStatus.UNAUTHORIZED,
-    errors.InsufficientScopeError: HTTPStatus.FORBIDDEN,
+    admin_errors.NotAuthorizedError: HTTPStatus.UNAUTHORIZED,
+    admin_errors.InsufficientUserAuthenticationError: HTTPStatus.UNAUTHORIZED,
+    admin_errors.InsufficientScopeError: HTTPStatus.FORBIDDEN,
     errors.ClientNotAllowedError: HTTPStatus.FORBIDDEN,
     errors.ActionDeniedError: HTTPStatus.FORBIDDEN,
     errors.UnmetRequirementError: HTTPStatus.FORBIDDEN,
@@ -51,7 +51,7 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     errors.DecisionDigestedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     policy_errors.DraftNotFoundError: HTTPStatus.NOT_FOUND,
     policy_errors.VersionNotFoundError: HTTPStatus.NOT_FOUND,
-    errors.AdministratorProtectedError: HTTPStatus.FORBIDDEN,
+    admin_errors.AdministratorProtectedError: HTTPStatus.FORBIDDEN,
     policy_errors.OwnDraftError: HTTPStatus.FORBIDDEN,
     policy_errors.PersonRequiredError: HTTPStatus.FORBIDDEN,
     policy_errors.DigestChangedError: HTTPStatus.CONFLICT,
@@ -69,7 +69,7 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     errors.CeremonyExpiredError: HTTPStatus.CONFLICT,
     errors.TokenAlreadyConsumedError: HTTPStatus.CONFLICT,
     errors.AuthenticatorExistsError: HTTPStatus.CONFLICT,
-    errors.ApiKeyExistsError: HTTPStatus.CONFLICT,
+    admin_errors.ApiKeyExistsError: HTTPStatus.CONFLICT,
     errors.LastAuthenticatorError: HTTPStatus.CONFLICT,
     errors.BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.PolicyInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -182,9 +182,9 @@ def _headers_of(error: StepUpError, status: int) -> dict[str, str]:
         case errors.ClientAuthenticationError():
             return {"www-authenticate": _BASIC}
         case (
-            errors.NotAuthorizedError()
-            | errors.InsufficientScopeError()
-            | errors.InsufficientUserAuthenticationError()
+            admin_errors.NotAuthorizedError()
+            | admin_errors.InsufficientScopeError()
+            | admin_errors.InsufficientUserAuthenticationError()
         ):
             return {"www-authenticate": bearer_challenge(error)}
         case errors.TooManyAttemptsError():

@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from stepup.domain import policy_draft
+from stepup.domain.admin_errors import InsufficientScopeError
 from stepup.domain.administrator import Administrator, Scope
 from stepup.domain.audit import AuditKind
 from stepup.domain.errors import (
     DependencyUnavailableError,
-    InsufficientScopeError,
     InvalidRequestError,
     OutcomeUnknownError,
     StepUpError,

@@ -4,8 +4,8 @@ import hashlib
 
 from stepup.crypto import api_keys as keys_of_pipelines
 from stepup.crypto import digests
+from stepup.domain.admin_errors import InsufficientScopeError
 from stepup.domain.administrator import DEVELOPER, AdminAction, Administrator
-from stepup.domain.errors import InsufficientScopeError
 from stepup.ports import Ports
 from stepup.usecases.admin_tokens import find_person
 from stepup.usecases.api_keys import find_pipeline

@@ -8,17 +8,19 @@ from datetime import datetime
 
 from stepup.crypto import tokens
 from stepup.crypto.tokens import ReadToken
+from stepup.domain.admin_errors import (
+    InsufficientScopeError,
+    InsufficientUserAuthenticationError,
+    TokenRefusedError,
+)
 from stepup.domain.administrator import AdminAction, Administrator
 from stepup.domain.client import Client, Role
 from stepup.domain.decision import Deny, StepUp
 from stepup.domain.decision_request import DecisionRequest
 from stepup.domain.errors import (
     ActionDeniedError,
-    InsufficientScopeError,
-    InsufficientUserAuthenticationError,
     TokenAlreadyConsumedError,
     TokenNotConsumableError,
-    TokenRefusedError,
 )
 from stepup.domain.ids import ActionName, AttemptId, ClientId
 from stepup.domain.recorded_decision import Decided

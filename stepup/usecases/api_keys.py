@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from stepup.crypto import api_keys, digests
+from stepup.domain.admin_errors import TokenRefusedError
 from stepup.domain.administrator import SCOPES_OF_KEYS, Administrator, ApiKey, Scope
 from stepup.domain.audit import AuditEvent, AuditKind
-from stepup.domain.errors import InvalidRequestError, TokenRefusedError
+from stepup.domain.errors import InvalidRequestError
 from stepup.domain.ids import ApiKeyId
 from stepup.domain.keyring import Keyring
 from stepup.ports import Ports

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from stepup.ceremonies import otp, provisioned
+from stepup.domain.admin_errors import AdministratorProtectedError
 from stepup.domain.administrator import Administrator, AdministratorKind
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.authenticator import (
@@ -12,7 +13,6 @@ from stepup.domain.authenticator import (
     WebAuthnCredential,
 )
 from stepup.domain.errors import (
-    AdministratorProtectedError,
     AuthenticatorNotFoundError,
     InvalidRequestError,
     NotSupportedYetError,

@@ -6,8 +6,8 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from stepup.domain.admin_errors import ApiKeyExistsError
 from stepup.domain.administrator import ApiKey, Appointment, Scope
-from stepup.domain.errors import ApiKeyExistsError
 from stepup.domain.ids import ApiKeyId, Subject
 from tests.support.determinism import NOON
 

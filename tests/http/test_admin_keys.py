@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from stepup.crypto import api_keys as crypto
+from stepup.domain.admin_errors import InsufficientScopeError
 from stepup.domain.administrator import (
     SCOPES_OF_KEYS,
     AdminAction,
@@ -15,7 +16,7 @@ from stepup.domain.administrator import (
     ApiKey,
     Scope,
 )
-from stepup.domain.errors import InsufficientScopeError, InvalidRequestError
+from stepup.domain.errors import InvalidRequestError
 from stepup.domain.ids import ApiKeyId
 from stepup.usecases import admin, api_keys
 from tests.http.admin_visit import DOCUMENT, POLICY, bearer

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from litestar.exceptions import HTTPException, InternalServerException
 
-from stepup.domain import errors, policy_errors
+from stepup.domain import admin_errors, errors, policy_errors
 from stepup.domain.errors import StepUpError
 from stepup.http.problems import OAUTH_CODES, STATUS, listed, problem_of
 
@@ -43,8 +43,8 @@ def test_every_error_has_a_status(error):
     assert listed(error) is not None
 
 
-def test_every_error_stands_in_one_of_two_files():
-    homes = {errors.__name__, policy_errors.__name__}
+def test_every_error_stands_in_one_of_three_files():
+    homes = {errors.__name__, admin_errors.__name__, policy_errors.__name__}
     assert {error.__module__ for error in every_error()} == homes
 
 

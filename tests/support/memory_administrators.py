@@ -6,8 +6,8 @@ from datetime import datetime
 import msgspec
 from typing_extensions import override
 
+from stepup.domain.admin_errors import ApiKeyExistsError
 from stepup.domain.administrator import ApiKey, Appointment
-from stepup.domain.errors import ApiKeyExistsError
 from stepup.domain.ids import ApiKeyId, Subject
 from stepup.ports import AdministratorStore, ApiKeyStore
 

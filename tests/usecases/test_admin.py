@@ -5,8 +5,8 @@ import hashlib
 import msgspec
 import pytest
 
+from stepup.domain.admin_errors import NotAuthorizedError
 from stepup.domain.administrator import AdminAction
-from stepup.domain.errors import NotAuthorizedError
 from stepup.usecases import admin
 from tests.support.world import World
 

@@ -4,11 +4,11 @@ from base64 import b32encode
 
 import pytest
 
+from stepup.domain.admin_errors import AdministratorProtectedError
 from stepup.domain.administrator import DEVELOPER, Administrator, AdministratorKind, Scope
 from stepup.domain.assurance import Method
 from stepup.domain.audit import AuditKind
 from stepup.domain.errors import (
-    AdministratorProtectedError,
     AuthenticatorExistsError,
     AuthenticatorNotFoundError,
     InvalidRequestError,

@@ -11,8 +11,8 @@ from typing_extensions import override
 from stepup.adapters.postgres.administrators import known_scopes
 from stepup.adapters.postgres.line import Transaction
 from stepup.adapters.postgres.tables import api_key as table
+from stepup.domain.admin_errors import ApiKeyExistsError
 from stepup.domain.administrator import SCOPES_OF_KEYS, ApiKey
-from stepup.domain.errors import ApiKeyExistsError
 from stepup.domain.ids import ApiKeyId
 from stepup.ports import ApiKeyStore
 

@@ -8,7 +8,7 @@ from litestar import Request, Router, delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
-from stepup.domain import errors
+from stepup.domain import admin_errors, errors
 from stepup.domain.administrator import AdminAction, Administrator
 from stepup.domain.authenticator import Authenticator
 from stepup.domain.ids import AuthenticatorId, Subject
@@ -63,7 +63,7 @@ class AuthenticatorDocument(msgspec.Struct, frozen=True):
     responses=admin_responses(
         errors.AuthenticatorExistsError,
         errors.NotSupportedYetError,
-        errors.AdministratorProtectedError,
+        admin_errors.AdministratorProtectedError,
     ),
 )
 async def provision_authenticator(

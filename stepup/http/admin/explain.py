@@ -8,7 +8,7 @@ from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from stepup.domain import errors
+from stepup.domain import admin_errors, errors
 from stepup.domain.administrator import AdminAction, Administrator, Scope
 from stepup.domain.assurance import Acr, Amr
 from stepup.domain.errors import InvalidRequestError
@@ -131,7 +131,7 @@ async def explain_recorded(
     """Say why a recorded decision was made, by the version that made it."""
     if not administrator.may(Scope.POLICY_READ):
         # It tells conditions.
-        raise errors.InsufficientScopeError(Scope.POLICY_READ)
+        raise admin_errors.InsufficientScopeError(Scope.POLICY_READ)
     explained, at = await explain.explain_recorded(ports, workshop, decision_id)
     return explanation_document(explained, at)
 

@@ -13,13 +13,13 @@ from typing import Any, cast
 from litestar import Request
 from litestar.handlers.base import BaseRouteHandler
 
-from stepup.domain.administrator import AdminAction, Administrator
-from stepup.domain.errors import (
-    ActionDeniedError,
+from stepup.domain.admin_errors import (
     InsufficientScopeError,
     InsufficientUserAuthenticationError,
     NotAuthorizedError,
 )
+from stepup.domain.administrator import AdminAction, Administrator
+from stepup.domain.errors import ActionDeniedError
 from stepup.http.caller import bearer_token
 from stepup.http.request_log import AnyConnection, request_log
 from stepup.ports import Ports
