@@ -206,6 +206,7 @@ class TestFmt:
 
 
 def test_schema_writes_the_schema():
-    result = policy("schema")
-    assert result.exit_code == 0
-    assert json.loads(result.output) == json_schema()
+    for how in ((), ("--json",)):
+        result = policy("schema", *how)
+        assert result.exit_code == 0
+        assert json.loads(result.output) == json_schema()
