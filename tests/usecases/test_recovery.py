@@ -21,6 +21,7 @@ from stepup.domain.errors import (
 from stepup.domain.ids import AttemptId
 from stepup.ports import Permit
 from stepup.usecases import answer, enroll, holder, recovery
+from stepup.usecases.account_guard import ADD
 from tests.support.builders import an_attempt
 from tests.support.memory_challenges import MemoryChallengeStore
 from tests.support.world import World
@@ -298,7 +299,7 @@ async def test_who_lost_everything_enrolls_something_new_with_a_code(world: Worl
         await enroll.begin_totp(world.ports, await session_of(world, secret))
     assert caught.value.requirement.acr == "urn:stepup:acr:1"
 
-    challenge_id = await elevating(world, secret, "urn:stepup:acr:1")
+    challenge_id = await elevating(world, secret, "urn:stepup:acr:1", ADD)
     await burning(world, challenge_id, codes[0])
     await finish_elevating(world, secret, challenge_id)
     assert await enroll.begin_totp(world.ports, await session_of(world, secret))
