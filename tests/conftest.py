@@ -13,7 +13,7 @@ from tests.support.engines import fresh_database, running_postgres, running_redi
 
 # On a busy machine an example may take long; that is no finding. The short run draws the same
 # examples each time, so that it says something about a change; the long one looks for new ones.
-hypothesis.settings.register_profile("default", deadline=None, max_examples=40, derandomize=True)
+hypothesis.settings.register_profile("default", deadline=None, max_examples=20, derandomize=True)
 hypothesis.settings.register_profile("long", deadline=None, max_examples=2_000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 

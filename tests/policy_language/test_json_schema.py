@@ -180,7 +180,7 @@ def test_a_field_that_no_type_has_cannot_be_read():
         Fields(node, Document, Findings()).peek("nonsense")
 
 
-@pytest.mark.parametrize("value", [None, True, 7, 0.5, "word", "", [], [{}], {"x": []}])
+@pytest.mark.parametrize("value", [None, 7, "word", [{}]])
 def test_what_the_reader_accepts_the_schema_accepts_whatever_is_changed(value):
     for path in places(tree()):
         text = changed(path, value)

@@ -23,7 +23,7 @@ from tests.support.determinism import NOON
 _bytes = msgspec.json.Encoder(order="deterministic")
 KINDS = (Allow, StepUp, Deny)
 # Reading a document takes milliseconds; the domain's own properties have the many cases.
-read_each_time = settings(max_examples=settings.default.max_examples // 2)
+read_each_time = settings(max_examples=settings.default.max_examples)
 
 
 def read(text: str):
