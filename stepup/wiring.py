@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
-from stepup import telemetry
+from stepup import log, telemetry
 from stepup.adapters.observed import ObservedOutbox
 from stepup.adapters.observed_cache import ObservedCredentialCache
 from stepup.adapters.observed_decisions import ObservedDecisionLog
@@ -204,7 +204,7 @@ async def seals_in_redis(settings: Settings) -> Mapping[int, SealedUntil]:
 
 @asynccontextmanager
 async def _opened(settings: Settings) -> "AsyncIterator[_Parts]":
-    telemetry.log_for_operator()
+    log.log_for_operator()
     parts = _Parts(settings)
     parts.state.for_operator()
     async with parts.opened():

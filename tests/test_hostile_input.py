@@ -23,11 +23,11 @@ from stepup.http.form import parse_form
 from stepup.http.headers import page_policy
 from stepup.http.json_body import check_unambiguous
 from stepup.http.middleware import _VALID_REQUEST_ID, BODY_LIMIT
+from stepup.log import redact
 from stepup.pages.display import display_items, mask, plain
 from stepup.pages.locales import negotiate
 from stepup.sdk.asgi import _AMBIGUOUS
 from stepup.sdk.verifier import _FORM
-from stepup.telemetry import redact
 from stepup.usecases.account import local_path
 from stepup.usecases.authorize import _CODE_CHALLENGE, _SCOPE
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import rich_click as click
 
-from stepup import telemetry
+from stepup import log
 from stepup.cli.children import WorkerError, Workers
 from stepup.cli.client_file import with_secrets
 from stepup.cli.data_folder import READY_NAME, SETTINGS_NAME, default_data_dir
@@ -96,7 +96,7 @@ def _run(options: _Options, stack: ExitStack) -> None:
     engine, secrets = _engines(options, stack)
     _refuse_guessable(secrets, listening.host)
     settings = plan_settings(engine, secrets, demo, listening, sets)
-    telemetry.configure_logging(settings.log_level, settings.log_format)
+    log.configure_logging(settings.log_level, settings.log_format)
     clients = with_secrets(plan_clients(options.clients, demo, port), secrets.client_secret)
     bank = start_demo_beside(settings, demo, clients, stack) if demo else None
     prepare(settings, options.policy, clients)

@@ -10,7 +10,7 @@ import msgspec
 import rich_click as click
 import structlog
 
-from stepup import telemetry, wiring
+from stepup import log, wiring
 from stepup.cli.children import WorkerError, Workers
 from stepup.cli.listening import listen_or_explain
 from stepup.cli.settings import load_settings, settings_options
@@ -42,7 +42,7 @@ def serve(workers: int | None, config_file: Path | None, sets: Sequence[str]) ->
     settings = load_settings(config_file, sets)
     if workers is not None:
         settings = msgspec.structs.replace(settings, workers=workers)
-    telemetry.configure_logging(settings.log_level, settings.log_format)
+    log.configure_logging(settings.log_level, settings.log_format)
     with stoppable(), ExitStack() as stack:
         sockets = listen_or_explain(settings.host, settings.port)
         for each in sockets:

@@ -18,7 +18,7 @@ import msgspec
 import uvicorn
 from typing_extensions import override
 
-from stepup import telemetry
+from stepup import log
 from stepup.cli.protocol import BoundedProtocol
 from stepup.config import Secret, Settings
 
@@ -64,7 +64,7 @@ def main(order_fd: int) -> None:
         return
     order = msgspec.json.decode(text, type=Order, dec_hook=_conceal)
     settings = order.settings
-    telemetry.configure_logging(settings.log_level, settings.log_format)
+    log.configure_logging(settings.log_level, settings.log_format)
     application: Any = wiring.create_application(settings)
     config = uvicorn.Config(
         application,

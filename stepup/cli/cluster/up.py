@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import rich_click as click
 
-from stepup import telemetry
+from stepup import log
 from stepup.adapters.embedded.directory import DataDirectory
 from stepup.adapters.embedded.postgres_pair import PostgresPair, PostgresServer
 from stepup.adapters.embedded.processes import EngineError
@@ -131,7 +131,7 @@ class _Starting:
         engine = Engine(postgres.url, redis.url)
         sets = parse_sets(self._plan.sets)
         settings = plan_settings(engine, self._secrets, demo, listening, sets)
-        telemetry.configure_logging(settings.log_level, settings.log_format)
+        log.configure_logging(settings.log_level, settings.log_format)
         return settings
 
     def _instances(self, settings: Settings) -> list[Instance]:

@@ -4,11 +4,13 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
+from litestar import Response
 
 from stepup.domain.ids import AdministratorId, DraftId
 from stepup.domain.policy_draft import DraftApproval, DraftHeader, DraftState, PolicyDraft
 from stepup.domain.policy_errors import DraftNotFoundError, VersionNotFoundError
-from stepup.ports import PolicyVersion, VersionHeader
+from stepup.http.admin.conditional import etag
+from stepup.ports import PolicyVersion, Ports, VersionHeader
 
 # A document of a mebibyte inside JSON, and some room: a writer that sends ASCII alone makes six
 # bytes of two (`\u00e9`), and nothing that must be escaped takes more than three times its size.
@@ -93,6 +95,14 @@ def whole_version_document(version: PolicyVersion) -> WholeVersionDocument:
 def draft_document(draft: DraftHeader, needed: int) -> DraftDocument:
     """Say all about a draft but its text."""
     return DraftDocument(**_told(draft, needed))
+
+
+def changed_draft(
+    ports: Ports, draft: DraftHeader, more: dict[str, str] | None = None
+) -> Response[DraftDocument]:
+    """Answer with a draft as it is now, and the ETag that the next change must name."""
+    document = draft_document(draft, ports.site.policy_approvals)
+    return Response(document, headers=etag(draft.revision) | (more or {}))
 
 
 def whole_draft_document(draft: PolicyDraft, needed: int) -> WholeDraftDocument:

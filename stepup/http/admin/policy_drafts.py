@@ -24,6 +24,7 @@ from stepup.http.admin.policy_documents import (
     Name,
     Number,
     WholeDraftDocument,
+    changed_draft,
     draft_document,
     draft_number,
     version_number,
@@ -108,9 +109,8 @@ async def begin_draft(
         raise InvalidRequestError("A copy has the text of what it is copied from.")
     wanted = NewDraft(asked.name, asked.document, copy_of)
     draft = await drafts.begin(ports, wanted, administrator)
-    document = draft_document(draft, ports.site.policy_approvals)
     location = {"location": f"/v1/admin/policy/drafts/{draft.id}"}
-    return Response(document, headers=etag(draft.revision) | location)
+    return changed_draft(ports, draft, location)
 
 
 @get(
@@ -156,7 +156,7 @@ async def save_draft(
     asked = await read_json(request, DraftChange)
     change = Edit(name=asked.name, document=asked.document, base=asked.base)
     saved = await drafts.save(ports, draft_number(draft), change, administrator, revision)
-    return _answer(ports, saved)
+    return changed_draft(ports, saved)
 
 
 @delete(
@@ -207,11 +207,6 @@ async def compare_draft(
     against = read_query(request).get("against", "active")
     version = None if against == "active" else version_number(against)
     return await compare(ports, workshop, draft_number(draft), version)
-
-
-def _answer(ports: Ports, draft: Any) -> Response[DraftDocument]:
-    document = draft_document(draft, ports.site.policy_approvals)
-    return Response(document, headers=etag(draft.revision))
 
 
 router = Router(

@@ -10,9 +10,9 @@ from litestar.params import FromPath
 
 from stepup.domain import errors, policy_errors
 from stepup.domain.administrator import AdminAction, Administrator
-from stepup.http.admin.conditional import etag, seen_revision
+from stepup.http.admin.conditional import seen_revision
 from stepup.http.admin.gate import administrators_only, performs
-from stepup.http.admin.policy_documents import DraftDocument, Number, draft_document, draft_number
+from stepup.http.admin.policy_documents import DraftDocument, Number, changed_draft, draft_number
 from stepup.http.json_body import read_json
 from stepup.http.openapi import ADMIN_SECURITY, admin_responses, reads_json
 from stepup.ports import Ports
@@ -75,8 +75,7 @@ async def approve_draft(
     asked = await read_json(request, ApprovalRequest)
     number = draft_number(draft)
     approved = await drafts.approve(ports, workshop, number, asked.digest, administrator)
-    document = draft_document(approved, ports.site.policy_approvals)
-    return Response(document, headers=etag(approved.revision))
+    return changed_draft(ports, approved)
 
 
 @delete(
