@@ -13,11 +13,12 @@ import msgspec
 from stepup.crypto import jwts, keys
 from stepup.crypto.jwts import InvalidTokenError
 from stepup.domain.assurance import Acr, Amr
+from stepup.domain.confirmation import Confirmation
 from stepup.domain.ids import ActionName, ChallengeId, ClientId, KeyId, Subject, TokenId
 from stepup.domain.keyring import Keyring, SigningKey
 from stepup.domain.requirement import MAX_TOKEN_LIFETIME
 from stepup.domain.site import Site
-from stepup.domain.token import ElevatedToken
+from stepup.domain.token import ElevatedToken, StatusReference
 
 __all__ = [
     "InvalidTokenError",
@@ -54,6 +55,24 @@ class _ActionDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     once: bool = False
 
 
+class _Confirmation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """RFC 7800: the key a token is bound to, as RFC 9449 and RFC 8705 name it."""
+
+    jkt: _Text | None = None
+    x5t_s256: _Text | None = msgspec.field(default=None, name="x5t#S256")
+
+
+class _StatusList(msgspec.Struct, frozen=True, kw_only=True):
+    """Token Status List section 6.2."""
+
+    idx: Annotated[int, msgspec.Meta(ge=0)]
+    uri: _Text
+
+
+class _Status(msgspec.Struct, frozen=True, kw_only=True):
+    status_list: _StatusList
+
+
 class _Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     iss: str
     sub: _Text
@@ -71,6 +90,8 @@ class _Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     min_credential_age: _Seconds = 0
     fallback_for: _Text | None = None
     authorization_details: tuple[_ActionDetail, ...] = ()
+    cnf: _Confirmation | None = None
+    status: _Status | None = None
 
 
 class ReadToken(NamedTuple):
@@ -179,7 +200,21 @@ def _claims(token: ElevatedToken, site: Site) -> _Claims:
         min_credential_age=int(token.credential_age.total_seconds()),
         fallback_for=token.fallback_for,
         authorization_details=_details(token),
+        cnf=_cnf(token.confirmation),
+        status=_status(token.status),
     )
+
+
+def _cnf(confirmation: Confirmation | None) -> _Confirmation | None:
+    if confirmation is None:
+        return None
+    return _Confirmation(jkt=confirmation.jkt, x5t_s256=confirmation.x5t_s256)
+
+
+def _status(status: StatusReference | None) -> _Status | None:
+    if status is None:
+        return None
+    return _Status(status_list=_StatusList(idx=status.index, uri=status.uri))
 
 
 def _details(token: ElevatedToken) -> tuple[_ActionDetail, ...]:
@@ -215,7 +250,23 @@ def _token(claims: _Claims) -> ElevatedToken:
         scope=claims.scope,
         credential_age=timedelta(seconds=claims.min_credential_age),
         fallback_for=None if claims.fallback_for is None else Acr(claims.fallback_for),
+        confirmation=_confirmation(claims.cnf),
+        status=None if claims.status is None else _reference(claims.status.status_list),
     )
+
+
+def _confirmation(cnf: _Confirmation | None) -> Confirmation | None:
+    if cnf is None:
+        return None
+    try:
+        return Confirmation(jkt=cnf.jkt, x5t_s256=cnf.x5t_s256)
+    except ValueError:
+        # A binding that nobody understands must not be read as none (RFC 7800 section 3.1).
+        raise InvalidTokenError("the token is bound to no known kind of key") from None
+
+
+def _reference(listed: _StatusList) -> StatusReference:
+    return StatusReference(index=listed.idx, uri=listed.uri)
 
 
 def _seconds(moment: datetime) -> int:

@@ -2,9 +2,11 @@
 
 import re
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
+from stepup.domain.client_authentication import AuthMethod, Profile, TlsSubject
 from stepup.domain.ids import ClientId
 
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\])(:\d{1,5})?(/[^#\s]*)?", re.ASCII)
@@ -27,6 +29,12 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     `secret_digests` holds keyed digests, newest first; more than one while a secret is rotated.
     `audiences` are those a client may ask tokens for; the first one is its default.
     `subject_issuer` names the identity provider that a bare AuthZEN subject id belongs to.
+
+    `auth_method` is None for a client that may bring its secret in the header or in the body. Its
+    public keys are `jwks` (the members of a JWK set) or at `jwks_uri`. `pushed_only` is None where
+    the deployment's rule holds. `dpop_bound` and `tls_bound` when its tokens are always bound.
+    `authorization_details_types` are the RFC 9396 types that it may use, None for all of them.
+    `introspection_claims` are the members it may see in an introspection, None for all of them.
     """
 
     client_id: ClientId
@@ -39,6 +47,26 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     asserts_subject: bool = False
     asserts_authentication: bool = False
     disabled: bool = False
+    auth_method: AuthMethod | None = None
+    jwks: tuple[dict[str, Any], ...] = ()
+    jwks_uri: str | None = None
+    tls_subject: TlsSubject | None = None
+    legacy_assertion_audience: bool = False
+    profile: Profile = Profile.OAUTH
+    pushed_only: bool | None = None
+    signed_requests_only: bool = False
+    dpop_bound: bool = False
+    tls_bound: bool = False
+    refresh_tokens: bool = False
+    authorization_details_types: tuple[str, ...] | None = None
+    id_token_signed_response_alg: str | None = None
+    introspection_signed_response_alg: str | None = None
+    introspection_claims: tuple[str, ...] | None = None
+
+    @property
+    def is_public(self) -> bool:
+        """Say whether it cannot keep a secret (RFC 6749 section 2.1)."""
+        return self.auth_method is AuthMethod.NONE
 
     def may(self, role: Role) -> bool:
         """Say whether the client has a role and is in service."""

@@ -46,6 +46,12 @@ class KeyUse(StrEnum):
     """What a key is for."""
 
     TOKEN = "token"  # noqa: S105  the name of a use
+    ID_TOKEN = "id_token"  # noqa: S105  the name of a use
+    SET = "set"
+    """Security event tokens (RFC 8417)."""
+    STATUS_LIST = "status_list"
+    INTROSPECTION = "introspection"
+    """Signed introspection answers (RFC 9701)."""
     ROOT = "root"
 
 
@@ -118,6 +124,17 @@ class Keyring(msgspec.Struct, frozen=True, kw_only=True):
             if key.state is KeyState.ACTIVE:
                 return key
         raise LookupError("no active signing key")
+
+    def signer(self, use: KeyUse, algorithm: str | None = None) -> SigningKey:
+        """Return the key that signs for a use, with one algorithm where somebody asked for it.
+
+        Raises:
+            LookupError: If no active key does.
+        """
+        key = self.active
+        if use is KeyUse.ROOT or algorithm not in {None, key.algorithm}:
+            raise LookupError(f"no active {algorithm} key for {use}")
+        return key
 
     @property
     def published(self) -> tuple[SigningKey, ...]:

@@ -5,7 +5,15 @@ from datetime import datetime, timedelta
 import msgspec
 
 from stepup.domain.assurance import Acr, Amr, Approval, AuthnContext
+from stepup.domain.confirmation import Confirmation
 from stepup.domain.ids import ActionName, ChallengeId, ClientId, Subject, TokenId
+
+
+class StatusReference(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the status of a token is published: a place in a list (Token Status List 6.2)."""
+
+    index: int
+    uri: str
 
 
 class ElevatedToken(msgspec.Struct, frozen=True, kw_only=True):
@@ -13,7 +21,8 @@ class ElevatedToken(msgspec.Struct, frozen=True, kw_only=True):
 
     `auth_time` is the time of the step-up ceremony, not of the base login. `txn` names the
     ceremony in every log that sees the token (RFC 9068, RFC 8417 section 2.2). `credential_age` and
-    `fallback_for` mean what they mean of an approval.
+    `fallback_for` mean what they mean of an approval. `confirmation` is the key that it is bound
+    to, None for a bearer token.
     """
 
     id: TokenId
@@ -32,6 +41,8 @@ class ElevatedToken(msgspec.Struct, frozen=True, kw_only=True):
     credential_age: timedelta = timedelta(0)
     fallback_for: Acr | None = None
     scope: str | None = None
+    confirmation: Confirmation | None = None
+    status: StatusReference | None = None
 
     @property
     def txn(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from litestar.exceptions import HTTPException
 
-from stepup.domain import admin_errors, errors, policy_errors
+from stepup.domain import admin_errors, authorization_errors, errors, policy_errors
 from stepup.domain.errors import StepUpError
 from stepup.http.bearer import bearer_challenge, what_is_needed
 from stepup.http.middleware import ClientGoneError
@@ -30,6 +30,12 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     errors.InvalidGrantError: HTTPStatus.BAD_REQUEST,
     errors.MethodNotUsableError: HTTPStatus.BAD_REQUEST,
     errors.TokenNotConsumableError: HTTPStatus.BAD_REQUEST,
+    authorization_errors.InvalidRequestObjectError: HTTPStatus.BAD_REQUEST,
+    authorization_errors.LoginRequiredError: HTTPStatus.BAD_REQUEST,
+    authorization_errors.InteractionRequiredError: HTTPStatus.BAD_REQUEST,
+    authorization_errors.ConsentRequiredError: HTTPStatus.BAD_REQUEST,
+    authorization_errors.InvalidDpopProofError: HTTPStatus.BAD_REQUEST,
+    authorization_errors.UseDpopNonceError: HTTPStatus.BAD_REQUEST,
     errors.ClientAuthenticationError: HTTPStatus.UNAUTHORIZED,
     admin_errors.NotAuthorizedError: HTTPStatus.UNAUTHORIZED,
     admin_errors.InsufficientUserAuthenticationError: HTTPStatus.UNAUTHORIZED,
@@ -89,6 +95,12 @@ OAUTH_CODES: Mapping[type[StepUpError], str] = {
     errors.InvalidTargetError: "invalid_target",
     errors.RequestObjectNotSupportedError: "request_not_supported",
     errors.InvalidAuthorizationDetailsError: "invalid_authorization_details",
+    authorization_errors.InvalidRequestObjectError: "invalid_request_object",
+    authorization_errors.LoginRequiredError: "login_required",
+    authorization_errors.InteractionRequiredError: "interaction_required",
+    authorization_errors.ConsentRequiredError: "consent_required",
+    authorization_errors.InvalidDpopProofError: "invalid_dpop_proof",
+    authorization_errors.UseDpopNonceError: "use_dpop_nonce",
     errors.InvalidGrantError: "invalid_grant",
     errors.ClientAuthenticationError: "invalid_client",
     errors.ClientNotAllowedError: "unauthorized_client",

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from stepup.crypto import digests, keys, tokens
 from stepup.domain.assurance import Acr, Amr
+from stepup.domain.confirmation import Confirmation
 from stepup.domain.ids import ActionName, ChallengeId, ClientId, Subject, TokenId
 from stepup.domain.keyring import Keyring, KeyState
 from stepup.domain.site import Site
-from stepup.domain.token import ElevatedToken
+from stepup.domain.token import ElevatedToken, StatusReference
 from tests.crypto.forging import forge, part, read
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -109,6 +110,22 @@ def test_reads_what_it_signed(changes, algorithm):
 
     keyring = Keyring(keys=(key,), root=b"")
     assert tokens.read_elevated(text, keyring, SITE, NOW) == token
+
+
+@pytest.mark.parametrize(
+    "confirmation", [Confirmation(jkt="abc"), Confirmation(x5t_s256="bwcK0esc3ACC3DB2Y5")]
+)
+def test_says_what_a_token_is_bound_to_and_where_its_status_is(confirmation):
+    status = StatusReference(index=7, uri="https://stepup.example/status/1")
+    token = msgspec.structs.replace(TOKEN, confirmation=confirmation, status=status)
+    text = tokens.sign_elevated(token, KEY, SITE)
+    assert tokens.read_elevated(text, KEYRING, SITE, NOW) == token
+    assert read(text, 1)["status"] == {"status_list": {"idx": 7, "uri": status.uri}}
+
+
+@pytest.mark.parametrize("cnf", [{}, {"jwk": {}}, {"kid": "1"}, {"jkt": "a", "x5t#S256": "b"}])
+def test_rfc7800_3_1_refuses_a_binding_that_it_does_not_understand(cnf):
+    refuse(forge(HEADER, claims(cnf=cnf), KEY.private_key))
 
 
 def test_leaves_out_authorization_details_without_an_action():
