@@ -43,7 +43,7 @@ from stepup.http.error_forms import ErrorForms, PageErrors
 from stepup.http.head import HeadRoutes
 from stepup.http.health import Readiness
 from stepup.http.middleware import Edge
-from stepup.http.oauth import introspect, par, token
+from stepup.http.oauth import consume, introspect, par, revoke, token
 from stepup.ports import Ports
 from stepup.ports.workshop import Workshop
 
@@ -63,6 +63,8 @@ ROUTERS: tuple[Router, ...] = (
     authorize.router,
     token.router,
     introspect.router,
+    revoke.router,
+    consume.router,
     challenge_pages.router,
     account_session.router,
     account_pages.router,

@@ -27,8 +27,8 @@ from stepup.domain.recorded_decision import Decided
 from stepup.domain.site import Site
 from stepup.domain.token import ElevatedToken
 from stepup.ports import Ports
+from stepup.usecases.consume import consume
 from stepup.usecases.degradation import decide_now
-from stepup.usecases.introspect import consume
 from stepup.usecases.record import record
 from stepup.usecases.token_state import find_state
 

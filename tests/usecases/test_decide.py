@@ -12,7 +12,7 @@ from stepup.domain.decision import Allow, AllowReason, Deny, DenyReason, StepUp
 from stepup.domain.errors import ClientNotAllowedError, InvalidRequestError
 from stepup.domain.ids import ActionName, ChallengeId
 from stepup.domain.obligation import ObligationType
-from stepup.usecases import decide, introspect, revoke
+from stepup.usecases import consume, decide, revoke
 from tests.support.builders import an_attempt
 from tests.support.world import IDP, World
 from tests.usecases.steps import a_question, code, issued, kinds, redeemed
@@ -153,7 +153,7 @@ async def test_a_revoked_token_approves_nothing(world: World):
 async def test_a_used_up_token_approves_nothing(world: World):
     await world.enroll_app()
     token = (await issued(world)).text
-    await introspect.consume(
+    await consume.consume(
         world.ports, world.bank, token, an_attempt(), expected_action=None, expected_digest=None
     )
 

@@ -14,7 +14,7 @@ from stepup.domain.errors import (
 from stepup.domain.ids import KeyId, SubjectId
 from stepup.domain.revocation import Revocation, Revoked
 from stepup.ports import Clock, Outbox, RevocationFeed, RevocationRecorded
-from stepup.usecases import introspect, revocation_feed, revoke
+from stepup.usecases import consume, introspect, revocation_feed, revoke
 from stepup.usecases.drain import drain_once
 from tests.support.builders import an_attempt
 from tests.support.memory_database import MemoryDatabase
@@ -79,7 +79,7 @@ async def test_a_revoked_token_is_not_active_and_cannot_be_consumed(world: World
 
     assert await introspect.introspect(world.ports, world.bank, token) is None
     with pytest.raises(TokenNotConsumableError):
-        await introspect.consume(
+        await consume.consume(
             world.ports, world.bank, token, an_attempt(), expected_action=None, expected_digest=None
         )
     assert AuditKind.TOKEN_REVOKED in await kinds(world.ports)

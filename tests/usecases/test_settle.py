@@ -15,7 +15,7 @@ from stepup.domain.errors import (
 )
 from stepup.domain.ids import AttemptId, ChallengeId, Handle
 from stepup.ports import CodeRedeemed, TokenConsumed
-from stepup.usecases import drain, introspect, settle
+from stepup.usecases import consume, drain, introspect, settle
 from tests.support.builders import an_attempt
 from tests.support.world import World
 from tests.usecases.steps import audited, code, issued, kinds, redeemed
@@ -65,7 +65,7 @@ def forget_use(world: World, challenge_id: ChallengeId) -> None:
 
 
 async def use(world: World, text: str, attempt: AttemptId | None = None):
-    return await introspect.consume(
+    return await consume.consume(
         world.ports,
         world.bank,
         text,

@@ -9,7 +9,7 @@ from stepup.domain.decision import Allow
 from stepup.domain.errors import DependencyUnavailableError, TokenNotConsumableError
 from stepup.domain.ids import ActionName
 from stepup.ports import RevocationFeed, TokenStore
-from stepup.usecases import decide, introspect, revoke
+from stepup.usecases import consume, decide, introspect, revoke
 from stepup.usecases.revocation_feed import LiveRevocations
 from tests.support.builders import an_attempt
 from tests.support.world import World
@@ -125,8 +125,8 @@ async def test_without_redis_what_only_redis_knows_is_unknown(document: str, age
         await moment.introspect(text)
 
 
-async def consume(moment: Moment, text: str):
-    return await introspect.consume(
+async def use(moment: Moment, text: str):
+    return await consume.consume(
         moment.world.ports,
         moment.world.bank,
         text,
@@ -140,9 +140,9 @@ async def test_nothing_is_consumed_on_an_old_feed():
     moment = Moment(ONCE)
     text = await moment.token(5.1)
     with pytest.raises(DependencyUnavailableError):
-        await consume(moment, text)
+        await use(moment, text)
     moment.known.confirm(5.0)
-    assert await consume(moment, text)
+    assert await use(moment, text)
 
 
 @pytest.mark.parametrize("what", ["subject", "key"])
@@ -157,7 +157,7 @@ async def test_what_a_revoked_subject_or_key_gave_is_not_consumed(what: str):
         await revoke.revoke_key(world.ports, world.keyring.active.id, at)
     assert await moment.introspect(text) is None
     with pytest.raises(TokenNotConsumableError):
-        await consume(moment, text)
+        await use(moment, text)
 
 
 async def test_a_step_up_after_the_revocation_counts():
