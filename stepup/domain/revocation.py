@@ -1,18 +1,20 @@
-"""What ends tokens before their time: one token, all of a subject, or all of a signing key.
+"""What ends tokens before their time: one token, all of a ceremony, a subject, or a signing key.
 
 Kept in memory by every process and in both stores. Entries are only ever added and raised, so it
 does no harm to hear of one twice, late, or from several sides.
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum, StrEnum
+from typing import NamedTuple
 
 import msgspec
 
 from stepup.domain.authorization import CODE_LIFETIME
 from stepup.domain.challenge import CHALLENGE_LIFETIME
-from stepup.domain.ids import KeyId, SubjectId, TokenId
+from stepup.domain.ids import ChallengeId, KeyId, SubjectId, TokenId
+from stepup.domain.refresh import LONGEST_REFRESH
 from stepup.domain.requirement import MAX_TOKEN_LIFETIME
 from stepup.domain.token import ElevatedToken
 
@@ -24,10 +26,16 @@ BOUND = timedelta(seconds=5)
 LAST_BOUND = timedelta(seconds=30)
 
 
+# Whatever is revoked as a whole was made after this.
+_EVER = datetime.min.replace(tzinfo=UTC)
+
+
 class Revoked(StrEnum):
     """What a revocation is about."""
 
     TOKEN = "token"  # noqa: S105  the name of a kind
+    GRANT = "grant"
+    """All that one ceremony gave: each token of its code and of the refresh tokens after it."""
     SUBJECT = "subject"
     KEY = "key"
 
@@ -50,10 +58,15 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True):
         return cls(what=Revoked.TOKEN, value=token_id, before=until, until=until, at=now)
 
     @classmethod
+    def of_grant(cls, challenge_id: ChallengeId, until: datetime, now: datetime) -> "Revocation":
+        """End all tokens of a ceremony; the last one that there can be expires at `until`."""
+        return cls(what=Revoked.GRANT, value=challenge_id, before=until, until=until, at=now)
+
+    @classmethod
     def of_subject(cls, subject_id: SubjectId, now: datetime) -> "Revocation":
-        """End whatever a subject has proved up to now, codes that are not redeemed yet included."""
+        """End whatever a subject has proved up to now: codes and refresh tokens included."""
         before = now + CLOCK_MARGIN
-        until = before + CHALLENGE_LIFETIME + CODE_LIFETIME + MAX_TOKEN_LIFETIME
+        until = before + CHALLENGE_LIFETIME + CODE_LIFETIME + MAX_TOKEN_LIFETIME + LONGEST_REFRESH
         return cls(what=Revoked.SUBJECT, value=subject_id, before=before, until=until, at=now)
 
     @classmethod
@@ -67,6 +80,28 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(
             self, before=max(self.before, other.before), until=max(self.until, other.until)
         )
+
+
+class Ground(NamedTuple):
+    """What a token can end by: it has, when that is revoked from before a later moment than `at`."""
+
+    what: Revoked
+    value: str
+    at: datetime
+
+
+def grounds_of(token: ElevatedToken, key_id: str | None) -> tuple[Ground, ...]:
+    """Return everything that can end a token which was signed with this key.
+
+    Of a subject it counts what was proved before the revocation, not what was issued: a code may
+    be redeemed after it.
+    """
+    grounds = (
+        Ground(Revoked.TOKEN, token.id, _EVER),
+        Ground(Revoked.GRANT, token.challenge_id, _EVER),
+        Ground(Revoked.SUBJECT, token.subject.id, token.auth_time),
+    )
+    return grounds if key_id is None else (*grounds, Ground(Revoked.KEY, key_id, token.issued_at))
 
 
 class RevocationMap:
@@ -86,15 +121,10 @@ class RevocationMap:
         return joined != held
 
     def covers(self, token: ElevatedToken, key_id: str | None) -> bool:
-        """Say whether a token that was signed with this key has ended.
-
-        Of a subject it counts what was proved before the revocation, not what was issued: a code
-        may be redeemed after it.
-        """
-        return (
-            (Revoked.TOKEN, token.id) in self._held
-            or self._is_before(Revoked.SUBJECT, token.subject.id, token.auth_time)
-            or (key_id is not None and self._is_before(Revoked.KEY, key_id, token.issued_at))
+        """Say whether a token that was signed with this key has ended."""
+        return any(
+            (held := self._held.get((what, value))) is not None and at < held.before
+            for what, value, at in grounds_of(token, key_id)
         )
 
     def forget(self, now: datetime) -> None:
@@ -107,10 +137,6 @@ class RevocationMap:
 
     def __len__(self) -> int:
         return len(self._held)
-
-    def _is_before(self, what: Revoked, value: str, moment: datetime) -> bool:
-        held = self._held.get((what, value))
-        return held is not None and moment < held.before
 
 
 class Standing(Enum):

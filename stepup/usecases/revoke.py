@@ -11,7 +11,7 @@ from datetime import datetime
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.client import Client
 from stepup.domain.errors import DependencyUnavailableError, OutcomeUnknownError
-from stepup.domain.ids import KeyId, SubjectId, TokenId
+from stepup.domain.ids import ChallengeId, KeyId, SubjectId, TokenId
 from stepup.domain.revocation import Revocation, RevocationMap
 from stepup.ports import AuditRecorded, Ports, RevocationRecorded, Stores
 from stepup.usecases.token_state import readable
@@ -51,6 +51,15 @@ async def revoke_token(ports: Ports, token_id: TokenId, until: datetime) -> None
         DependencyUnavailableError: If neither store took it; the caller must come again.
     """
     await _end(ports, Revocation.of_token(token_id, until, ports.clock.now()))
+
+
+async def revoke_grant(ports: Ports, challenge_id: ChallengeId, until: datetime) -> None:
+    """End all that a ceremony gave, the last of which expires at `until`; again is harmless.
+
+    Raises:
+        DependencyUnavailableError: If neither store took it; the caller must come again.
+    """
+    await _end(ports, Revocation.of_grant(challenge_id, until, ports.clock.now()))
 
 
 async def revoke_subject(ports: Ports, subject_id: SubjectId) -> None:

@@ -29,6 +29,7 @@ def of_each_kind() -> list[Revocation]:
     """Revoke one of everything."""
     return [
         of_a_token(),
+        Revocation.of_grant(ChallengeId(f"r1.{an_attempt()}"), NOON + 2 * MINUTE, NOON),
         Revocation.of_subject(a_subject(an_attempt()).id, NOON),
         Revocation.of_key(KeyId(an_attempt()), NOON, NOON),
     ]
@@ -65,8 +66,8 @@ class RevocationFeedContract:
         for state in states:
             page = await state.revocations.read(place)
             assert [each for _, each in page.numbered] == published
-            assert [number - place.number for number, _ in page.numbered] == [1, 2, 3]
-            assert (page.place.number, page.newest) == (place.number + 3,) * 2
+            assert [number - place.number for number, _ in page.numbered] == [1, 2, 3, 4]
+            assert (page.place.number, page.newest) == (place.number + 4,) * 2
 
     async def test_reading_on_returns_what_is_new(self, states, place):
         await states[0].revocations.publish(of_a_token())
@@ -114,6 +115,7 @@ class RevocationFeedContract:
         ended = Revocation.of_token(TokenId(an_attempt()), NOON + MINUTE, NOON)
         tokens = {
             "its own": a_token(ended.value, bob),
+            "its ceremony's": a_token(an_attempt(), bob),
             "the subject's": a_token(an_attempt(), alice),
             "the subject's later one": a_token(an_attempt(), alice, NOON + MINUTE),
             "the key's": a_token(an_attempt(), bob),
@@ -121,6 +123,7 @@ class RevocationFeedContract:
         }
         for revocation in (
             ended,
+            Revocation.of_grant(tokens["its ceremony's"].challenge_id, NOON + MINUTE, NOON),
             Revocation.of_subject(alice.id, NOON),
             Revocation.of_key(kid, NOON + MINUTE, NOON),
         ):
@@ -129,7 +132,7 @@ class RevocationFeedContract:
             await states[1].revocations.is_revoked(token, kid if "key" in name else KeyId("other"))
             for name, token in tokens.items()
         ]
-        assert over == [True, True, False, True, False]
+        assert over == [True, True, True, False, True, False]
 
     async def test_everything_alive_can_be_read_at_once(self, states):
         published = of_each_kind()

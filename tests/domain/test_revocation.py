@@ -45,6 +45,8 @@ def of_key(min_iat) -> Revocation:
     [
         (Revocation.of_token(TOKEN.id, TOKEN.expires_at, NOON), True),
         (Revocation.of_token(TokenId("r1.x.other"), TOKEN.expires_at, NOON), False),
+        (Revocation.of_grant(TOKEN.challenge_id, TOKEN.expires_at, NOON), True),
+        (Revocation.of_grant(ChallengeId("r1.y"), TOKEN.expires_at, NOON), False),
         (Revocation.of_subject(ALICE.id, NOON), True),
         # Proved before and redeemed after: it was the proof that ended.
         (Revocation.of_subject(ALICE.id, TOKEN.issued_at - SECOND), True),

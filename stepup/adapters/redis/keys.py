@@ -37,7 +37,12 @@ FEED_KEPT = 2 * MAX_TOKEN_LIFETIME
 CHANGES_KEPT = timedelta(hours=1)
 # Renewed all the time: only a state that nobody used for a week may forget that it was one.
 GENERATION_KEPT = timedelta(days=7)
-_REVOKED = {Revoked.TOKEN: "jti", Revoked.SUBJECT: "sub", Revoked.KEY: "kid"}
+_REVOKED = {
+    Revoked.TOKEN: "jti",
+    Revoked.GRANT: "txn",
+    Revoked.SUBJECT: "sub",
+    Revoked.KEY: "kid",
+}
 # Announcements carry nothing; an instance that missed this many polls anyway.
 CHANGES_LENGTH = 1000
 

@@ -14,7 +14,7 @@ from stepup.adapters.redis.listener import StreamListener
 from stepup.adapters.redis.times import epoch_ms, from_epoch_ms, span_ms
 from stepup.domain.errors import StepUpError
 from stepup.domain.ids import KeyId
-from stepup.domain.revocation import Revocation, Revoked
+from stepup.domain.revocation import Revocation, grounds_of
 from stepup.domain.token import ElevatedToken
 from stepup.ports import Clock, FeedPage, FeedPlace, RevocationFeed
 
@@ -63,19 +63,13 @@ class RedisRevocationFeed(RevocationFeed):
 
     @override
     async def is_revoked(self, token: ElevatedToken, key_id: KeyId) -> bool:
+        grounds = grounds_of(token, key_id)
         reply = await self._client.run(
-            scripts.READ_MARKS,
-            [
-                keys.revoked(Revoked.TOKEN, token.id),
-                keys.revoked(Revoked.SUBJECT, token.subject.id),
-                keys.revoked(Revoked.KEY, key_id),
-            ],
+            scripts.READ_MARKS, [keys.revoked(ground.what, ground.value) for ground in grounds]
         )
-        of_token, of_subject, of_key = reply.values
-        return (
-            of_token is not None
-            or (of_subject is not None and token.auth_time < from_epoch_ms(of_subject))
-            or (of_key is not None and token.issued_at < from_epoch_ms(of_key))
+        return any(
+            before is not None and ground.at < from_epoch_ms(before)
+            for ground, before in zip(grounds, reply.values, strict=True)
         )
 
     @override
