@@ -200,6 +200,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             extra={"default": "1, in development mode 0"},
         ),
     ] = None
+    pushed_requests_required: Annotated[
+        bool,
+        Meta(
+            description="Whether clients must push their authorization requests (RFC 9126). A "
+            "client's registration may say otherwise; one of FAPI 2.0 always must."
+        ),
+    ] = True
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least severe line logged.")
     ] = "info"

@@ -293,6 +293,7 @@ def _site(settings: Settings) -> Site:
         decision_sampling=settings.decision_sampling,
         shadow_sampling=settings.shadow_sampling,
         policy_approvals=settings.approvals_needed,
+        pushed_requests_required=settings.pushed_requests_required,
         admin_token_digest=hashlib.sha256(token.reveal().encode()).digest() if token else None,
     )
 

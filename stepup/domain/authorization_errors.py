@@ -10,6 +10,13 @@ class InvalidRequestObjectError(StepUpError):
     message = "The request object is not valid."
 
 
+class RequestUriNotSupportedError(StepUpError):
+    """Requests are pushed to us; we fetch none from elsewhere (RFC 9101 section 5.2.3)."""
+
+    code = "request_uri_not_supported"
+    message = "The request_uri is not one of ours, and no other is fetched."
+
+
 class LoginRequiredError(StepUpError):
     """Nobody is known here, and nothing may be shown (OpenID Connect Core section 3.1.2.6)."""
 

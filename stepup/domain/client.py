@@ -72,6 +72,12 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
         """Say whether the client has a role and is in service."""
         return not self.disabled and role in self.roles
 
+    def must_push(self, *, everybody_must: bool) -> bool:
+        """Say whether its requests have to be pushed (RFC 9126 section 5, FAPI 2.0 5.3.2.2)."""
+        if self.profile is Profile.FAPI2:
+            return True
+        return everybody_must if self.pushed_only is None else self.pushed_only
+
     def redirects_to(self, redirect_uri: str) -> bool:
         """Say whether a redirect URI is registered: exact match, any port on loopback literals.
 
@@ -79,12 +85,17 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
         native app that listens on the loopback interface.
         """
         return redirect_uri in self.redirect_uris or (
-            _LOOPBACK.fullmatch(redirect_uri) is not None
+            is_loopback(redirect_uri)
             and _without_port(redirect_uri) in map(_without_port, self.redirect_uris)
         )
 
     def __repr__(self) -> str:
         return f"Client({self.client_id})"
+
+
+def is_loopback(uri: str) -> bool:
+    """Say whether a URI leads to the machine of whoever follows it (RFC 8252 section 7.3)."""
+    return _LOOPBACK.fullmatch(uri) is not None
 
 
 def _without_port(uri: str) -> str:

@@ -14,6 +14,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     `decision_sampling` is of how many allowances one is recorded; 0 for none.
     `shadow_sampling` is of how many decisions the shadow is asked about one; 0 for none.
     `policy_approvals` is how many others must approve a policy before it becomes active.
+    `pushed_requests_required` when clients that say nothing else must push their requests.
     """
 
     issuer: str
@@ -29,6 +30,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     decision_sampling: int = 1
     shadow_sampling: int = 1
     policy_approvals: int = 0
+    pushed_requests_required: bool = True
 
     @property
     def subject_issuers(self) -> frozenset[str]:

@@ -7,6 +7,7 @@ from litestar import Request, Response, Router, post
 from litestar.di import NamedDependency
 
 from stepup.domain import errors
+from stepup.domain.authorization_request import AuthorizationRequest
 from stepup.domain.client import Client
 from stepup.domain.decision import Allow, StepUp
 from stepup.http.attempts import attempt_of
@@ -24,7 +25,6 @@ from stepup.http.json_body import read_json
 from stepup.http.openapi import CLIENT_SECURITY, problem_responses, reads_json, returns
 from stepup.ports import Ports
 from stepup.usecases import step_up
-from stepup.usecases.authorize import PushedRequest
 
 
 class StepUpRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,8 +96,8 @@ async def begin_step_up(
     return Response(answer, status_code=201 if answer.outcome == "step_up" else 200)
 
 
-def _pushed(asked: StepUpRequest) -> PushedRequest:
-    return PushedRequest(
+def _pushed(asked: StepUpRequest) -> AuthorizationRequest:
+    return AuthorizationRequest(
         response_type="code",
         redirect_uri=asked.redirect_uri,
         state=asked.state,

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from stepup.domain.assurance import Level
+from stepup.domain.assurance import Acr, Level
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.authenticator import (
     Authenticator,
@@ -54,9 +54,11 @@ async def open_challenge(
     ways = _ways(authorization)
     # Nobody who can meet the demand itself is offered less.
     challenge = _planned(ports, ways[0], opening, known.authenticators, now)
-    for way in ways[1:] if not challenge.methods else ():
-        fallen = _planned(ports, way, opening, known.authenticators, now)
-        challenge = fallen if fallen.methods else challenge
+    for way in ways[1:]:
+        if challenge.methods:
+            break
+        other = _planned(ports, way, opening, known.authenticators, now)
+        challenge = other if other.methods else challenge
     try:
         await ports.state.challenges.open(challenge, request_uri_digest)
     except ChallengeNotPendingError as error:
@@ -78,14 +80,21 @@ async def open_challenge(
 
 
 def _ways(authorization: Authorization) -> tuple[Authorization, ...]:
-    """Return what is asked for, and its fallback if it has one."""
+    """Return what is asked for, then the other levels that the client accepts, or the fallback."""
     demand = authorization.requirement
     fallback = demand.fallen_back()
     itself = msgspec.structs.replace(authorization, requirement=demand.settled())
+    if authorization.acr_values:
+        return tuple(_at(itself, acr) for acr in authorization.acr_values)
     if fallback is None:
         return (itself,)
     fallen = msgspec.structs.replace(authorization, requirement=fallback, fallback_for=demand.acr)
     return itself, fallen
+
+
+def _at(authorization: Authorization, acr: Acr) -> Authorization:
+    requirement = msgspec.structs.replace(authorization.requirement, acr=acr)
+    return msgspec.structs.replace(authorization, requirement=requirement)
 
 
 def _planned(

@@ -3,6 +3,7 @@
 import msgspec
 
 from stepup.domain.authorization import Authorization
+from stepup.domain.authorization_request import read_code_challenge
 from stepup.domain.challenge import Challenge
 from stepup.domain.client import Client, Role
 from stepup.domain.errors import (
@@ -13,7 +14,9 @@ from stepup.domain.errors import (
 )
 from stepup.domain.ids import AttemptId
 from stepup.ports import Ports
-from stepup.usecases import authorize, open_challenge, opening
+from stepup.usecases import open_challenge, opening
+from stepup.usecases.audiences import audience_for
+from stepup.usecases.spend_ticket import read_ticket, spend_ticket
 
 
 class OpenRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,8 +46,8 @@ async def open_for_client(
     if not caller.may(Role.RP):
         raise ClientNotAllowedError
     if request.code_challenge is not None:
-        authorize.check_code_challenge(request.code_challenge)
-    ticket = authorize.read_ticket(ports, caller, request.ticket)
+        read_code_challenge(request.code_challenge)
+    ticket = read_ticket(ports, caller, request.ticket)
     if request.subject_token is not None:
         identity = await ports.upstreams.verify(request.subject_token, ports.clock.now())
         if identity.subject != ticket.subject:
@@ -57,10 +60,10 @@ async def open_for_client(
         subject=ticket.subject,
         requirement=ticket.requirement,
         purpose=ticket.purpose,
-        audience=authorize.audience_for(caller, ticket.requirement, request.resource),
+        audience=audience_for(caller, ticket.requirement, request.resource),
         code_challenge=request.code_challenge,
     )
-    await authorize.spend_ticket(ports, ticket, attempt)
+    await spend_ticket(ports, ticket, attempt)
     challenge = await open_challenge.open_challenge(
         ports, authorization, opening.computed(ports, ticket, attempt), request_uri_digest=None
     )

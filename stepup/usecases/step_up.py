@@ -2,6 +2,7 @@
 
 import msgspec
 
+from stepup.domain.authorization_request import AuthorizationRequest
 from stepup.domain.client import Client
 from stepup.domain.decision import StepUp
 from stepup.domain.ids import AttemptId
@@ -21,7 +22,7 @@ async def step_up(
     ports: Ports,
     caller: Client,
     question: decide.Question,
-    pushed: authorize.PushedRequest,
+    pushed: AuthorizationRequest,
     attempt: AttemptId,
 ) -> Begun:
     """Decide, and push the ticket when a step-up is needed.

@@ -224,10 +224,9 @@ async def test_a_push_with_a_wrong_parameter_is_refused(flow: Flow, parameter: s
         ("request", "eyJ.eyJ.sig", "request_not_supported"),
         ("request_uri", "urn:ietf:params:oauth:request_uri:x", "invalid_request"),
         ("authorization_details", '[{"type":"x"}]', "invalid_authorization_details"),
-        ("claims", '{"id_token":{}}', "invalid_request"),
         ("dpop_jkt", "thumbprint", "invalid_request"),
-        ("prompt", "none", "invalid_request"),
-        ("response_mode", "form_post", "invalid_request"),
+        ("prompt", "none login", "invalid_request"),
+        ("response_mode", "fragment", "invalid_request"),
     ],
 )
 async def test_what_would_change_the_meaning_of_a_request_is_not_ignored(

@@ -41,6 +41,7 @@ REGISTERED = {
     "invalid_target",
     "unmet_authentication_requirements",
     "request_not_supported",
+    "request_uri_not_supported",
     "invalid_authorization_details",
 }
 

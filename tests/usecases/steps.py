@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 from stepup.domain.account import AccountSession
 from stepup.domain.assurance import Acr, Method
 from stepup.domain.audit import AuditEvent, AuditKind
+from stepup.domain.authorization_request import AuthorizationRequest
 from stepup.domain.client import Client
 from stepup.domain.decision_request import DecisionRequest
 from stepup.domain.ids import ActionName, ChallengeId, ClientId
@@ -54,7 +55,7 @@ async def ticket(world: World, amount: str = "500.00", caller: Client | None = N
     return answered.ticket
 
 
-def a_push(world: World, **changes: object) -> authorize.PushedRequest:
+def a_push(world: World, **changes: object) -> AuthorizationRequest:
     fields: dict = {
         "response_type": "code",
         "redirect_uri": BANK_CALLBACK,
@@ -64,7 +65,7 @@ def a_push(world: World, **changes: object) -> authorize.PushedRequest:
         "subject_token": world.subject_token(),
         "subject_token_type": ID_TOKEN,
     }
-    return authorize.PushedRequest(**fields | changes)
+    return AuthorizationRequest(**fields | changes)
 
 
 async def pushed(world: World, amount: str = "500.00", **changes: object) -> authorize.Pushed:

@@ -21,6 +21,7 @@ from stepup.domain.errors import (
 from stepup.domain.ids import AttemptId, Subject
 from stepup.domain.requirement import Requirement
 from stepup.usecases import authorize
+from stepup.usecases.audiences import audience_for
 from tests.support.builders import an_attempt
 from tests.support.world import BANK_CALLBACK, World
 from tests.usecases.steps import BROWSER, a_push, last_audited, pushed, ticket
@@ -219,10 +220,10 @@ def asking(**changes: object) -> Requirement:
 def test_the_audience_is_the_policy_s_then_the_one_asked_for_then_the_default(world: World):
     caller = msgspec.structs.replace(world.bank, audiences=("first", "second"))
 
-    assert authorize.audience_for(caller, asking(audience="fixed"), None) == "fixed"
-    assert authorize.audience_for(caller, asking(audience="fixed"), "fixed") == "fixed"
-    assert authorize.audience_for(caller, asking(), "second") == "second"
-    assert authorize.audience_for(caller, asking(), None) == "first"
+    assert audience_for(caller, asking(audience="fixed"), None) == "fixed"
+    assert audience_for(caller, asking(audience="fixed"), "fixed") == "fixed"
+    assert audience_for(caller, asking(), "second") == "second"
+    assert audience_for(caller, asking(), None) == "first"
 
 
 @pytest.mark.parametrize(
@@ -236,7 +237,7 @@ def test_a_wrong_audience_is_refused(
     caller = msgspec.structs.replace(world.bank, audiences=audiences)
 
     with pytest.raises(InvalidTargetError):
-        authorize.audience_for(caller, asking(audience=fixed), resource)
+        audience_for(caller, asking(audience=fixed), resource)
 
 
 async def test_a_challenge_is_opened_even_when_nothing_can_answer_it(world: World):

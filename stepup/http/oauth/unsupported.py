@@ -8,38 +8,8 @@ from typing import Any
 
 from litestar import Request
 
-from stepup.domain.errors import (
-    InvalidAuthorizationDetailsError,
-    InvalidRequestError,
-    RequestObjectNotSupportedError,
-)
-from stepup.http.form import Form
+from stepup.domain.errors import InvalidRequestError
 from stepup.http.headers import headers
-
-
-def check_authorization_request(form: Form) -> None:
-    """Refuse parameters of an authorization request whose meaning we could not keep.
-
-    Raises:
-        RequestObjectNotSupportedError: If it is a request object.
-        InvalidAuthorizationDetailsError: If it says itself what is to be authorized.
-        InvalidRequestError: If it wants claims, a bound code, silence, or another way back.
-    """
-    if "request_uri" in form:
-        # RFC 9126 section 2.1, step 2.
-        raise InvalidRequestError("request_uri cannot be pushed.")
-    if "request" in form:
-        raise RequestObjectNotSupportedError
-    if "authorization_details" in form:
-        raise InvalidAuthorizationDetailsError
-    for name in ("claims", "dpop_jkt"):
-        if name in form:
-            raise InvalidRequestError(f"{name} is not supported.")
-    if "none" in form.get("prompt", "").split():
-        # A challenge is always shown, which is what every other prompt asks for.
-        raise InvalidRequestError("prompt=none is not supported: a step-up needs the subject.")
-    if form.get("response_mode", "query") != "query":
-        raise InvalidRequestError("The only supported response_mode is query.")
 
 
 def check_no_proof(request: Request[Any, Any, Any]) -> None:

@@ -1,0 +1,103 @@
+"""The `claims` parameter: what a client wants to know, and what it cannot do without.
+
+Of everything that OpenID Connect Core section 5.5 lets a client ask for, `acr` and `auth_time` of
+the ID token change what happens here; whatever else is asked for is ignored, as section 5.5 says.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import msgspec
+
+from stepup.domain.assurance import Acr
+from stepup.domain.authorization_request import MAX_ACR_VALUES
+from stepup.domain.errors import InvalidRequestError, UnmetRequirementError
+
+MAX_CLAIMS = 8192
+
+_Text = Annotated[str, msgspec.Meta(max_length=256)]
+_Values = Annotated[tuple[_Text, ...], msgspec.Meta(max_length=MAX_ACR_VALUES)]
+
+
+class _Wish(msgspec.Struct, frozen=True):
+    """How one claim is asked for (section 5.5.1)."""
+
+    essential: bool = False
+    value: Any = msgspec.UNSET
+    values: Any = msgspec.UNSET
+
+
+class _AcrWish(msgspec.Struct, frozen=True):
+    essential: bool = False
+    value: _Text | None = None
+    values: _Values | None = None
+
+
+class _IdToken(msgspec.Struct, frozen=True):
+    acr: _AcrWish | None = None
+    auth_time: _Wish | None = None
+
+
+class _Claims(msgspec.Struct, frozen=True):
+    id_token: _IdToken | None = None
+    userinfo: dict[str, Any] | None = None
+
+
+class AskedLevels(msgspec.Struct, frozen=True, kw_only=True):
+    """The levels that a client accepts, best first, and whether it accepts no other.
+
+    None of them when it names no level at all.
+    """
+
+    acr_values: tuple[Acr, ...] | None = None
+    essential: bool = False
+
+
+_decoder = msgspec.json.Decoder(_Claims)
+
+
+def read_claims(text: str | None) -> AskedLevels:
+    """Read which levels of the ID token's `acr` are asked for.
+
+    Raises:
+        InvalidRequestError: If it is no JSON of section 5.5's shape.
+    """
+    if text is None:
+        return AskedLevels()
+    if len(text) > MAX_CLAIMS:
+        raise InvalidRequestError("claims is too long.")
+    try:
+        wish = (_decoder.decode(text).id_token or _IdToken()).acr
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise InvalidRequestError("claims is malformed.") from None
+    if wish is None:
+        return AskedLevels()
+    if wish.value is not None and wish.values is not None:
+        raise InvalidRequestError("claims asks for the acr twice.")
+    named = wish.values if wish.value is None else (wish.value,)
+    if named is None:
+        return AskedLevels()
+    return AskedLevels(acr_values=tuple(dict.fromkeys(map(Acr, named))), essential=wish.essential)
+
+
+def agreed_levels(acr_values: tuple[Acr, ...], claims: AskedLevels) -> AskedLevels:
+    """Join both ways to ask for a level: what one of them does not name is not accepted.
+
+    OpenID Connect Core section 5.5.1.1 leaves open what both together mean.
+
+    Raises:
+        UnmetRequirementError: If they have nothing in common.
+    """
+    if not acr_values:
+        return claims
+    if claims.acr_values is None:
+        return AskedLevels(acr_values=acr_values)
+    common = _in_both(acr_values, claims.acr_values)
+    if not common:
+        raise UnmetRequirementError("acr_values and the acr of claims have nothing in common.")
+    return AskedLevels(acr_values=common, essential=claims.essential)
+
+
+def _in_both(first: Iterable[Acr], second: Iterable[Acr]) -> tuple[Acr, ...]:
+    others = frozenset(second)
+    return tuple(acr for acr in first if acr in others)

@@ -1,0 +1,315 @@
+"""Check an authorization request, whichever way it came: pushed by its client, or by a browser.
+
+First where an answer may be sent at all, then `CHECKS` in order, then what the request says. A
+refusal of a request that came through a browser is a `RefusedRequestError`, which goes back to the
+client; before the client and its redirect URI are known good it is a plain error, and nobody is
+sent anywhere (RFC 6749 section 4.1.2.1).
+
+Who the subject is may not be known yet; `demands.py` says what it must do, once it is.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Flag, auto
+from urllib.parse import urlsplit
+
+import msgspec
+
+from stepup.crypto import id_tokens
+from stepup.domain import authorization_request as reading
+from stepup.domain.assurance import Acr, Ladder
+from stepup.domain.authorization import Ticket
+from stepup.domain.authorization_errors import RequestUriNotSupportedError
+from stepup.domain.authorization_request import AuthorizationRequest
+from stepup.domain.checked_request import CheckedRequest, RefusedRequestError, ResponseTarget
+from stepup.domain.client import Client, Role, is_loopback
+from stepup.domain.client_authentication import Profile
+from stepup.domain.errors import (
+    ClientNotAllowedError,
+    DependencyUnavailableError,
+    InvalidAuthorizationDetailsError,
+    InvalidRequestError,
+    InvalidSubjectTokenError,
+    NewerFormatError,
+    OutcomeUnknownError,
+    RequestObjectNotSupportedError,
+    StepUpError,
+    UnmetRequirementError,
+    UnsupportedResponseTypeError,
+)
+from stepup.domain.ids import ClientId, Subject
+from stepup.domain.requested_claims import AskedLevels, agreed_levels, read_claims
+from stepup.domain.site import Site
+from stepup.ports import Ports
+from stepup.usecases import decide
+from stepup.usecases.spend_ticket import read_ticket
+
+SUBJECT_TOKEN_TYPES = frozenset(
+    {
+        "urn:ietf:params:oauth:token-type:id_token",
+        "urn:ietf:params:oauth:token-type:access_token",
+        "urn:ietf:params:oauth:token-type:jwt",
+    }
+)
+
+# Nobody knows whether these requests are good; whoever comes again may be told.
+_UNKNOWN = (DependencyUnavailableError, OutcomeUnknownError, NewerFormatError)
+
+
+class Way(Flag):
+    """How a request reached us."""
+
+    PUSHED = auto()
+    BROWSER = auto()
+    EITHER = PUSHED | BROWSER
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A request, who sends it, and how; `signed` when its client has signed all of it."""
+
+    site: Site
+    client: Client
+    request: AuthorizationRequest
+    way: Way
+    signed: bool = False
+
+    @property
+    def proves_client(self) -> bool:
+        """Say whether it can only come from the client, so that it may assert something."""
+        return self.signed or Way.PUSHED in self.way
+
+
+def find_client(ports: Ports, client_id: str) -> Client:
+    """Find the client that a browser names.
+
+    Raises:
+        InvalidRequestError: If there is none, or it is out of service.
+    """
+    client = ports.snapshot.client(ClientId(client_id))
+    if client is None or client.disabled:
+        raise InvalidRequestError("The client is not known here.")
+    return client
+
+
+async def check_request(
+    ports: Ports, client: Client, request: AuthorizationRequest, *, pushed: bool
+) -> CheckedRequest:
+    """Check everything that can be checked before the subject is known.
+
+    Raises:
+        ClientNotAllowedError: If the client may not send subjects to challenges.
+        InvalidRequestError: If nobody can say where an answer may be sent.
+        RefusedRequestError: If the request came through a browser, and is refused to the client.
+        StepUpError: If it was pushed, and is refused.
+    """
+    asked = Asked(
+        site=ports.site,
+        client=client,
+        request=request,
+        way=Way.PUSHED if pushed else Way.BROWSER,
+    )
+    target = _checked_target(asked)
+    with refusing(target, pushed=pushed):
+        for check, ways, profile in CHECKS:
+            if asked.way in ways and profile in {None, client.profile}:
+                check(asked)
+        return await _read(ports, asked, target)
+
+
+@contextmanager
+def refusing(target: ResponseTarget, *, pushed: bool) -> Iterator[None]:
+    """Send the refusal of a browser's request to the client.
+
+    Raises:
+        RefusedRequestError: If there is one, and the request was not pushed.
+    """
+    try:
+        yield
+    except _UNKNOWN:
+        raise
+    except StepUpError as error:
+        if pushed:
+            raise
+        raise RefusedRequestError(error, target) from error
+
+
+# --- one check, one name ----------------------------------------------------------------------
+
+
+def _asks_for_a_code(asked: Asked) -> None:
+    if asked.request.response_type is None:
+        raise InvalidRequestError("response_type is missing.")
+    if asked.request.response_type != "code":
+        raise UnsupportedResponseTypeError
+
+
+def _is_pushed_where_it_must_be(asked: Asked) -> None:
+    # RFC 9126 section 4 and 5; what a browser carries anybody may have edited on the way.
+    if asked.client.must_push(everybody_must=asked.site.pushed_requests_required):
+        raise InvalidRequestError("Push the request first (PAR) and come with its request_uri.")
+
+
+def _names_no_request_uri(asked: Asked) -> None:
+    # RFC 9126 section 2.1, step 2. Ours have been looked up before; others we do not fetch.
+    if asked.request.request_uri is None:
+        return
+    if Way.PUSHED in asked.way:
+        raise InvalidRequestError("request_uri cannot be pushed.")
+    raise RequestUriNotSupportedError
+
+
+def _is_signed_where_it_must_be(asked: Asked) -> None:
+    # RFC 9101 section 10.5.
+    if asked.request.request is not None:
+        raise RequestObjectNotSupportedError
+    if asked.client.signed_requests_only and not asked.signed:
+        raise InvalidRequestError("This client signs its requests; send a request object.")
+
+
+def _has_no_subject_token_in_its_url(asked: Asked) -> None:
+    # A URL is logged, kept in histories and sent on; a token there is everybody's.
+    if asked.request.subject_token is not None:
+        raise InvalidRequestError("subject_token can only be pushed.")
+
+
+def _says_nothing_beside_a_ticket(asked: Asked) -> None:
+    request = asked.request
+    if request.step_up_ticket is None:
+        return
+    if request.acr_values is not None or request.max_age is not None:
+        raise InvalidRequestError("A ticket fixes the level; acr_values and max_age say it twice.")
+    if read_claims(request.claims).acr_values is not None:
+        raise InvalidRequestError("A ticket fixes the level; claims says it twice.")
+
+
+def _comes_back_over_tls(asked: Asked) -> None:
+    # FAPI 2.0 section 5.3.2.2: no http, but for a native application on its own machine.
+    redirect_uri = asked.request.redirect_uri or ""
+    if urlsplit(redirect_uri).scheme == "http" and not is_loopback(redirect_uri):
+        raise InvalidRequestError("redirect_uri must not be http.")
+
+
+CHECKS: tuple[tuple[Callable[[Asked], None], Way, Profile | None], ...] = (
+    # check                              way           only for
+    (_asks_for_a_code,                   Way.EITHER,   None),
+    (_names_no_request_uri,              Way.EITHER,   None),
+    (_is_pushed_where_it_must_be,        Way.BROWSER,  None),
+    (_is_signed_where_it_must_be,        Way.EITHER,   None),
+    (_has_no_subject_token_in_its_url,   Way.BROWSER,  None),
+    (_says_nothing_beside_a_ticket,      Way.EITHER,   None),
+    (_comes_back_over_tls,               Way.EITHER,   Profile.FAPI2),
+)  # fmt: skip
+"""What refuses a request, in this order."""
+
+
+# --- what is read -----------------------------------------------------------------------------
+
+
+def _checked_target(asked: Asked) -> ResponseTarget:
+    if not asked.client.may(Role.RP):
+        raise ClientNotAllowedError
+    request = asked.request
+    if request.redirect_uri is None:
+        raise InvalidRequestError("redirect_uri is missing.")
+    if not asked.client.redirects_to(request.redirect_uri):
+        raise InvalidRequestError("redirect_uri is not registered for this client.")
+    return ResponseTarget(
+        redirect_uri=request.redirect_uri,
+        response_mode=reading.read_response_mode(request.response_mode),
+        # An answer without the client's own state is no answer to this request.
+        state=reading.read_state(request.state),
+    )
+
+
+async def _read(ports: Ports, asked: Asked, target: ResponseTarget) -> CheckedRequest:
+    request, client = asked.request, asked.client
+    ticket = read_ticket(ports, client, request.step_up_ticket) if request.step_up_ticket else None
+    levels = agreed_levels(reading.read_acr_values(request.acr_values), read_claims(request.claims))
+    expected = _expected_subject(ports, request, ticket)
+    if request.authorization_details is not None:
+        raise InvalidAuthorizationDetailsError
+    if request.dpop_jkt is not None:
+        raise InvalidRequestError("dpop_jkt is not supported.")
+    return CheckedRequest(
+        client_id=client.client_id,
+        pushed=Way.PUSHED in asked.way,
+        target=target,
+        code_challenge=_code_challenge(request),
+        scope=reading.read_scope(request.scope),
+        resource=request.resource,
+        nonce=reading.read_nonce(request.nonce),
+        prompt=reading.read_prompt(request.prompt),
+        max_age=reading.read_max_age(request.max_age),
+        acr_values=_ours(ports.snapshot.policy.ladder, levels),
+        essential_acr=levels.essential,
+        ticket=ticket,
+        subject=await _proven_subject(ports, asked, ticket, expected),
+        expected_subject=expected,
+        login_hint=request.login_hint,
+        ui_locales=request.ui_locales,
+    )
+
+
+def _code_challenge(request: AuthorizationRequest) -> str:
+    # RFC 7636 section 4.4.1; "plain" protects nobody who could read the request.
+    if request.code_challenge is None:
+        raise InvalidRequestError("code_challenge is missing.")
+    if request.code_challenge_method != "S256":
+        raise InvalidRequestError("code_challenge_method must be S256.")
+    return reading.read_code_challenge(request.code_challenge)
+
+
+def _ours(ladder: Ladder, levels: AskedLevels) -> tuple[Acr, ...] | None:
+    """Keep the levels that we have; those that nobody knows are passed over."""
+    if levels.acr_values is None:
+        return None
+    known = tuple(acr for acr in levels.acr_values if acr in ladder)
+    if not known:
+        # RFC 9470 section 5: never less than what was asked for.
+        raise UnmetRequirementError("None of the acr_values can be reached here.")
+    return known
+
+
+def _expected_subject(
+    ports: Ports, request: AuthorizationRequest, ticket: Ticket | None
+) -> Subject | None:
+    """Say whom a ticket or a hint of ours names (OpenID Connect Core section 3.1.2.2)."""
+    named = None if ticket is None else ticket.subject
+    if request.id_token_hint is None:
+        return named
+    keyring = ports.snapshot.keyring
+    try:
+        hinted = id_tokens.read_hint(request.id_token_hint, keyring, ports.site).subject
+    except id_tokens.InvalidTokenError:
+        raise InvalidRequestError("id_token_hint is not an ID token of ours.") from None
+    if named not in {None, hinted}:
+        raise InvalidRequestError("The ticket and id_token_hint name two subjects.")
+    return hinted
+
+
+async def _proven_subject(
+    ports: Ports, asked: Asked, ticket: Ticket | None, expected: Subject | None
+) -> Subject | None:
+    """Say who the subject is by what the client proves or may assert; None to find it out."""
+    request, client = asked.request, asked.client
+    if request.subject_token is not None:
+        subject = await _of_subject_token(ports, client, request)
+        if ticket is not None and subject != ticket.subject:
+            raise InvalidSubjectTokenError("The subject token is not for the ticket's subject.")
+        return subject
+    if not (client.asserts_subject and asked.proves_client):
+        return None
+    if expected is not None:
+        return expected
+    if request.login_hint is None:
+        return None
+    return decide.subject_of(ports, client, request.login_hint, None)
+
+
+async def _of_subject_token(ports: Ports, client: Client, request: AuthorizationRequest) -> Subject:
+    if request.subject_token_type not in SUBJECT_TOKEN_TYPES:
+        raise InvalidRequestError("subject_token_type is missing or not supported.")
+    identity = await ports.upstreams.verify(request.subject_token or "", ports.clock.now())
+    if client.subject_issuer not in {None, identity.subject.issuer}:
+        raise InvalidSubjectTokenError("This client's subjects belong to another issuer.")
+    return identity.subject
