@@ -183,9 +183,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: Annotated[
         tuple[str, ...],
         Meta(
-            description="Addresses and networks whose `X-Forwarded-For` and `-Proto` are believed."
+            description="Addresses and networks whose `X-Forwarded-For` and `-Proto` are believed, "
+            "and whose `client_certificate_header`."
         ),
     ] = ()
+    client_certificate_header: Annotated[
+        str,
+        Meta(
+            description="Header in which `trusted_proxies` pass on the certificate that a client "
+            "showed: PEM with percent escapes, DER in base64, or RFC 9440's `Client-Cert`. They must "
+            "overwrite what a client sends under this name. Without it no certificate is believed.",
+            pattern="^[A-Za-z0-9-]*$",
+        ),
+    ] = ""
+    client_certificate_authorities: Annotated[
+        str,
+        Meta(
+            description="File with the PEM certificates of the authorities that issue certificates "
+            "for `tls_client_auth`. Without it only `self_signed_tls_client_auth` is offered."
+        ),
+    ] = ""
     development: Annotated[
         bool, Meta(description="Development mode: an admin token, `/dev/outbox`, policies at once.")
     ] = False

@@ -247,6 +247,7 @@ def _check(settings: Settings) -> None:
         _expect("webauthn_origins", check_origin, origin)
     for proxy in settings.trusted_proxies:
         _expect("trusted_proxies", check_proxy, proxy)
+    _check_certificates(settings)
     _check_upstreams(settings)
     _check_replicas(settings)
     if settings.snapshot_usable_for < _LEAST_USABLE:
@@ -255,6 +256,26 @@ def _check(settings: Settings) -> None:
         raise SettingsError("STEPUP_DECISION_RETENTION: expected 1d to 90d")
     if not 0 <= settings.approvals_needed <= _MOST_APPROVALS:
         raise SettingsError(f"STEPUP_POLICY_APPROVALS: expected 0 to {_MOST_APPROVALS}")
+
+
+def _check_certificates(settings: Settings) -> None:
+    if not settings.client_certificate_header:
+        if settings.client_certificate_authorities:
+            raise SettingsError(
+                "STEPUP_CLIENT_CERTIFICATE_AUTHORITIES: needs STEPUP_CLIENT_CERTIFICATE_HEADER"
+            )
+        return
+    if not settings.trusted_proxies:
+        raise SettingsError("STEPUP_CLIENT_CERTIFICATE_HEADER: needs STEPUP_TRUSTED_PROXIES")
+    if settings.client_certificate_authorities:
+        _expect("client_certificate_authorities", _check_readable, settings)
+
+
+def _check_readable(settings: Settings) -> None:
+    try:
+        Path(settings.client_certificate_authorities).read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        raise ValueError("the file cannot be read") from None
 
 
 def _check_replicas(settings: Settings) -> None:

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from stepup import log, telemetry
@@ -25,6 +26,7 @@ from stepup.adapters.upstream.provider import Provider
 from stepup.adapters.upstream.upstreams import HttpUpstreams
 from stepup.adapters.workshop.processes import ProcessWorkshop
 from stepup.config import Settings, UpstreamSettings
+from stepup.crypto.certificates import read_authorities
 from stepup.crypto.sealing import Sealer
 from stepup.domain.client import Client
 from stepup.domain.errors import (
@@ -231,7 +233,9 @@ class _Parts:
             all_replicas=settings.redis_all_replicas,
             refuse_unsafe=not settings.development,
         ).remembered_in(self.database.generations_of(settings.region))
-        self.upstreams = HttpUpstreams(tuple(map(_provider, settings.upstreams)), clock)
+        self.upstreams = HttpUpstreams(
+            tuple(map(_provider, settings.upstreams)), clock, development=settings.development
+        )
         self.snapshot = LiveSnapshot(
             clock,
             usable_for=settings.snapshot_usable_for,
@@ -295,7 +299,14 @@ def _site(settings: Settings) -> Site:
         policy_approvals=settings.approvals_needed,
         pushed_requests_required=settings.pushed_requests_required,
         admin_token_digest=hashlib.sha256(token.reveal().encode()).digest() if token else None,
+        hears_certificates=bool(settings.client_certificate_header),
+        client_authorities=_authorities(settings),
     )
+
+
+def _authorities(settings: Settings) -> tuple[bytes, ...]:
+    path = settings.client_certificate_authorities
+    return read_authorities(Path(path).read_text(encoding="ascii")) if path else ()
 
 
 def _provider(upstream: UpstreamSettings) -> Provider:

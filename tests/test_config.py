@@ -219,3 +219,26 @@ def test_records_are_kept_for_a_day_at_least_and_ninety_at_most(span):
 def test_of_so_many_decisions_one_is_a_whole_number(one_in):
     with pytest.raises(SettingsError, match="STEPUP_DECISION_SAMPLING"):
         load(ENOUGH | {"STEPUP_DECISION_SAMPLING": one_in})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"STEPUP_CLIENT_CERTIFICATE_HEADER": "Client-Cert"}, "needs STEPUP_TRUSTED_PROXIES"),
+        (
+            {"STEPUP_CLIENT_CERTIFICATE_AUTHORITIES": "/tmp/ca.pem"},  # noqa: S108  is not read
+            "needs STEPUP_CLIENT_CERTIFICATE_HEADER",
+        ),
+        (
+            {
+                "STEPUP_CLIENT_CERTIFICATE_HEADER": "Client-Cert",
+                "STEPUP_TRUSTED_PROXIES": "10.0.0.1",
+                "STEPUP_CLIENT_CERTIFICATE_AUTHORITIES": "/nowhere/ca.pem",
+            },
+            "the file cannot be read",
+        ),
+    ],
+)
+def test_certificates_are_heard_of_from_trusted_proxies(given, message):
+    with pytest.raises(SettingsError, match=message):
+        load(ENOUGH | given)

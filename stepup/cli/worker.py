@@ -17,6 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 import msgspec
 import uvicorn
 from typing_extensions import override
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from stepup import log
 from stepup.cli.protocol import BoundedProtocol
@@ -67,7 +68,7 @@ def main(order_fd: int) -> None:
     log.configure_logging(settings.log_level, settings.log_format)
     application: Any = wiring.create_application(settings)
     config = uvicorn.Config(
-        application,
+        _behind_proxies(application, settings),
         loop="uvloop",
         http=BoundedProtocol,
         ws="none",
@@ -75,13 +76,24 @@ def main(order_fd: int) -> None:
         log_config=None,
         access_log=False,  # one line per request is the application's business
         server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
+        proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=max(1, round(settings.stop_timeout.total_seconds())),
     )
     server = _Server(config, order, application)
     server.run([socket.socket(fileno=fd) for fd in order.sockets])
+
+
+def _behind_proxies(application: Any, settings: Settings) -> Any:
+    """Believe proxies what they say of a caller; uvicorn's own way hides from us who it was."""
+    from stepup.http.client_certificate import CertificatesFromProxies  # noqa: PLC0415  as above
+
+    proxies = list(settings.trusted_proxies)
+    if not proxies:
+        return application
+    forwarded: Any = ProxyHeadersMiddleware(application, trusted_hosts=proxies)
+    header = settings.client_certificate_header
+    return CertificatesFromProxies(forwarded, header, proxies) if header else forwarded
 
 
 class _Server(uvicorn.Server):

@@ -15,6 +15,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     `shadow_sampling` is of how many decisions the shadow is asked about one; 0 for none.
     `policy_approvals` is how many others must approve a policy before it becomes active.
     `pushed_requests_required` when clients that say nothing else must push their requests.
+    `hears_certificates` when proxies pass on what clients show in the TLS handshake, and
+    `client_authorities` are the certificates (DER) of those who issue such to clients.
     """
 
     issuer: str
@@ -26,6 +28,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     other_subject_issuers: tuple[str, ...] = ()
     development: bool = False
     admin_token_digest: bytes | None = None
+    hears_certificates: bool = False
+    client_authorities: tuple[bytes, ...] = ()
     ledger_required: bool = False
     decision_sampling: int = 1
     shadow_sampling: int = 1

@@ -1,7 +1,8 @@
 """What is in memory, and who we stand beside."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -69,7 +70,7 @@ class Snapshot(Protocol):
 
 
 class Upstreams(Protocol):
-    """The identity providers beside which we stand."""
+    """Who publishes keys elsewhere: identity providers beside which we stand, and clients."""
 
     async def verify(self, token: str, now: datetime) -> BaseIdentity:
         """Verify a subject token: signature, issuer, audience, algorithm, expiry.
@@ -92,5 +93,17 @@ class Upstreams(Protocol):
 
         Raises:
             InvalidSubjectTokenError: If the upstream refuses the code or the token does not hold.
+        """
+        ...
+
+    async def key_set(self, url: str, kid: str | None) -> Sequence[Mapping[str, Any]]:
+        """Return the members of the JWK set that a client publishes.
+
+        A set that is known and has no such `kid` is fetched again, though not often. A client
+        whose URL is slow holds up its own requests only.
+
+        Raises:
+            DependencyUnavailableError: If it cannot be fetched, is no JWK set, or lies where we
+                do not go on anybody's word.
         """
         ...

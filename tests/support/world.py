@@ -10,7 +10,7 @@ from stepup.ceremonies import otp, provisioned
 from stepup.domain.account import BaseIdentity, PendingLogin
 from stepup.domain.authenticator import Authenticator, TotpSecret
 from stepup.domain.client import Client, Role
-from stepup.domain.errors import InvalidSubjectTokenError
+from stepup.domain.errors import DependencyUnavailableError, InvalidSubjectTokenError
 from stepup.domain.ids import AuthenticatorId, ClientId, Subject
 from stepup.domain.keyring import Keyring
 from stepup.policy_language import document
@@ -33,6 +33,7 @@ class PretendUpstreams(Upstreams):
 
     def __init__(self) -> None:
         self.logins: list[PendingLogin] = []
+        self.key_sets: dict[str, list[dict]] = {}
 
     @override
     async def verify(self, token: str, now: datetime) -> BaseIdentity:
@@ -53,6 +54,12 @@ class PretendUpstreams(Upstreams):
         self, login: PendingLogin, *, code: str, redirect_uri: str, now: datetime
     ) -> BaseIdentity:
         return await self.verify(f"{IDP}|{code}", now)
+
+    @override
+    async def key_set(self, url: str, kid: str | None) -> list[dict]:
+        if url not in self.key_sets:
+            raise DependencyUnavailableError(url)
+        return self.key_sets[url]
 
 
 @dataclass

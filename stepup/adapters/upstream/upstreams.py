@@ -1,10 +1,12 @@
-"""The configured identity providers as the port that use cases see."""
+"""The configured identity providers, and the clients' keys, as the port that use cases see."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from typing_extensions import override
 
+from stepup.adapters.upstream.client_key_sets import ClientKeySets
 from stepup.adapters.upstream.fetching import Fetcher
 from stepup.adapters.upstream.issuer import Issuer
 from stepup.adapters.upstream.provider import Provider
@@ -20,8 +22,11 @@ class HttpUpstreams(Upstreams):
     `close` it in the event loop that used it.
     """
 
-    def __init__(self, providers: Sequence[Provider], clock: Clock) -> None:
+    def __init__(
+        self, providers: Sequence[Provider], clock: Clock, *, development: bool = False
+    ) -> None:
         self._fetcher = Fetcher()
+        self._key_sets = ClientKeySets(clock, development=development)
         self._issuers = {p.issuer: Issuer(p, self._fetcher, clock) for p in providers}
 
     @override
@@ -45,8 +50,13 @@ class HttpUpstreams(Upstreams):
             login, code=code, redirect_uri=redirect_uri, now=now
         )
 
+    @override
+    async def key_set(self, url: str, kid: str | None) -> Sequence[Mapping[str, Any]]:
+        return await self._key_sets.get(url, kid)
+
     async def close(self) -> None:
         """Close every connection."""
+        await self._key_sets.close()
         for issuer in self._issuers.values():
             await issuer.close()
         await self._fetcher.close()
