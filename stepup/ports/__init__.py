@@ -60,6 +60,7 @@ from stepup.ports.revocation import (
     RevocationStore,
     WrittenRevocation,
 )
+from stepup.ports.sessions import SessionStore
 from stepup.ports.shadow import ShadowFindings, ShadowLog
 from stepup.ports.snapshots import (
     Configuration,
@@ -133,6 +134,7 @@ __all__ = [
     "RevocationFeed",
     "RevocationRecorded",
     "RevocationStore",
+    "SessionStore",
     "Shadow",
     "ShadowFindings",
     "ShadowLog",
@@ -161,6 +163,7 @@ class State(NamedTuple):
     tokens: TokenStore
     replays: ReplayStore
     accounts: AccountStore
+    sessions: SessionStore
     outbox: Outbox
     decisions: DecisionLog
     shadow: ShadowLog

@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from stepup.domain.assurance import CeremonyFacts, Method
+from stepup.domain.browser_session import Proof
 from stepup.domain.challenge import Challenge
 from stepup.domain.ids import (
     AttemptId,
@@ -134,6 +135,21 @@ class ChallengeStore(Protocol):
 
         Raises:
             ChallengeNotPendingError: If another attempt was first.
+        """
+        ...
+
+    async def answer_by_session(
+        self, challenge_id: ChallengeId, browser_digest: bytes, proof: Proof, now: datetime
+    ) -> Challenge:
+        """Answer a pending challenge by what its browser has proved before.
+
+        Its ceremonies are the proof's then, and it was verified when they were: nothing gets
+        younger. The same proof again is harmless.
+
+        Raises:
+            ChallengeNotFoundError: If there is no such challenge, or it has expired.
+            ChallengeNotPendingError: If it was answered otherwise, cancelled or denied.
+            WrongBrowserError: If it is not this browser's.
         """
         ...
 

@@ -9,6 +9,7 @@ from tests.contracts.codes import CodeContract
 from tests.contracts.decisions import DecisionLogContract
 from tests.contracts.generations import GenerationsContract
 from tests.contracts.revocations import RevocationFeedContract
+from tests.contracts.sessions import SessionStoreContract
 from tests.contracts.shadow import ShadowLogContract
 from tests.contracts.snapshots import CredentialCacheContract, SnapshotStoreContract
 from tests.contracts.spending import (
@@ -62,6 +63,10 @@ class TestReplays(ReplayStoreContract):
 
 
 class TestAccounts(AccountStoreContract):
+    pass
+
+
+class TestSessions(SessionStoreContract):
     pass
 
 

@@ -16,6 +16,7 @@ from tests.contracts.challenges import ChallengeStoreContract
 from tests.contracts.codes import CodeContract
 from tests.contracts.decisions import DecisionLogContract
 from tests.contracts.revocations import RevocationFeedContract
+from tests.contracts.sessions import SessionStoreContract
 from tests.contracts.spending import (
     AttemptStoreContract,
     ReplayStoreContract,
@@ -90,6 +91,10 @@ class TestReplays(ReplayStoreContract):
 
 
 class TestAccounts(AccountStoreContract):
+    pass
+
+
+class TestSessions(SessionStoreContract):
     pass
 
 

@@ -10,6 +10,7 @@ from tests.contracts import (
     decisions,
     generations,
     revocations,
+    sessions,
     shadow,
     snapshots,
     spending,
@@ -20,6 +21,7 @@ from tests.contracts import (
 CONTRACTS = {
     "accept_step": spending.StepStoreContract,
     "announce_change": streams.ChangesContract,
+    "answer_by_session": challenges.ChallengeStoreContract,
     "append_entries": streams.OutboxContract,
     "append_records": decisions.DecisionLogContract,
     "beat_revocations": revocations.RevocationFeedContract,
@@ -34,6 +36,7 @@ CONTRACTS = {
     "finish_answer": challenges.ChallengeStoreContract,
     "forgive_attempts": spending.AttemptStoreContract,
     "issue_code": codes.CodeContract,
+    "keep_in_session": sessions.SessionStoreContract,
     "keep_snapshot": snapshots.SnapshotStoreContract,
     "open_challenge": challenges.ChallengeStoreContract,
     "plan_move": generations.GenerationsContract,
@@ -84,6 +87,7 @@ def test_what_ends_something_counts_only_from_the_primary():
     fenced = {kind: {s.name for s in scripts.ALL if s.fenced is kind} for kind in scripts.Fenced}
     assert fenced[scripts.Fenced.ALL] == {
         "accept_step",
+        "answer_by_session",
         "begin_answer",
         "begin_generation",
         "cancel_challenge",

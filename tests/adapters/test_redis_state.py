@@ -16,6 +16,7 @@ from tests.contracts.codes import CodeContract
 from tests.contracts.decisions import DecisionLogContract
 from tests.contracts.generations import GenerationsContract
 from tests.contracts.revocations import RevocationFeedContract
+from tests.contracts.sessions import SessionStoreContract
 from tests.contracts.shadow import ShadowLogContract
 from tests.contracts.snapshots import CredentialCacheContract, SnapshotStoreContract
 from tests.contracts.spending import (
@@ -79,6 +80,10 @@ class TestReplays(ReplayStoreContract):
 
 
 class TestAccounts(AccountStoreContract):
+    pass
+
+
+class TestSessions(SessionStoreContract):
     pass
 
 

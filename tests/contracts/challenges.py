@@ -23,7 +23,14 @@ from stepup.domain.errors import (
 )
 from stepup.domain.ids import CeremonyId, ChallengeId
 from stepup.ports import ChallengeStore, Permit, State
-from tests.support.builders import A_TOTP, A_TOUCH, a_challenge, an_attempt, an_authorization
+from tests.support.builders import (
+    A_TOTP,
+    A_TOUCH,
+    a_challenge,
+    a_proof,
+    an_attempt,
+    an_authorization,
+)
 from tests.support.determinism import StillClock
 
 SECOND = timedelta(seconds=1)
@@ -380,6 +387,80 @@ class ChallengeStoreContract:
         await store.cancel(challenge.id)
         with pytest.raises(ChallengeNotPendingError):
             await store.finish_answer(permit, A_TOTP, verified=True, now=clock.now())
+
+    # --- answer by a session ---
+
+    async def test_a_proof_answers_and_nothing_gets_younger(self, stores, clock, challenge):
+        await stores[0].claim(challenge.id, b"uri-digest", b"browser")
+        proof = a_proof(now=clock.now() - timedelta(minutes=7), passed=(A_TOUCH, A_TOTP))
+
+        answers = await gather(
+            *(
+                stores[n % 2].answer_by_session(challenge.id, b"browser", proof, clock.now())
+                for n in range(8)
+            )
+        )
+
+        for answered in (*answers, await stores[1].find(challenge.id)):
+            assert answered.state is ChallengeState.VERIFIED
+            assert answered.verified_at == proof.auth_time
+            assert answered.passed == proof.passed
+
+    async def test_a_proof_takes_the_place_of_half_an_answer(self, store, clock, challenge):
+        await store.claim(challenge.id, b"uri-digest", b"browser")
+        permit = await store.begin_answer(challenge.id, Method.TOTP, an_attempt(), clock.now())
+        await store.finish_answer(permit, A_TOTP, verified=False, now=clock.now())
+        proof = a_proof(now=clock.now())
+
+        answered = await store.answer_by_session(challenge.id, b"browser", proof, clock.now())
+
+        assert answered.passed == proof.passed
+
+    async def test_of_a_proof_and_an_answer_one_wins(self, stores, clock):
+        for _ in range(10):
+            challenge = a_challenge(now=clock.now())
+            await stores[0].open(challenge, b"uri-digest")
+            await stores[0].claim(challenge.id, b"uri-digest", b"browser")
+            permit = await stores[0].begin_answer(
+                challenge.id, Method.TOTP, an_attempt(), clock.now()
+            )
+            proof = a_proof(now=clock.now() - SECOND)
+            results = await gather(
+                stores[0].finish_answer(permit, A_TOTP, verified=True, now=clock.now()),
+                stores[1].answer_by_session(challenge.id, b"browser", proof, clock.now()),
+            )
+            [winner] = [r for r in results if isinstance(r, Challenge)]
+            [loser] = [r for r in results if isinstance(r, StepUpError)]
+            assert isinstance(loser, ChallengeNotPendingError)
+            assert winner == await stores[0].find(challenge.id)
+
+    async def test_a_proof_answers_only_in_the_browser_that_has_the_challenge(
+        self, store, clock, challenge
+    ):
+        proof = a_proof(now=clock.now())
+        for browser in (b"", b"browser"):
+            with pytest.raises(WrongBrowserError):
+                await store.answer_by_session(challenge.id, browser, proof, clock.now())
+        await store.claim(challenge.id, b"uri-digest", b"browser")
+        with pytest.raises(WrongBrowserError):
+            await store.answer_by_session(challenge.id, b"another", proof, clock.now())
+
+    async def test_a_proof_answers_nothing_that_has_ended(self, store, clock, challenge):
+        await store.claim(challenge.id, b"uri-digest", b"browser")
+        proof = a_proof(now=clock.now())
+        await store.cancel(challenge.id)
+        with pytest.raises(ChallengeNotPendingError):
+            await store.answer_by_session(challenge.id, b"browser", proof, clock.now())
+        with pytest.raises(ChallengeNotFoundError):
+            await store.answer_by_session(UNKNOWN, b"browser", proof, clock.now())
+
+    async def test_a_proof_answers_nothing_that_has_expired(self, store, clock, challenge):
+        await store.claim(challenge.id, b"uri-digest", b"browser")
+        clock.advance(CHALLENGE_LIFETIME)
+        with pytest.raises(ChallengeNotFoundError):
+            await store.answer_by_session(
+                challenge.id, b"browser", a_proof(now=clock.now()), clock.now()
+            )
 
     # --- cancel ---
 

@@ -15,6 +15,7 @@ from stepup.domain.assurance import (
 from stepup.domain.authenticator import Authenticator, Credential, TotpSecret, WebAuthnCredential
 from stepup.domain.authorization import Authorization, Purpose
 from stepup.domain.binding import bound_digest
+from stepup.domain.browser_session import LONGEST_PROOF, Proof
 from stepup.domain.challenge import CHALLENGE_LIFETIME, Challenge
 from stepup.domain.condition import AttributeSchema, Condition, EvaluationError, Inputs
 from stepup.domain.decision import Allow, AllowReason, Basis, Decision
@@ -101,6 +102,17 @@ def a_challenge(*, now: datetime = NOON, **changes: object) -> Challenge:
         "expires_at": now + CHALLENGE_LIFETIME,
     }
     return Challenge(**fields | changes)
+
+
+def a_proof(*, now: datetime = NOON, **changes: object) -> Proof:
+    fields: dict = {
+        "challenge_id": ChallengeId(f"r1.{secrets.token_urlsafe(16)}"),
+        "subject": a_subject(),
+        "passed": (A_TOUCH,),
+        "auth_time": now,
+        "expires_at": now + LONGEST_PROOF,
+    }
+    return Proof(**fields | changes)
 
 
 def a_presented_code(challenge: Challenge, digest: bytes, **changes: object) -> PresentedCode:

@@ -60,6 +60,7 @@ from tests.support.memory_challenges import MemoryChallengeStore
 from tests.support.memory_database import MemoryDatabase, memory_database
 from tests.support.memory_decisions import MemoryDecisionLog
 from tests.support.memory_revocations import MemoryRevocationFeed
+from tests.support.memory_sessions import MemorySessionStore
 from tests.support.memory_shadow import MemoryShadowLog
 from tests.support.memory_snapshots import MemoryCredentialCache, MemorySnapshotStore
 from tests.support.time_and_chance import TestClock, TestEntropy
@@ -84,6 +85,7 @@ def memory_state(clock: Clock | None = None) -> State:
         tokens=MemoryTokenStore(clock, challenges, revocations),
         replays=MemoryReplayStore(clock, generations),
         accounts=MemoryAccountStore(clock),
+        sessions=MemorySessionStore(clock),
         outbox=MemoryOutbox(clock),
         decisions=MemoryDecisionLog(clock),
         shadow=MemoryShadowLog(clock),

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from stepup.domain.assurance import CeremonyFacts, Method
 from stepup.domain.authorization import CODE_LIFETIME
+from stepup.domain.browser_session import Proof
 from stepup.domain.challenge import (
     CEREMONIES_PER_CHALLENGE,
     CEREMONY_LIFETIME,
@@ -197,6 +198,25 @@ class MemoryChallengeStore(ChallengeStore):
         if verified and pending:
             record.answered_by = permit.attempt
             record.change(state=ChallengeState.VERIFIED, verified_at=now)
+        return record.challenge
+
+    @override
+    async def answer_by_session(
+        self, challenge_id: ChallengeId, browser_digest: bytes, proof: Proof, now: datetime
+    ) -> Challenge:
+        await asyncio.sleep(0)
+        record = self._get(challenge_id)
+        attempt = AttemptId(f"session:{proof.challenge_id}")
+        if record.challenge.browser_digest != browser_digest:
+            raise WrongBrowserError
+        if record.answered_by != attempt:
+            if record.challenge.state is not ChallengeState.PENDING:
+                raise ChallengeNotPendingError
+            self._get_live(challenge_id, now)
+            record.answered_by = attempt
+            record.change(
+                state=ChallengeState.VERIFIED, passed=proof.passed, verified_at=proof.auth_time
+            )
         return record.challenge
 
     @override

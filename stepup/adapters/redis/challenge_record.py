@@ -100,6 +100,11 @@ def encode_facts(facts: CeremonyFacts) -> bytes:
     return _json.encode(facts)
 
 
+def encode_proved(passed: Sequence[CeremonyFacts]) -> bytes:
+    """Return all members of the list of passed ceremonies."""
+    return b",".join(encode_facts(facts) for facts in passed)
+
+
 def optional(text: str | None) -> str:
     """Tell a text that is empty from one that is not there."""
     return "" if text is None else f"={text}"

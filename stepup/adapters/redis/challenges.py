@@ -11,6 +11,7 @@ from stepup.adapters.redis import keys, scripts
 from stepup.adapters.redis.challenge_record import (
     CrossedReplyError,
     encode_facts,
+    encode_proved,
     fields_of,
     optional,
     read_challenge,
@@ -22,6 +23,7 @@ from stepup.adapters.redis.times import epoch_ms, from_epoch_ms, span_ms
 from stepup.crypto.sealing import Sealer
 from stepup.domain.assurance import CeremonyFacts, Method
 from stepup.domain.authorization import CODE_LIFETIME
+from stepup.domain.browser_session import Proof
 from stepup.domain.challenge import (
     CEREMONIES_PER_CHALLENGE,
     CEREMONY_LIFETIME,
@@ -147,6 +149,26 @@ class RedisChallengeStore(ChallengeStore):
             scripts.FINISH_ANSWER,
             [keys.challenge(challenge_id), keys.permits(challenge_id)],
             [epoch_ms(now), permit.attempt, encode_facts(facts), int(verified)],
+            same_attempt=True,
+        )
+        if reply.status != "ok":
+            _refuse(reply)
+        return self._challenge(challenge_id, reply.values)
+
+    @override
+    async def answer_by_session(
+        self, challenge_id: ChallengeId, browser_digest: bytes, proof: Proof, now: datetime
+    ) -> Challenge:
+        reply = await self._client.spend(
+            scripts.ANSWER_BY_SESSION,
+            [keys.challenge(challenge_id)],
+            [
+                epoch_ms(now),
+                browser_digest,
+                f"session:{proof.challenge_id}",
+                encode_proved(proof.passed),
+                epoch_ms(proof.auth_time),
+            ],
             same_attempt=True,
         )
         if reply.status != "ok":

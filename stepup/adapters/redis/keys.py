@@ -140,6 +140,11 @@ def elevation(digest: str) -> str:
     return f"su:{{a.{digest}}}:elevation"
 
 
+def browser_session(digest: str) -> str:
+    """Hash: what a browser has proved, sealed. Until the last of it expires."""
+    return f"su:{{b.{digest}}}:session"
+
+
 def enrollment(enrollment_id: str) -> str:
     """String: a sealed authenticator that is not confirmed yet. Ten minutes."""
     return f"su:{{a.{_digest(enrollment_id)}}}:enrollment"

@@ -26,6 +26,7 @@ from stepup.adapters.redis.replays import RedisReplayStore
 from stepup.adapters.redis.revocations import RedisRevocationFeed
 from stepup.adapters.redis.sentinel_url import SentinelUrl
 from stepup.adapters.redis.server_settings import Inspection, inspect
+from stepup.adapters.redis.sessions import RedisSessionStore
 from stepup.adapters.redis.shadow import RedisShadowLog
 from stepup.adapters.redis.shard import OneShard, Topology
 from stepup.adapters.redis.snapshots import RedisSnapshotStore
@@ -78,6 +79,7 @@ class RedisState:
             tokens=RedisTokenStore(self.client),
             replays=RedisReplayStore(self.client, clock, generations),
             accounts=RedisAccountStore(self.client, sealer, clock),
+            sessions=RedisSessionStore(self.client, sealer, clock),
             outbox=RedisOutbox(self.client),
             decisions=RedisDecisionLog(self.client),
             shadow=RedisShadowLog(self.client, clock),

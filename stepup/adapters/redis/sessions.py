@@ -1,0 +1,88 @@
+"""What browsers are remembered for: a hash each, every thing in it under a seal of its own."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+from typing_extensions import override
+
+from stepup.adapters.redis import keys, scripts
+from stepup.adapters.redis.client import RedisClient
+from stepup.adapters.redis.times import epoch_ms
+from stepup.crypto.sealing import Sealer, UnsealError
+from stepup.domain.browser_session import KEPT_PER_BROWSER, BrowserSession, Proof, SignIn
+from stepup.ports import Clock, SessionStore
+
+_json = msgspec.json.Encoder()
+_proof = msgspec.json.Decoder(Proof)
+_sign_in = msgspec.json.Decoder(SignIn)
+
+_SIGN_IN = b"in"
+_PROOF = b"p:"
+
+Kept = TypeVar("Kept", Proof, SignIn)
+
+
+class RedisSessionStore(SessionStore):
+    """One hash for each browser; key and name are the seal's context, so nothing changes places."""
+
+    def __init__(self, client: RedisClient, sealer: Sealer, clock: Clock) -> None:
+        self._client = client
+        self._sealer = sealer
+        self._clock = clock
+
+    @override
+    async def add_proof(self, digest: str, proof: Proof) -> None:
+        await self._keep(digest, _PROOF + proof.challenge_id.encode(), proof, proof.expires_at)
+
+    @override
+    async def put_sign_in(self, digest: str, sign_in: SignIn) -> None:
+        await self._keep(digest, _SIGN_IN, sign_in, sign_in.expires_at)
+
+    @override
+    async def find(self, digest: str) -> BrowserSession:
+        key = keys.browser_session(digest)
+        reply = await self._client.run(scripts.READ_HASH, [key])
+        return self._session(key, reply.values) if reply.status == "ok" else BrowserSession()
+
+    @override
+    async def remove(self, digest: str) -> None:
+        await self._client.call("DEL", keys.browser_session(digest))
+
+    async def _keep(
+        self, digest: str, name: bytes, thing: msgspec.Struct, expires_at: datetime
+    ) -> None:
+        key = keys.browser_session(digest)
+        sealed = self._sealer.seal(_json.encode(thing), context=_context(key, name))
+        await self._client.run(
+            scripts.KEEP_IN_SESSION,
+            [key],
+            [epoch_ms(self._clock.now()), name, epoch_ms(expires_at), sealed, KEPT_PER_BROWSER],
+        )
+
+    def _session(self, key: str, values: Sequence[bytes]) -> BrowserSession:
+        held = dict(zip(values[::2], values[1::2], strict=True))
+        proofs = [
+            self._read(key, name, value, _proof)
+            for name, value in held.items()
+            if name.startswith(_PROOF)
+        ]
+        sign_in = self._read(key, _SIGN_IN, held.get(_SIGN_IN, b""), _sign_in)
+        return BrowserSession(proofs=tuple(p for p in proofs if p is not None), sign_in=sign_in)
+
+    def _read(
+        self, key: str, name: bytes, value: bytes, decoder: msgspec.json.Decoder[Kept]
+    ) -> Kept | None:
+        try:
+            sealed = value.partition(b"|")[2]
+            kept = decoder.decode(self._sealer.unseal(sealed, context=_context(key, name)))
+        except UnsealError:
+            # Under a key that this instance does not have: somebody is asked once more.
+            return None
+        # What is under the seal counts: whoever can write here can move the moment beside it.
+        return kept if self._clock.now() < kept.expires_at else None
+
+
+def _context(key: str, name: bytes) -> str:
+    return f"{key}|{name.decode()}"
