@@ -29,6 +29,7 @@ from tests.support.builders import (
     A_TOTP_SECRET,
     a_challenge,
     a_presented_code,
+    a_proof,
     a_subject,
     an_attempt,
     an_authenticator,
@@ -46,6 +47,7 @@ NEVER_SPENT = {
     "confirm_snapshot",
     "count_shadow",
     "forgive_attempts",
+    "keep_in_session",
     "keep_snapshot",
     "read_confirmation",
     "plan_move",
@@ -277,6 +279,7 @@ async def a_whole_life(opened: RedisState, clock: StillClock, repetitions: int =
     await opened.stores.challenges.open(cancelled, None)
     for _ in range(repetitions):
         await opened.stores.challenges.cancel(cancelled.id)
+    await use_a_session(opened, clock, repetitions)
     await use_account_pages(opened, clock)
     used = AuthenticatorUsed(authenticator_id=AuthenticatorId("a1"), at=clock.now())
     await opened.stores.outbox.append(used)
@@ -290,6 +293,17 @@ async def a_whole_life(opened: RedisState, clock: StillClock, repetitions: int =
         )
     await keep_copies(opened, clock)
     return challenge
+
+
+async def use_a_session(opened: RedisState, clock: StillClock, repetitions: int) -> None:
+    proof, challenge = a_proof(now=clock.now()), a_challenge(now=clock.now())
+    await opened.stores.challenges.open(challenge, b"uri-digest")
+    await opened.stores.challenges.claim(challenge.id, b"uri-digest", b"browser")
+    for _ in range(repetitions):
+        await opened.stores.sessions.add_proof(proof.challenge_id, proof)
+        await opened.stores.challenges.answer_by_session(
+            challenge.id, b"browser", proof, clock.now()
+        )
 
 
 async def keep_copies(opened: RedisState, clock: StillClock) -> None:
