@@ -224,6 +224,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "client's registration may say otherwise; one of FAPI 2.0 always must."
         ),
     ] = True
+    dpop_nonce: Annotated[
+        Literal["required", "optional"],
+        Meta(
+            description="Whether a DPoP proof needs a nonce of ours (RFC 9449 section 8). It costs "
+            "a client one more request after a minute of silence, and makes proofs that were made "
+            "ahead of time worthless."
+        ),
+    ] = "optional"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least severe line logged.")
     ] = "info"

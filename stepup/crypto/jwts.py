@@ -79,8 +79,10 @@ def peek(text: str) -> Header:
     return _header_of(_split(text)[0])
 
 
-def verify(text: str, key: Key, *, typs: Collection[str | None]) -> bytes:
+def verify(text: str, key: Key, *, typs: Collection[str | None], brings_key: bool = False) -> bytes:
     """Verify the signature and the kind, and return the claims as JSON.
+
+    With `brings_key` the header may hold `jwk`, as that of a DPoP proof must.
 
     Raises:
         InvalidTokenError: If the signature, the algorithm, the `typ` or the header does not hold.
@@ -100,7 +102,8 @@ def verify(text: str, key: Key, *, typs: Collection[str | None]) -> bytes:
         raise InvalidTokenError("the signature does not hold")
     if header.typ not in typs:
         raise InvalidTokenError("the typ is of another kind of token")
-    if not _FORBIDDEN_HEADERS.isdisjoint(_names_in(parts[0])):
+    forbidden = _FORBIDDEN_HEADERS - {"jwk"} if brings_key else _FORBIDDEN_HEADERS
+    if not forbidden.isdisjoint(_names_in(parts[0])):
         raise InvalidTokenError("the header has members that are not allowed")
     return payload
 

@@ -7,6 +7,9 @@ request that it has it, with a DPoP proof (RFC 9449) or with the certificate of 
 
 import msgspec
 
+# What FAPI 2.0 section 5.4.1 allows; no client of ours is older than DPoP, so none needs RS256.
+DPOP_ALGORITHMS = ("ES256", "PS256", "EdDSA")
+
 
 class Confirmation(msgspec.Struct, frozen=True, kw_only=True):
     """The key that a token is bound to, exactly one of two.
@@ -22,3 +25,29 @@ class Confirmation(msgspec.Struct, frozen=True, kw_only=True):
         """Refuse a binding to nothing, or to two keys at once."""
         if (self.jkt is None) == (self.x5t_s256 is None):
             raise ValueError("a token is bound to one key")
+
+
+class Possession(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys that whoever sends a request has proved to hold with it.
+
+    `jkt` when the token was shown as a DPoP token with a proof, and only then: a certificate may
+    be there for other reasons, so one that no token asks for means nothing.
+    """
+
+    jkt: str | None = None
+    x5t_s256: str | None = None
+
+    def covers(self, confirmation: Confirmation | None) -> bool:
+        """Say whether a token that is bound like this may be used.
+
+        A bound token is refused without its key (RFC 9449 section 7.2), a bearer token is no DPoP
+        token (section 7.1).
+        """
+        if confirmation is None:
+            return self.jkt is None
+        if confirmation.jkt is not None:
+            return self.jkt == confirmation.jkt
+        return self.jkt is None and self.x5t_s256 == confirmation.x5t_s256
+
+
+NOTHING_PROVED = Possession()

@@ -13,6 +13,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     `ledger_required` when nothing is granted once without the ledger, or all replicas in its place.
     `decision_sampling` is of how many allowances one is recorded; 0 for none.
     `shadow_sampling` is of how many decisions the shadow is asked about one; 0 for none.
+    `dpop_nonce_required` when a DPoP proof is good only with a nonce of ours.
     `policy_approvals` is how many others must approve a policy before it becomes active.
     `pushed_requests_required` when clients that say nothing else must push their requests.
     `hears_certificates` when proxies pass on what clients show in the TLS handshake, and
@@ -35,6 +36,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     shadow_sampling: int = 1
     policy_approvals: int = 0
     pushed_requests_required: bool = True
+    dpop_nonce_required: bool = False
 
     @property
     def subject_issuers(self) -> frozenset[str]:

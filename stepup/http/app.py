@@ -44,6 +44,7 @@ from stepup.http.head import HeadRoutes
 from stepup.http.health import Readiness
 from stepup.http.middleware import Edge
 from stepup.http.oauth import consume, introspect, par, revoke, token
+from stepup.http.proofs import provide_proof, provide_shown_token
 from stepup.ports import Ports
 from stepup.ports.workshop import Workshop
 
@@ -122,6 +123,8 @@ def create_app(
             "administrator": Provide(provide_administrator),
             "form": Provide(provide_form),
             "form_caller": Provide(provide_form_caller),
+            "proof": Provide(provide_proof),
+            "shown_token": Provide(provide_shown_token),
         },
         # For guards, which are given no dependencies.
         state=State({"ports": ports}),

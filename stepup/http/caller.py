@@ -59,18 +59,6 @@ async def provide_form_caller(
     return await _authenticated(request, ports, from_header)
 
 
-def bearer_token(request: AnyRequest) -> str:
-    """Read an administrator's token or key: from the header, never from a query or a form.
-
-    Raises:
-        NotAuthorizedError: If there is none.
-    """
-    scheme, _, token = _authorization(request, NotAuthorizedError).partition(b" ")
-    if scheme.lower() != b"bearer" or not token.strip():
-        raise NotAuthorizedError
-    return token.strip().decode("latin-1")
-
-
 def basic_credentials(request: AnyRequest) -> tuple[str, str] | None:
     """Read identifier and secret from the header, None when it brings no Basic credentials.
 
@@ -79,7 +67,7 @@ def basic_credentials(request: AnyRequest) -> tuple[str, str] | None:
     Raises:
         ClientAuthenticationError: If there is a header that cannot be read.
     """
-    sent = _authorization(request, ClientAuthenticationError)
+    sent = authorization_header(request, ClientAuthenticationError)
     scheme, _, encoded = sent.partition(b" ")
     if scheme.lower() != b"basic":
         return None
@@ -93,9 +81,14 @@ def basic_credentials(request: AnyRequest) -> tuple[str, str] | None:
     return credentials
 
 
-def _authorization(
+def authorization_header(
     request: AnyRequest, refusal: type[ClientAuthenticationError | NotAuthorizedError]
 ) -> bytes:
+    """Return the Authorization header, empty when there is none; two are refused.
+
+    Raises:
+        ClientAuthenticationError, NotAuthorizedError: The `refusal`, if there is more than one.
+    """
     sent = headers(request.scope, b"authorization")
     # Two headers are two answers to one question; a proxy may have read the other one.
     if len(sent) > 1:

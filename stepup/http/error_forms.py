@@ -18,6 +18,7 @@ from litestar.types import Scope
 from stepup.http.headers import header
 from stepup.http.problems import Problem, problem_of
 from stepup.http.request_log import log_of
+from stepup.http.token_challenge import shows_dpop_token
 
 _logger: structlog.stdlib.BoundLogger = structlog.get_logger("stepup.http")
 
@@ -50,7 +51,7 @@ class ErrorForms:
 
     def __call__(self, request: AnyRequest, error: Exception) -> AnyResponse:
         """Answer an error in the form that its path speaks."""
-        problem = problem_of(error)
+        problem = problem_of(error, dpop=shows_dpop_token(request.scope))
         log = log_of(request.scope)
         log.error = problem.code
         if problem.status == 500:

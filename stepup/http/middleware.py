@@ -17,6 +17,7 @@ from prometheus_client import Counter, Histogram
 
 from stepup import telemetry
 from stepup.domain.errors import BodyTooLargeError
+from stepup.http import dpop_nonces
 from stepup.http.headers import StandardHeaders, header
 from stepup.http.request_log import RequestLog
 from stepup.ports import Entropy
@@ -75,7 +76,7 @@ class Edge:
         started = perf_counter()
         log = RequestLog(request_id=self._request_id(scope))
         log.attach(scope)
-        answer = _Answer(send, log.request_id, self._headers, closing=self._is_closing())
+        answer = _Answer(send, scope, log.request_id, self._headers, closing=self._is_closing())
         answer.degraded = self._is_degraded()
         try:
             await self._app(scope, _bounded(scope, receive), answer)
@@ -98,12 +99,19 @@ class Edge:
 class _Answer:
     """Send the answer on, with our headers; remember its status."""
 
-    __slots__ = ("_closing", "_headers", "_request_id", "_send", "degraded", "status")
+    __slots__ = ("_closing", "_headers", "_request_id", "_scope", "_send", "degraded", "status")
 
     def __init__(
-        self, send: Send, request_id: str, standard: StandardHeaders, *, closing: bool
+        self,
+        send: Send,
+        scope: Scope,
+        request_id: str,
+        standard: StandardHeaders,
+        *,
+        closing: bool,
     ) -> None:
         self._send = send
+        self._scope = scope
         self._request_id = request_id
         self._headers = standard
         self._closing = closing
@@ -115,6 +123,9 @@ class _Answer:
             self.status = message["status"]
             sent = self._headers.added_to(message["headers"])
             sent.append((b"x-request-id", self._request_id.encode("ascii")))
+            nonce = dpop_nonces.offered_nonce(self._scope)
+            if nonce is not None:
+                sent.append((dpop_nonces.HEADER, nonce.encode("ascii")))
             if self.degraded:
                 sent.append(_DEGRADED)
                 _stale_answers.inc()

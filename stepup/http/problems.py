@@ -12,10 +12,16 @@ from typing import Any
 import msgspec
 from litestar.exceptions import HTTPException
 
-from stepup.domain import admin_errors, authorization_errors, errors, policy_errors
+from stepup.domain import (
+    admin_errors,
+    authorization_errors,
+    errors,
+    policy_errors,
+    proof_errors,
+)
 from stepup.domain.errors import StepUpError
-from stepup.http.bearer import bearer_challenge, what_is_needed
 from stepup.http.middleware import ClientGoneError
+from stepup.http.token_challenge import token_challenge, what_is_needed
 
 STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     errors.InvalidRequestError: HTTPStatus.BAD_REQUEST,
@@ -38,6 +44,8 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     authorization_errors.InvalidDpopProofError: HTTPStatus.BAD_REQUEST,
     authorization_errors.UseDpopNonceError: HTTPStatus.BAD_REQUEST,
     errors.ClientAuthenticationError: HTTPStatus.UNAUTHORIZED,
+    proof_errors.ProofRefusedError: HTTPStatus.UNAUTHORIZED,
+    proof_errors.TokenNonceNeededError: HTTPStatus.UNAUTHORIZED,
     admin_errors.NotAuthorizedError: HTTPStatus.UNAUTHORIZED,
     admin_errors.InsufficientUserAuthenticationError: HTTPStatus.UNAUTHORIZED,
     admin_errors.InsufficientScopeError: HTTPStatus.FORBIDDEN,
@@ -103,6 +111,8 @@ OAUTH_CODES: Mapping[type[StepUpError], str] = {
     authorization_errors.ConsentRequiredError: "consent_required",
     authorization_errors.InvalidDpopProofError: "invalid_dpop_proof",
     authorization_errors.UseDpopNonceError: "use_dpop_nonce",
+    proof_errors.ProofRefusedError: "invalid_dpop_proof",
+    proof_errors.TokenNonceNeededError: "use_dpop_nonce",
     errors.InvalidGrantError: "invalid_grant",
     errors.ClientAuthenticationError: "invalid_client",
     errors.ClientNotAllowedError: "unauthorized_client",
@@ -154,11 +164,14 @@ def listed(cause: type[StepUpError]) -> type[StepUpError] | None:
     return next((parent for parent in cause.__mro__ if parent in STATUS), None)
 
 
-def problem_of(error: Exception) -> Problem:
-    """Look an error up; what nobody foresaw says nothing about itself."""
+def problem_of(error: Exception, *, dpop: bool = False) -> Problem:
+    """Look an error up; what nobody foresaw says nothing about itself.
+
+    `dpop` when the request shows a token in that scheme, for the challenge to be in it, too.
+    """
     match error:
         case StepUpError() if (cause := listed(type(error))) is not None:
-            return _of_domain(error, cause)
+            return _of_domain(error, cause, dpop=dpop)
         case HTTPException() if error.status_code < 500:
             return _of_framework(error)
         case ClientGoneError():
@@ -178,7 +191,7 @@ def problem_of(error: Exception) -> Problem:
             )
 
 
-def _of_domain(error: StepUpError, cause: type[StepUpError]) -> Problem:
+def _of_domain(error: StepUpError, cause: type[StepUpError], *, dpop: bool) -> Problem:
     status = STATUS[cause]
     return Problem(
         status=status,
@@ -186,12 +199,12 @@ def _of_domain(error: StepUpError, cause: type[StepUpError]) -> Problem:
         title=error.message,
         detail=error.detail,
         oauth_code=OAUTH_CODES.get(cause, "invalid_request"),
-        headers=_headers_of(error, status),
+        headers=_headers_of(error, status, dpop=dpop) | _nonce_of(error),
         extensions=_extensions_of(error),
     )
 
 
-def _headers_of(error: StepUpError, status: int) -> dict[str, str]:
+def _headers_of(error: StepUpError, status: int, *, dpop: bool) -> dict[str, str]:
     match error:
         case errors.ClientAuthenticationError():
             return {"www-authenticate": _BASIC}
@@ -199,8 +212,10 @@ def _headers_of(error: StepUpError, status: int) -> dict[str, str]:
             admin_errors.NotAuthorizedError()
             | admin_errors.InsufficientScopeError()
             | admin_errors.InsufficientUserAuthenticationError()
+            | proof_errors.ProofRefusedError()
+            | proof_errors.TokenNonceNeededError()
         ):
-            return {"www-authenticate": bearer_challenge(error)}
+            return {"www-authenticate": token_challenge(error, dpop=dpop)}
         case errors.TooManyAttemptsError():
             return {"retry-after": str(_whole_seconds(error))}
         case (
@@ -210,6 +225,14 @@ def _headers_of(error: StepUpError, status: int) -> dict[str, str]:
             return {"etag": f'"{now}"'}
         case _ if status in _RETRY_AFTER:
             return {"retry-after": _RETRY_AFTER[status]}
+        case _:
+            return {}
+
+
+def _nonce_of(error: StepUpError) -> dict[str, str]:
+    match error:
+        case authorization_errors.UseDpopNonceError():
+            return {"dpop-nonce": error.nonce}
         case _:
             return {}
 

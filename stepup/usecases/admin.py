@@ -6,12 +6,15 @@ from stepup.crypto import api_keys as keys_of_pipelines
 from stepup.crypto import digests
 from stepup.domain.admin_errors import InsufficientScopeError
 from stepup.domain.administrator import DEVELOPER, AdminAction, Administrator
+from stepup.domain.confirmation import NOTHING_PROVED, Possession
 from stepup.ports import Ports
 from stepup.usecases.admin_tokens import find_person
 from stepup.usecases.api_keys import find_pipeline
 
 
-async def authenticate(ports: Ports, token: str, action: AdminAction) -> Administrator:
+async def authenticate(
+    ports: Ports, token: str, action: AdminAction, possession: Possession = NOTHING_PROVED
+) -> Administrator:
     """Return who brings the token, if that is an administrator who may do this now.
 
     Raises:
@@ -24,7 +27,7 @@ async def authenticate(ports: Ports, token: str, action: AdminAction) -> Adminis
     if _is_developer(ports, token):
         return DEVELOPER
     if not token.startswith(keys_of_pipelines.PREFIX):
-        return await find_person(ports, token, action)
+        return await find_person(ports, token, action, possession)
     pipeline = await find_pipeline(ports, token)
     if not pipeline.may(action.scope):
         raise InsufficientScopeError(action.scope)

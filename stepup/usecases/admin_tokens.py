@@ -15,6 +15,7 @@ from stepup.domain.admin_errors import (
 )
 from stepup.domain.administrator import AdminAction, Administrator
 from stepup.domain.client import Client, Role
+from stepup.domain.confirmation import Possession
 from stepup.domain.decision import Deny, StepUp
 from stepup.domain.decision_request import DecisionRequest
 from stepup.domain.errors import (
@@ -41,11 +42,14 @@ def admin_audience(site: Site) -> str:
     return site.url(ADMIN_PATH)
 
 
-async def find_person(ports: Ports, text: str, action: AdminAction) -> Administrator:
+async def find_person(
+    ports: Ports, text: str, action: AdminAction, possession: Possession
+) -> Administrator:
     """Return the administrator whose elevated token this is; a once-only one is used up.
 
     Raises:
-        TokenRefusedError: If the token is not valid, was revoked or used, or is for somebody else.
+        TokenRefusedError: If the token is not valid, was revoked or used, or is for somebody else,
+            or is bound to a key that was not proved.
         InsufficientScopeError: If the subject does not administer, or may not do this.
         InsufficientUserAuthenticationError: If the token is too weak, too old, or for another act.
         ActionDeniedError: If the policy denies it to anybody.
@@ -58,6 +62,8 @@ async def find_person(ports: Ports, text: str, action: AdminAction) -> Administr
     # A token that a service was given for itself must not open anything when it comes on to us.
     if read.token.audience != admin_audience(ports.site) or (await find_state(ports, read)).is_over:
         raise TokenRefusedError
+    if not possession.covers(read.token.confirmation):
+        raise TokenRefusedError("The token is bound to another key, or shown as what it is not.")
     async with ports.database.transaction() as stores:
         appointment = await stores.administrators.find(read.token.subject)
     if appointment is None or action.scope not in appointment.scopes:

@@ -161,8 +161,9 @@ async def test_without_the_token_nobody_administers(administered, headers):
     response = await administered.post("/administered", headers=encoded)
 
     assert (response.status_code, response.json()["code"]) == (401, "not_authorized")
-    refused = ', error="invalid_token"' if headers.get("authorization", "")[:7] == "Bearer " else ""
-    assert response.headers["www-authenticate"] == f'Bearer realm="stepup"{refused}'
+    is_shown = headers.get("authorization", "")[:7] == "Bearer "
+    told = 'error="invalid_token"' if is_shown else 'DPoP algs="ES256 PS256 EdDSA"'
+    assert response.headers["www-authenticate"] == f'Bearer realm="stepup", {told}'
 
 
 async def test_a_deployment_without_a_token_lets_no_administrator_in(frame):

@@ -20,7 +20,7 @@ from stepup.domain.admin_errors import (
 )
 from stepup.domain.administrator import AdminAction, Administrator
 from stepup.domain.errors import ActionDeniedError
-from stepup.http.caller import bearer_token
+from stepup.http.proofs import ShownToken, provide_shown_token
 from stepup.http.request_log import AnyConnection, request_log
 from stepup.ports import Ports
 from stepup.usecases import admin
@@ -33,6 +33,7 @@ _REFUSALS = (
 )
 _OPTION = "admin_action"
 _ADMINISTRATOR = "administrator"
+_SHOWN = "shown_token"
 
 
 def performs(action: AdminAction) -> dict[str, Any]:
@@ -53,9 +54,10 @@ async def administrators_only(connection: AnyConnection, handler: BaseRouteHandl
     """
     action: AdminAction = handler.opt[_OPTION]
     ports: Ports = connection.app.state["ports"]
-    token = bearer_token(Request(connection.scope))
-    administrator = await admin.authenticate(ports, token, action)
+    shown = await provide_shown_token(Request(connection.scope), ports)
+    administrator = await admin.authenticate(ports, shown.text, action, shown.possession)
     connection.scope["state"][_ADMINISTRATOR] = administrator
+    connection.scope["state"][_SHOWN] = shown
     request_log(connection).administrator = administrator.id
 
 
@@ -66,7 +68,8 @@ async def may_also(connection: AnyConnection, action: AdminAction) -> bool:
     """
     ports: Ports = connection.app.state["ports"]
     try:
-        await admin.authenticate(ports, bearer_token(Request(connection.scope)), action)
+        shown: ShownToken = connection.scope["state"][_SHOWN]
+        await admin.authenticate(ports, shown.text, action, shown.possession)
     except _REFUSALS:
         return False
     return True

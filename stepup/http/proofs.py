@@ -1,0 +1,109 @@
+"""Proofs of possession in requests: DPoP (RFC 9449) and client certificates (RFC 8705 section 3).
+
+The authorization server's endpoints take the dependency `proof`: the key that what they issue is
+bound to. What takes a token of ours takes `shown_token`: the token, and the keys that whoever
+shows it has proved to hold.
+"""
+
+from typing import Any, NamedTuple
+
+from litestar import Request
+from litestar.di import NamedDependency
+
+from stepup.domain.admin_errors import NotAuthorizedError, TokenRefusedError
+from stepup.domain.authorization_errors import InvalidDpopProofError, UseDpopNonceError
+from stepup.domain.client import Client
+from stepup.domain.confirmation import NOTHING_PROVED, Confirmation, Possession
+from stepup.domain.proof_errors import ProofRefusedError, TokenNonceNeededError
+from stepup.http.caller import authorization_header
+from stepup.http.dpop_nonces import offer_nonce
+from stepup.http.headers import headers
+from stepup.ports import Ports
+from stepup.usecases import proofs
+
+AnyRequest = Request[Any, Any, Any]
+
+
+class ShownToken(NamedTuple):
+    """A token as it came, and what came with it."""
+
+    text: str
+    possession: Possession = NOTHING_PROVED
+
+
+async def provide_proof(
+    request: AnyRequest,
+    ports: NamedDependency[Ports],
+    form_caller: NamedDependency[Client],  # noqa: ARG001  see below
+) -> Confirmation | None:
+    """Accept the request's proof and return the key of it; None when it brings none.
+
+    Raises:
+        InvalidDpopProofError: If it does not hold, or there are two.
+        UseDpopNonceError: If it needs a nonce.
+    """
+    # After the caller, so that nobody unknown makes us remember proofs.
+    text = dpop_proof(request)
+    if text is None:
+        return None
+    return Confirmation(jkt=await _accepted(request, ports, text))
+
+
+async def provide_shown_token(request: AnyRequest, ports: NamedDependency[Ports]) -> ShownToken:
+    """Read the token from the header, never from a query or a form, and accept its proof.
+
+    Whether the token is bound to what was proved is asked by whoever reads the token.
+
+    Raises:
+        NotAuthorizedError: If there is none.
+        ProofRefusedError: If it is shown as a DPoP token without a proof that holds.
+        TokenNonceNeededError: If the proof needs a nonce.
+    """
+    scheme, _, token = authorization_header(request, NotAuthorizedError).partition(b" ")
+    text = token.strip().decode("latin-1")
+    if not text or scheme.lower() not in {b"bearer", b"dpop"}:
+        raise NotAuthorizedError
+    if scheme.lower() == b"bearer":
+        return ShownToken(text)
+    return ShownToken(text, Possession(jkt=await _proved(request, ports, text)))
+
+
+def dpop_proof(request: AnyRequest) -> str | None:
+    """Return the request's proof, None when it brings none.
+
+    Raises:
+        InvalidDpopProofError: If it brings more than one (check 1 of RFC 9449 section 4.3).
+    """
+    sent = headers(request.scope, b"dpop")
+    if len(sent) > 1:
+        raise InvalidDpopProofError("There is more than one DPoP proof.")
+    return sent[0].decode("latin-1") if sent else None
+
+
+async def _proved(request: AnyRequest, ports: Ports, token: str) -> str:
+    try:
+        text = dpop_proof(request)
+        if text is None:
+            raise TokenRefusedError("A DPoP token needs a DPoP proof.")
+        return await _accepted(request, ports, text, access_token=token)
+    except InvalidDpopProofError as error:
+        raise ProofRefusedError(error.detail) from None
+    except UseDpopNonceError as error:
+        raise TokenNonceNeededError(error.nonce) from None
+
+
+async def _accepted(
+    request: AnyRequest, ports: Ports, text: str, *, access_token: str | None = None
+) -> str:
+    # Where the issuer says that we are, not where a proxy found us.
+    path = (request.scope.get("raw_path") or b"").partition(b"?")[0].decode("latin-1")
+    proven = await proofs.accept(
+        ports,
+        text,
+        method=request.method,
+        url=ports.site.url(path or request.scope["path"]),
+        access_token=access_token,
+    )
+    if proven.next_nonce is not None:
+        offer_nonce(request.scope, proven.next_nonce)
+    return proven.jkt
