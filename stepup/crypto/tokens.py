@@ -10,11 +10,19 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from stepup.crypto import jwts, keys
+from stepup.crypto import givers, jwts, keys
 from stepup.crypto.jwts import InvalidTokenError
 from stepup.domain.assurance import Acr, Amr
 from stepup.domain.confirmation import Confirmation
-from stepup.domain.ids import ActionName, ChallengeId, ClientId, KeyId, Subject, TokenId
+from stepup.domain.ids import (
+    ActionName,
+    AuthenticatorId,
+    ChallengeId,
+    ClientId,
+    KeyId,
+    Subject,
+    TokenId,
+)
 from stepup.domain.keyring import Keyring, SigningKey
 from stepup.domain.requirement import MAX_TOKEN_LIFETIME
 from stepup.domain.site import Site
@@ -92,6 +100,7 @@ class _Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     authorization_details: tuple[_ActionDetail, ...] = ()
     cnf: _Confirmation | None = None
     status: _Status | None = None
+    given_by: str | None = None
 
 
 class ReadToken(NamedTuple):
@@ -105,8 +114,10 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_Claims)
 
 
-def sign_elevated(token: ElevatedToken, key: SigningKey, site: Site) -> str:
-    """Sign an elevated token.
+def sign_elevated(
+    token: ElevatedToken, key: SigningKey, site: Site, root: bytes | None = None
+) -> str:
+    """Sign an elevated token; with the root secret it says to us which authenticators gave it.
 
     Raises:
         ValueError: If it is valid once but names no action: nobody could know what to consume.
@@ -114,9 +125,11 @@ def sign_elevated(token: ElevatedToken, key: SigningKey, site: Site) -> str:
     if token.action is None and (token.once or token.bound_digest is not None):
         raise ValueError("a token that is bound or once-only must name its action")
     signing_key = jwts.Key(algorithm=key.algorithm, key=key.private_key)
-    return jwts.sign(
-        _encoder.encode(_claims(token, site)), signing_key, typ=ELEVATED_TYP, key_id=key.id
-    )
+    claims = _claims(token, site)
+    if root is not None and token.authenticators is not None:
+        given_by = givers.conceal(root, token.id, token.authenticators)
+        claims = msgspec.structs.replace(claims, given_by=given_by)
+    return jwts.sign(_encoder.encode(claims), signing_key, typ=ELEVATED_TYP, key_id=key.id)
 
 
 def read_elevated(text: str, keyring: Keyring, site: Site, now: datetime) -> ElevatedToken:
@@ -147,7 +160,7 @@ def read(text: str, keyring: Keyring, site: Site, now: datetime) -> ReadToken:
         raise InvalidTokenError("the claims are malformed") from None
     if claims.iss != site.issuer:
         raise InvalidTokenError("the token is of another issuer")
-    token = _token(claims)
+    token = msgspec.structs.replace(_token(claims), authenticators=_givers(claims, keyring.root))
     jwts.check_times(now, issued_at=token.issued_at, expires_at=token.expires_at)
     if token.expires_at - token.issued_at > MAX_TOKEN_LIFETIME:
         raise InvalidTokenError("the token lives longer than any of ours")
@@ -263,6 +276,16 @@ def _confirmation(cnf: _Confirmation | None) -> Confirmation | None:
     except ValueError:
         # A binding that nobody understands must not be read as none (RFC 7800 section 3.1).
         raise InvalidTokenError("the token is bound to no known kind of key") from None
+
+
+def _givers(claims: _Claims, root: bytes) -> tuple[AuthenticatorId, ...] | None:
+    if claims.given_by is None:
+        return None
+    try:
+        return givers.reveal(root, TokenId(claims.jti), claims.given_by)
+    except ValueError:
+        # Under another root: whatever ends any authenticator of the subject ends it.
+        return None
 
 
 def _reference(listed: _StatusList) -> StatusReference:

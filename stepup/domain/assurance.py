@@ -11,6 +11,8 @@ from typing import NewType
 
 import msgspec
 
+from stepup.domain.ids import AuthenticatorId
+
 Acr = NewType("Acr", str)
 Amr = NewType("Amr", str)
 
@@ -27,13 +29,14 @@ class Method(StrEnum):
 
 
 class CeremonyFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What one passed ceremony proved."""
+    """What one passed ceremony proved, and with which authenticator where that was noted."""
 
     method: Method
     user_verified: bool = False
     device_bound: bool = False
     attested: bool = False
     aaguid: str | None = None
+    authenticator_id: AuthenticatorId | None = None
 
     @property
     def amr(self) -> tuple[Amr, ...]:

@@ -16,7 +16,7 @@ import msgspec
 from stepup.domain.assurance import Acr, Amr, CeremonyFacts, Method
 from stepup.domain.authenticator import Authenticator
 from stepup.domain.authorization import Authorization
-from stepup.domain.ids import ChallengeId
+from stepup.domain.ids import AuthenticatorId, ChallengeId
 
 # Ten minutes for somebody who must first find a phone (UX CH-15).
 CHALLENGE_LIFETIME = timedelta(minutes=10)
@@ -81,3 +81,9 @@ def amr_of(passed: tuple[CeremonyFacts, ...]) -> tuple[Amr, ...]:
     if len({facts.method for facts in passed}) > 1:
         values.append(Amr("mfa"))
     return tuple(dict.fromkeys(values))
+
+
+def givers_of(passed: tuple[CeremonyFacts, ...]) -> tuple[AuthenticatorId, ...] | None:
+    """List the authenticators of all passed ceremonies; None when one of them was not noted."""
+    noted = [facts.authenticator_id for facts in passed if facts.authenticator_id is not None]
+    return tuple(dict.fromkeys(noted)) if len(noted) == len(passed) else None

@@ -1,6 +1,6 @@
-"""What ends tokens before their time: one token, all of a ceremony, a subject, or a signing key.
+"""What ends tokens before their time.
 
-Kept in memory by every process and in both stores. Entries are only ever added and raised, so it
+One token; all of a ceremony; all of a subject, a client, an authenticator or a signing key. Kept in memory by every process and in both stores. Entries are only ever added and raised, so it
 does no harm to hear of one twice, late, or from several sides.
 """
 
@@ -13,7 +13,14 @@ import msgspec
 
 from stepup.domain.authorization import CODE_LIFETIME
 from stepup.domain.challenge import CHALLENGE_LIFETIME
-from stepup.domain.ids import ChallengeId, KeyId, SubjectId, TokenId
+from stepup.domain.ids import (
+    AuthenticatorId,
+    ChallengeId,
+    ClientId,
+    KeyId,
+    SubjectId,
+    TokenId,
+)
 from stepup.domain.refresh import LONGEST_REFRESH
 from stepup.domain.requirement import MAX_TOKEN_LIFETIME
 from stepup.domain.token import ElevatedToken
@@ -38,10 +45,13 @@ class Revoked(StrEnum):
     """All that one ceremony gave: each token of its code and of the refresh tokens after it."""
     SUBJECT = "subject"
     KEY = "key"
+    CLIENT = "client"
+    AUTHENTICATOR = "authenticator"
+    """Its value names the subject, too: `authenticator_value`."""
 
 
 class Revocation(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything of one token, subject or signing key from before a moment has ended.
+    """Everything of one token, subject or whatever it is from before a moment has ended.
 
     `until` is when the last token concerned has expired, `at` is when it was revoked.
     """
@@ -65,9 +75,34 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of_subject(cls, subject_id: SubjectId, now: datetime) -> "Revocation":
         """End whatever a subject has proved up to now: codes and refresh tokens included."""
-        before = now + CLOCK_MARGIN
-        until = before + CHALLENGE_LIFETIME + CODE_LIFETIME + MAX_TOKEN_LIFETIME + LONGEST_REFRESH
-        return cls(what=Revoked.SUBJECT, value=subject_id, before=before, until=until, at=now)
+        return cls._of_proofs(Revoked.SUBJECT, subject_id, now)
+
+    @classmethod
+    def of_client(cls, client_id: ClientId, now: datetime) -> "Revocation":
+        """End whatever was proved for a client up to now."""
+        return cls._of_proofs(Revoked.CLIENT, client_id, now)
+
+    @classmethod
+    def of_authenticator(
+        cls, subject_id: SubjectId, authenticator_id: AuthenticatorId, now: datetime
+    ) -> "Revocation":
+        """End whatever an authenticator of a subject has had a part in up to now.
+
+        What nobody knows the authenticators of ends with it, if it is the subject's.
+        """
+        value = authenticator_value(subject_id, authenticator_id)
+        return cls._of_proofs(Revoked.AUTHENTICATOR, value, now)
+
+    @classmethod
+    def of_removed(
+        cls, subject_id: SubjectId, authenticator_id: AuthenticatorId, now: datetime
+    ) -> "Revocation":
+        """End whatever an authenticator has had a part in that is no more.
+
+        Also what was passed with it and another one that came later.
+        """
+        ended = cls.of_authenticator(subject_id, authenticator_id, now)
+        return msgspec.structs.replace(ended, before=ended.until)
 
     @classmethod
     def of_key(cls, key_id: KeyId, min_iat: datetime, now: datetime) -> "Revocation":
@@ -75,10 +110,26 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True):
         until = max(min_iat, now) + MAX_TOKEN_LIFETIME + CLOCK_MARGIN
         return cls(what=Revoked.KEY, value=key_id, before=min_iat, until=until, at=now)
 
+    @classmethod
+    def _of_proofs(cls, what: Revoked, value: str, now: datetime) -> "Revocation":
+        before = now + CLOCK_MARGIN
+        until = before + CHALLENGE_LIFETIME + CODE_LIFETIME + MAX_TOKEN_LIFETIME + LONGEST_REFRESH
+        return cls(what=what, value=value, before=before, until=until, at=now)
+
+    @property
+    def subject_of_authenticator(self) -> SubjectId | None:
+        """The subject whose authenticator this is about; None when it is about something else."""
+        if self.what is not Revoked.AUTHENTICATOR:
+            return None
+        return SubjectId(self.value.partition("/")[0])
+
     def raised_by(self, other: "Revocation") -> "Revocation":
         """Join two about one thing: whatever one of them ends has ended."""
         return msgspec.structs.replace(
-            self, before=max(self.before, other.before), until=max(self.until, other.until)
+            self,
+            before=max(self.before, other.before),
+            until=max(self.until, other.until),
+            at=max(self.at, other.at),
         )
 
 
@@ -93,15 +144,26 @@ class Ground(NamedTuple):
 def grounds_of(token: ElevatedToken, key_id: str | None) -> tuple[Ground, ...]:
     """Return everything that can end a token which was signed with this key.
 
-    Of a subject it counts what was proved before the revocation, not what was issued: a code may
-    be redeemed after it.
+    Of a subject, a client or an authenticator it counts what was proved before the revocation, not
+    what was issued: a code may be redeemed after it.
     """
-    grounds = (
+    grounds = [
         Ground(Revoked.TOKEN, token.id, _EVER),
         Ground(Revoked.GRANT, token.challenge_id, _EVER),
         Ground(Revoked.SUBJECT, token.subject.id, token.auth_time),
-    )
-    return grounds if key_id is None else (*grounds, Ground(Revoked.KEY, key_id, token.issued_at))
+        Ground(Revoked.CLIENT, token.client_id, token.auth_time),
+    ]
+    for authenticator_id in token.authenticators or ():
+        value = authenticator_value(token.subject.id, authenticator_id)
+        grounds.append(Ground(Revoked.AUTHENTICATOR, value, token.auth_time))
+    if key_id is not None:
+        grounds.append(Ground(Revoked.KEY, key_id, token.issued_at))
+    return tuple(grounds)
+
+
+def authenticator_value(subject_id: SubjectId, authenticator_id: AuthenticatorId) -> str:
+    """Name an authenticator with its subject, neither of which has a slash."""
+    return f"{subject_id}/{authenticator_id}"
 
 
 class RevocationMap:
@@ -109,6 +171,8 @@ class RevocationMap:
 
     def __init__(self, revocations: Iterable[Revocation] = ()) -> None:
         self._held: dict[tuple[Revoked, str], Revocation] = {}
+        # For what nobody knows the authenticators of: any of them may have given it.
+        self._any_authenticator: dict[SubjectId, datetime] = {}
         for revocation in revocations:
             self.add(revocation)
 
@@ -118,18 +182,27 @@ class RevocationMap:
         held = self._held.get(name)
         joined = revocation if held is None else held.raised_by(revocation)
         self._held[name] = joined
-        return joined != held
+        self._note_subject(joined)
+        return held is None or (joined.before, joined.until) != (held.before, held.until)
 
     def covers(self, token: ElevatedToken, key_id: str | None) -> bool:
         """Say whether a token that was signed with this key has ended."""
-        return any(
+        if any(
             (held := self._held.get((what, value))) is not None and at < held.before
             for what, value, at in grounds_of(token, key_id)
-        )
+        ):
+            return True
+        if token.authenticators is not None:
+            return False
+        before = self._any_authenticator.get(token.subject.id)
+        return before is not None and token.auth_time < before
 
     def forget(self, now: datetime) -> None:
         """Drop what concerns nothing alive any more."""
         self._held = {name: each for name, each in self._held.items() if now < each.until}
+        self._any_authenticator = {}
+        for each in self._held.values():
+            self._note_subject(each)
 
     def entries(self) -> list[Revocation]:
         """Return every revocation."""
@@ -137,6 +210,13 @@ class RevocationMap:
 
     def __len__(self) -> int:
         return len(self._held)
+
+    def _note_subject(self, revocation: Revocation) -> None:
+        subject_id = revocation.subject_of_authenticator
+        if subject_id is not None:
+            before = revocation.at + CLOCK_MARGIN
+            earlier = self._any_authenticator.get(subject_id, before)
+            self._any_authenticator[subject_id] = max(earlier, before)
 
 
 class Standing(Enum):

@@ -6,7 +6,14 @@ import msgspec
 
 from stepup.domain.assurance import Acr, Amr, Approval, AuthnContext
 from stepup.domain.confirmation import Confirmation
-from stepup.domain.ids import ActionName, ChallengeId, ClientId, Subject, TokenId
+from stepup.domain.ids import (
+    ActionName,
+    AuthenticatorId,
+    ChallengeId,
+    ClientId,
+    Subject,
+    TokenId,
+)
 
 
 class StatusReference(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +29,8 @@ class ElevatedToken(msgspec.Struct, frozen=True, kw_only=True):
     `auth_time` is the time of the step-up ceremony, not of the base login. `txn` names the
     ceremony in every log that sees the token (RFC 9068, RFC 8417 section 2.2). `credential_age` and
     `fallback_for` mean what they mean of an approval. `confirmation` is the key that it is bound
-    to, None for a bearer token.
+    to, None for a bearer token. `authenticators` are those that gave it, which it says to us alone;
+    None in a token of a release that did not note them.
     """
 
     id: TokenId
@@ -43,6 +51,7 @@ class ElevatedToken(msgspec.Struct, frozen=True, kw_only=True):
     scope: str | None = None
     confirmation: Confirmation | None = None
     status: StatusReference | None = None
+    authenticators: tuple[AuthenticatorId, ...] | None = None
 
     @property
     def txn(self) -> str:

@@ -46,19 +46,26 @@ class RevocationFeed(Protocol):
         ...
 
     async def is_revoked(self, token: ElevatedToken, key_id: KeyId) -> bool:
-        """Say whether a token that was signed with this key has a mark, or its subject or key."""
+        """Say whether a token has a mark, or anything that it can end by."""
         ...
 
     async def read(self, after: FeedPlace) -> FeedPage:
         """Return what was published since; counts only from a server that is the primary.
 
-        Whatever was acknowledged before the call is in it, or its numbers show a gap. An entry
-        that cannot be read has a number and is None.
+        Whatever was acknowledged before the call is in it, or its numbers show a gap. An entry of
+        a release before the first that numbered them is None.
+
+        Raises:
+            NewerFormatError: If one is about something that this release does not know.
         """
         ...
 
     async def read_all(self) -> tuple[Sequence[Revocation], FeedPlace]:
-        """Return all that still concerns somebody, and from where to read on."""
+        """Return all that still concerns somebody, and from where to read on.
+
+        Raises:
+            NewerFormatError: As `read` does.
+        """
         ...
 
     async def beat(self) -> None:
@@ -94,6 +101,7 @@ class RevocationStore(Protocol):
 
         Raises:
             DependencyUnavailableError: Also if the server is a standby, which may lag behind.
+            NewerFormatError: If a row is about something that this release does not know.
         """
         ...
 

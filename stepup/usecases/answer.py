@@ -282,6 +282,7 @@ async def _finish(
     ports: Ports, permit: Permit, used: AuthenticatorUsed, facts: CeremonyFacts
 ) -> Challenge:
     now = ports.clock.now()
+    facts = msgspec.structs.replace(facts, authenticator_id=used.authenticator_id)
     level = level_of(ports, permit.challenge.authorization)
     verified = level.is_reached_by((*permit.challenge.passed, facts))
     challenge = await ports.state.challenges.finish_answer(

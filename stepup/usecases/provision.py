@@ -101,11 +101,16 @@ async def remove(
 
 
 async def withdraw(
-    ports: Ports, stores: Stores, subject: Subject, authenticator_id: AuthenticatorId
+    ports: Ports,
+    stores: Stores,
+    subject: Subject,
+    authenticator_id: AuthenticatorId,
+    *,
+    is_replaced: bool = False,
 ) -> None:
     """Remove an authenticator inside a transaction, from open challenges too.
 
-    What the subject has proved up to now ends with it: nobody knows any more who proved it.
+    What it had a part in proving ends with it, unless a new one takes its place and its name.
 
     Raises:
         AuthenticatorNotFoundError: If the subject has no such authenticator.
@@ -121,7 +126,14 @@ async def withdraw(
         )
     else:
         await ports.state.steps.retire(subject.id, authenticator_id)
-        await end_with(ports, stores, Revocation.of_subject(subject.id, ports.clock.now()))
+    if not is_replaced:
+        ended = Revocation.of_removed if _is_final(found) else Revocation.of_authenticator
+        await end_with(ports, stores, ended(subject.id, authenticator_id, ports.clock.now()))
+
+
+def _is_final(removed: Authenticator) -> bool:
+    # A subject's next set of recovery codes has the name of this one.
+    return not isinstance(removed.credential, RecoveryCodes)
 
 
 async def _refuse_an_administrator(ports: Ports, subject: Subject) -> None:

@@ -58,7 +58,7 @@ async def generate(ports: Ports, session: AccountSession) -> tuple[str, ...]:
         for old in await stores.authenticators.of_subject(subject):
             if old.method is Method.RECOVERY_CODE:
                 # From open challenges, too: they carry the codes of the old set.
-                await provision.withdraw(ports, stores, subject, old.id)
+                await provision.withdraw(ports, stores, subject, old.id, is_replaced=True)
         await stores.authenticators.add(authenticator)
         event = event_of(ports, subject, AuditKind.RECOVERY_CODES_GENERATED, count=len(codes))
         await stores.audit.append(ports.entropy.token(16), event)

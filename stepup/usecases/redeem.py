@@ -8,7 +8,7 @@ from stepup.crypto import digests, tokens
 from stepup.domain.assurance import Acr, Ladder
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.authorization import CODE_LIFETIME
-from stepup.domain.challenge import Challenge, amr_of
+from stepup.domain.challenge import Challenge, amr_of, givers_of
 from stepup.domain.client import Client, Role
 from stepup.domain.errors import (
     ClientNotAllowedError,
@@ -155,7 +155,7 @@ async def _issue(ports: Ports, redemption: Redemption, entries: tuple[OutboxEntr
     details: dict[str, str | int | bool | None] = {"jti": token.id, "acr": token.acr}
     if token.fallback_for is not None:
         details["fallback_for"] = token.fallback_for
-    text = tokens.sign_elevated(token, keyring.active, ports.site)
+    text = tokens.sign_elevated(token, keyring.active, ports.site, keyring.root)
     event = AuditEvent(
         kind=AuditKind.TOKEN_ISSUED,
         at=redemption.redeemed_at,
@@ -198,6 +198,7 @@ def _token(ports: Ports, redemption: Redemption) -> ElevatedToken:
         credential_age=authorization.requirement.min_credential_age,
         fallback_for=authorization.fallback_for,
         scope=authorization.scope,
+        authenticators=givers_of(challenge.passed),
     )
 
 

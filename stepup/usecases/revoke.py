@@ -1,4 +1,4 @@
-"""Revoke: one token (RFC 7009), all of a subject, all under a signing key.
+"""Revoke: one token (RFC 7009), or all of a subject, client, authenticator or signing key.
 
 The row in PostgreSQL comes first, because it outlives Redis; then the mark, which every
 introspection reads. One of the two is enough to be acknowledged: every instance hears of it from
@@ -11,7 +11,14 @@ from datetime import datetime
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.client import Client
 from stepup.domain.errors import DependencyUnavailableError, OutcomeUnknownError
-from stepup.domain.ids import ChallengeId, KeyId, SubjectId, TokenId
+from stepup.domain.ids import (
+    AuthenticatorId,
+    ChallengeId,
+    ClientId,
+    KeyId,
+    SubjectId,
+    TokenId,
+)
 from stepup.domain.revocation import Revocation, RevocationMap
 from stepup.ports import AuditRecorded, Ports, RevocationRecorded, Stores
 from stepup.usecases.token_state import readable
@@ -69,6 +76,26 @@ async def revoke_subject(ports: Ports, subject_id: SubjectId) -> None:
         DependencyUnavailableError: If neither store took it; the caller must come again.
     """
     await _end(ports, Revocation.of_subject(subject_id, ports.clock.now()))
+
+
+async def revoke_client(ports: Ports, client_id: ClientId) -> None:
+    """End all that was proved for a client up to now; again is harmless.
+
+    Raises:
+        DependencyUnavailableError: If neither store took it; the caller must come again.
+    """
+    await _end(ports, Revocation.of_client(client_id, ports.clock.now()))
+
+
+async def revoke_authenticator(
+    ports: Ports, subject_id: SubjectId, authenticator_id: AuthenticatorId
+) -> None:
+    """End all that an authenticator has had a part in up to now; again is harmless.
+
+    Raises:
+        DependencyUnavailableError: If neither store took it; the caller must come again.
+    """
+    await _end(ports, Revocation.of_authenticator(subject_id, authenticator_id, ports.clock.now()))
 
 
 async def revoke_key(ports: Ports, key_id: KeyId, min_iat: datetime) -> None:

@@ -19,7 +19,7 @@ from stepup.domain.browser_session import (
     proof_of,
     satisfying,
 )
-from stepup.domain.challenge import Challenge, amr_of
+from stepup.domain.challenge import Challenge, amr_of, givers_of
 from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.ids import ClientId, TokenId
 from stepup.domain.keyring import Keyring
@@ -143,6 +143,7 @@ def _foreseen(ports: Ports, proof: Proof, challenge: Challenge) -> ElevatedToken
         auth_time=proof.auth_time,
         issued_at=now,
         expires_at=now + authorization.requirement.token_lifetime,
+        authenticators=givers_of(proof.passed),
     )
 
 

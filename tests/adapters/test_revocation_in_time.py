@@ -128,6 +128,13 @@ async def end(ports: Ports, token: ElevatedToken, what: Revoked) -> None:
             await revoke.revoke_subject(ports, token.subject.id)
         case Revoked.KEY:
             await revoke.revoke_key(ports, KEY, token.issued_at.replace(year=2999))
+        case Revoked.CLIENT:
+            await revoke.revoke_client(ports, token.client_id)
+        case Revoked.AUTHENTICATOR:
+            [authenticator_id] = token.authenticators
+            await revoke.revoke_authenticator(ports, token.subject.id, authenticator_id)
+        case Revoked.GRANT:
+            await revoke.revoke_grant(ports, token.challenge_id, token.expires_at)
 
 
 @pytest.mark.parametrize("what", list(Revoked))

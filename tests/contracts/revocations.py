@@ -8,7 +8,15 @@ import msgspec
 import pytest
 
 from stepup.domain.assurance import Acr
-from stepup.domain.ids import ChallengeId, ClientId, KeyId, Subject, SubjectId, TokenId
+from stepup.domain.ids import (
+    AuthenticatorId,
+    ChallengeId,
+    ClientId,
+    KeyId,
+    Subject,
+    SubjectId,
+    TokenId,
+)
 from stepup.domain.revocation import Revocation
 from stepup.domain.token import ElevatedToken
 from stepup.ports import Database, FeedPlace, RevocationFeed, State
@@ -32,6 +40,8 @@ def of_each_kind() -> list[Revocation]:
         Revocation.of_grant(ChallengeId(f"r1.{an_attempt()}"), NOON + 2 * MINUTE, NOON),
         Revocation.of_subject(a_subject(an_attempt()).id, NOON),
         Revocation.of_key(KeyId(an_attempt()), NOON, NOON),
+        Revocation.of_client(ClientId(an_attempt()), NOON),
+        Revocation.of_removed(a_subject(an_attempt()).id, AuthenticatorId(an_attempt()), NOON),
     ]
 
 
@@ -66,8 +76,8 @@ class RevocationFeedContract:
         for state in states:
             page = await state.revocations.read(place)
             assert [each for _, each in page.numbered] == published
-            assert [number - place.number for number, _ in page.numbered] == [1, 2, 3, 4]
-            assert (page.place.number, page.newest) == (place.number + 4,) * 2
+            assert [number - place.number for number, _ in page.numbered] == list(range(1, 7))
+            assert (page.place.number, page.newest) == (place.number + 6,) * 2
 
     async def test_reading_on_returns_what_is_new(self, states, place):
         await states[0].revocations.publish(of_a_token())

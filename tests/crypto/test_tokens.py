@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from stepup.crypto import digests, keys, tokens
 from stepup.domain.assurance import Acr, Amr
 from stepup.domain.confirmation import Confirmation
-from stepup.domain.ids import ActionName, ChallengeId, ClientId, Subject, TokenId
+from stepup.domain.ids import (
+    ActionName,
+    AuthenticatorId,
+    ChallengeId,
+    ClientId,
+    Subject,
+    TokenId,
+)
 from stepup.domain.keyring import Keyring, KeyState
 from stepup.domain.site import Site
 from stepup.domain.token import ElevatedToken, StatusReference
@@ -402,3 +409,14 @@ def test_refuses_a_header_however_deeply_it_nests(depth):
 
     # Interpreters differ in what they read; none accepts it.
     assert refuse(f"{part(deep)}.AA.AA")
+
+
+def test_who_gave_it_is_read_by_us_and_by_nobody_else():
+    given = msgspec.structs.replace(TOKEN, authenticators=(AuthenticatorId("app-1"),))
+    text = tokens.sign_elevated(given, KEY, SITE, KEYRING.root)
+    assert tokens.read_elevated(text, KEYRING, SITE, NOW) == given
+    assert "app-1" not in json.dumps(read(text, 1))
+    stranger = msgspec.structs.replace(KEYRING, root=bytes(32))
+    assert tokens.read_elevated(text, stranger, SITE, NOW).authenticators != ("app-1",)
+    # A release before this one noted nobody.
+    assert tokens.read_elevated(TEXT, KEYRING, SITE, NOW).authenticators is None

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from stepup.domain.assurance import Acr, Amr
-from stepup.domain.ids import ChallengeId, ClientId, KeyId, Subject, TokenId
+from stepup.domain.ids import AuthenticatorId, ChallengeId, ClientId, KeyId, Subject, TokenId
+from stepup.domain.refresh import LONGEST_REFRESH
 from stepup.domain.revocation import (
     BOUND,
     CLOCK_MARGIN,
@@ -33,6 +34,9 @@ TOKEN = ElevatedToken(
     issued_at=NOON - 5 * SECOND,
     expires_at=NOON + 60 * SECOND,
 )
+MALLORY = Subject("https://other.example", "alice")
+APP = AuthenticatorId("app")
+TOKEN = msgspec.structs.replace(TOKEN, authenticators=(APP,))
 KEY = KeyId("k1")
 
 
@@ -57,10 +61,38 @@ def of_key(min_iat) -> Revocation:
         (of_key(TOKEN.issued_at + SECOND), True),
         (Revocation.of_key(KeyId("k2"), NOON, NOON), False),
         (Revocation.of_token(TokenId(KEY), NOON, NOON), False),
+        (Revocation.of_client(TOKEN.client_id, NOON), True),
+        (Revocation.of_client(TOKEN.client_id, TOKEN.auth_time - CLOCK_MARGIN), False),
+        (Revocation.of_client(ClientId("shop"), NOON), False),
+        (Revocation.of_authenticator(ALICE.id, APP, NOON), True),
+        (Revocation.of_authenticator(ALICE.id, APP, TOKEN.auth_time - CLOCK_MARGIN), False),
+        (Revocation.of_authenticator(ALICE.id, AuthenticatorId("other"), NOON), False),
+        (Revocation.of_authenticator(MALLORY.id, APP, NOON), False),
+        # Passed with another one after this one was removed: it had its part in it.
+        (Revocation.of_removed(ALICE.id, APP, TOKEN.auth_time - 60 * SECOND), True),
+        (Revocation.of_removed(ALICE.id, AuthenticatorId("other"), NOON), False),
     ],
 )
 def test_what_it_ends(revocation: Revocation, covered: bool):
     assert RevocationMap([revocation]).covers(TOKEN, KEY) is covered
+
+
+def test_what_nobody_knows_the_authenticators_of_ends_with_any_of_its_subject():
+    unnoted = msgspec.structs.replace(TOKEN, authenticators=None)
+    other = AuthenticatorId("other")
+    assert RevocationMap([Revocation.of_removed(ALICE.id, other, NOON)]).covers(unnoted, KEY)
+    early = Revocation.of_removed(ALICE.id, other, TOKEN.auth_time - CLOCK_MARGIN)
+    assert not RevocationMap([early]).covers(unnoted, KEY)
+    assert not RevocationMap([Revocation.of_removed(MALLORY.id, other, NOON)]).covers(unnoted, KEY)
+
+
+def test_of_a_proof_it_is_remembered_as_long_as_anything_that_stands_on_it():
+    for revocation in (
+        Revocation.of_subject(ALICE.id, NOON),
+        Revocation.of_client(TOKEN.client_id, NOON),
+        Revocation.of_removed(ALICE.id, APP, NOON),
+    ):
+        assert revocation.until >= NOON + LONGEST_REFRESH
 
 
 def test_of_several_about_one_thing_the_strictest_counts():

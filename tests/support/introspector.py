@@ -26,7 +26,15 @@ from stepup.crypto.sealing import Sealer
 from stepup.crypto.tokens import ReadToken
 from stepup.domain.assurance import Acr, Amr
 from stepup.domain.errors import DependencyUnavailableError
-from stepup.domain.ids import ActionName, ChallengeId, ClientId, KeyId, Subject, TokenId
+from stepup.domain.ids import (
+    ActionName,
+    AuthenticatorId,
+    ChallengeId,
+    ClientId,
+    KeyId,
+    Subject,
+    TokenId,
+)
 from stepup.domain.policy import Action, Effect
 from stepup.domain.token import ElevatedToken
 from stepup.policy_language.schema import RequestSchema
@@ -54,7 +62,8 @@ def a_token(name: str, subject: str = "alice", *, critical: bool = True) -> Elev
     return ElevatedToken(
         id=TokenId(name),
         challenge_id=ChallengeId(f"r1.{name}"),
-        client_id=ClientId("bank"),
+        client_id=ClientId(f"client-of-{name}"),
+        authenticators=(AuthenticatorId(f"authenticator-of-{name}"),),
         subject=Subject("https://idp.example", subject),
         audience="bank-api",
         acr=Acr("phr"),

@@ -107,7 +107,17 @@ async def test_what_a_removed_authenticator_gave_has_ended(world: World):
 
     assert await introspect.introspect(world.ports, world.bank, token) is None
     [row] = world.ports.database.tables.revocations
-    assert (row.what, row.value) == (Revoked.SUBJECT, world.subject().id)
+    assert (row.what, row.value) == (Revoked.AUTHENTICATOR, f"{world.subject().id}/{app.id}")
+
+
+async def test_what_another_authenticator_gave_goes_on(world: World):
+    await world.enroll_app()
+    token = (await issued(world)).text
+    passkey = SoftwareAuthenticator(origin=world.site.origins[0])
+    other = await provision.provision(world.ports, world.subject(), passkey.provisioning())
+    await provision.remove(world.ports, world.subject(), other.id)
+
+    assert await introspect.introspect(world.ports, world.bank, token)
 
 
 async def test_somebody_else_s_authenticator_is_not_removed(world: World):

@@ -1,19 +1,27 @@
-"""Revocations: one row for each token, subject or key, raised and never lowered."""
+"""Revocations: one row for each thing that was revoked, raised and never lowered."""
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import Row, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from typing_extensions import override
 
 from stepup.adapters.postgres.line import Transaction
 from stepup.adapters.postgres.tables import revocation as table
-from stepup.domain.errors import DependencyUnavailableError
+from stepup.domain.errors import DependencyUnavailableError, NewerFormatError
 from stepup.domain.revocation import Revocation, RevocationMap, Revoked
 from stepup.ports import RevocationStore, WrittenRevocation
 
 _STANDBY = "a standby answered"
+# How kinds are written that the first releases do not know, so that those read a row about nobody:
+# they hear of such a revocation from Redis, where it ends more for them, and where none is made
+# without. A row of a client stops them: they say that they do not know what was revoked.
+_WRITTEN_AS = {
+    Revoked.AUTHENTICATOR: (Revoked.SUBJECT, "authenticator "),
+    Revoked.GRANT: (Revoked.TOKEN, "grant "),
+}
 
 
 class PostgresRevocationStore(RevocationStore):
@@ -36,6 +44,7 @@ class PostgresRevocationStore(RevocationStore):
             set_={
                 "before": func.greatest(table.c.before, sent.before),
                 "until": func.greatest(table.c.until, sent.until),
+                "at": func.greatest(table.c.at, sent.at),
                 # Whoever reads on from the last one that he saw must meet it again.
                 "written_at": func.clock_timestamp(),
             },
@@ -57,13 +66,7 @@ class PostgresRevocationStore(RevocationStore):
             found = found.where(table.c.written_at >= since)
         return [
             WrittenRevocation(
-                Revocation(
-                    what=Revoked(row.what),
-                    value=row.value,
-                    before=row.before,
-                    until=row.until,
-                    at=row.at,
-                ),
+                _revocation(row),
                 row.written_at,
             )
             for row in await self._transaction.rows(found)
@@ -74,10 +77,24 @@ class PostgresRevocationStore(RevocationStore):
         await self._transaction.change(delete(table).where(table.c.until < ended_before))
 
 
+def _revocation(row: Row[Any]) -> Revocation:
+    what, value = row.what, row.value
+    for kind, (written, prefix) in _WRITTEN_AS.items():
+        if what == written and value.startswith(prefix):
+            what, value = kind, value.removeprefix(prefix)
+    try:
+        known = Revoked(what)
+    except ValueError:
+        # Nobody here can say what it ends: nothing may be said as if it ended nothing.
+        raise NewerFormatError from None
+    return Revocation(what=known, value=value, before=row.before, until=row.until, at=row.at)
+
+
 def _values(revocation: Revocation) -> dict[str, object]:
+    what, prefix = _WRITTEN_AS.get(revocation.what, (revocation.what, ""))
     return {
-        "what": revocation.what.value,
-        "value": revocation.value,
+        "what": what.value,
+        "value": f"{prefix}{revocation.value}",
         "before": revocation.before,
         "until": revocation.until,
         "at": revocation.at,

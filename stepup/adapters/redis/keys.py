@@ -42,6 +42,8 @@ _REVOKED = {
     Revoked.GRANT: "txn",
     Revoked.SUBJECT: "sub",
     Revoked.KEY: "kid",
+    Revoked.CLIENT: "cid",
+    Revoked.AUTHENTICATOR: "aid",
 }
 # Announcements carry nothing; an instance that missed this many polls anyway.
 CHANGES_LENGTH = 1000

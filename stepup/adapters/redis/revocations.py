@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -12,9 +12,15 @@ from stepup.adapters.redis import keys, scripts
 from stepup.adapters.redis.client import RedisClient
 from stepup.adapters.redis.listener import StreamListener
 from stepup.adapters.redis.times import epoch_ms, from_epoch_ms, span_ms
-from stepup.domain.errors import StepUpError
-from stepup.domain.ids import KeyId
-from stepup.domain.revocation import Revocation, grounds_of
+from stepup.domain.errors import NewerFormatError, StepUpError
+from stepup.domain.ids import AuthenticatorId, KeyId, SubjectId
+from stepup.domain.revocation import (
+    CLOCK_MARGIN,
+    Revocation,
+    Revoked,
+    authenticator_value,
+    grounds_of,
+)
 from stepup.domain.token import ElevatedToken
 from stepup.ports import Clock, FeedPage, FeedPlace, RevocationFeed
 
@@ -26,8 +32,19 @@ _NOTHING = "0-0"
 # After any entry that a server will ever make.
 _BEYOND = "18446744073709551614-0"
 
+
+class _Narrowed(Revocation, frozen=True, kw_only=True, omit_defaults=True):
+    """A revocation as it is written: of an authenticator as of its subject, narrowed to it.
+
+    A release that does not know what narrows it ends more than was asked, and never less.
+    """
+
+    authenticator: AuthenticatorId | None = None
+    authenticator_before: datetime | None = None
+
+
 _json = msgspec.json.Encoder()
-_revocation = msgspec.json.Decoder(Revocation)
+_revocation = msgspec.json.Decoder(_Narrowed)
 
 
 class RedisRevocationFeed(RevocationFeed):
@@ -51,7 +68,7 @@ class RedisRevocationFeed(RevocationFeed):
                 keys.revocation_number(),
             ],
             [
-                _json.encode(revocation),
+                encoded(revocation),
                 epoch_ms(revocation.before),
                 epoch_ms(revocation.until),
                 span_ms(kept),
@@ -112,7 +129,7 @@ class RedisRevocationFeed(RevocationFeed):
                 same_attempt=True,
             )
             cursor, *members = reply.values
-            found += [each for text in members[::2] if (each := _decoded(text)) is not None]
+            found += [_decoded(text) for text in members[::2]]
             if cursor == b"0":
                 return found, place
 
@@ -129,7 +146,9 @@ class RedisRevocationFeed(RevocationFeed):
     async def listen(self) -> AsyncIterator[Revocation | None]:
         async with contextlib.aclosing(self._listener.entries()) as entries:
             async for heard in entries:
-                yield _read(heard.values)
+                # What cannot be read here is met again by whoever reads on, who stops there.
+                with contextlib.suppress(NewerFormatError):
+                    yield _read(heard.values)
 
     async def _end(self) -> FeedPlace:
         # What is published after this is read later, from here on.
@@ -152,9 +171,33 @@ def _read(fields: Mapping[bytes, Any]) -> Revocation | None:
     return None if text is None else _decoded(text)
 
 
-def _decoded(text: bytes) -> Revocation | None:
-    # What a newer release revokes in a way that we do not know stops nobody; its marks count.
+def encoded(revocation: Revocation) -> bytes:
+    """Return a revocation as every release since the first reads it, or reads more into it."""
+    subject_id = revocation.subject_of_authenticator
+    if subject_id is None:
+        return _json.encode(revocation)
+    narrowed = _Narrowed(
+        what=Revoked.SUBJECT,
+        value=subject_id,
+        # What the subject proves later counts there as well.
+        before=min(revocation.before, revocation.at + CLOCK_MARGIN),
+        until=revocation.until,
+        at=revocation.at,
+        authenticator=AuthenticatorId(revocation.value.partition("/")[2]),
+        authenticator_before=revocation.before,
+    )
+    return _json.encode(narrowed)
+
+
+def _decoded(text: bytes) -> Revocation:
     try:
-        return _revocation.decode(text)
+        read = _revocation.decode(text)
     except ValueError:
-        return None
+        # Nobody here can say what it ends: nothing may be said as if it ended nothing.
+        raise NewerFormatError from None
+    what, value, before = read.what, read.value, read.before
+    if read.authenticator is not None:
+        what = Revoked.AUTHENTICATOR
+        value = authenticator_value(SubjectId(read.value), read.authenticator)
+        before = read.authenticator_before or before
+    return Revocation(what=what, value=value, before=before, until=read.until, at=read.at)
