@@ -18,6 +18,7 @@ from stepup.domain import (
     errors,
     policy_errors,
     proof_errors,
+    signal_errors,
 )
 from stepup.domain.errors import StepUpError
 from stepup.http.middleware import ClientGoneError
@@ -43,6 +44,7 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     authorization_errors.ConsentRequiredError: HTTPStatus.BAD_REQUEST,
     authorization_errors.InvalidDpopProofError: HTTPStatus.BAD_REQUEST,
     authorization_errors.UseDpopNonceError: HTTPStatus.BAD_REQUEST,
+    signal_errors.SetRefusedError: HTTPStatus.BAD_REQUEST,
     errors.ClientAuthenticationError: HTTPStatus.UNAUTHORIZED,
     proof_errors.ProofRefusedError: HTTPStatus.UNAUTHORIZED,
     proof_errors.TokenNonceNeededError: HTTPStatus.UNAUTHORIZED,
@@ -65,6 +67,9 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     errors.DecisionNotFoundError: HTTPStatus.NOT_FOUND,
     errors.DecisionDigestedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     policy_errors.DraftNotFoundError: HTTPStatus.NOT_FOUND,
+    signal_errors.StreamNotFoundError: HTTPStatus.NOT_FOUND,
+    signal_errors.SubjectNotRecognizedError: HTTPStatus.NOT_FOUND,
+    signal_errors.TooManyStreamsError: HTTPStatus.CONFLICT,
     policy_errors.VersionNotFoundError: HTTPStatus.NOT_FOUND,
     admin_errors.AdministratorProtectedError: HTTPStatus.FORBIDDEN,
     policy_errors.OwnDraftError: HTTPStatus.FORBIDDEN,
