@@ -108,13 +108,11 @@ async def remove(
         raise LastAuthenticatorError
     subject = session.identity.subject
     async with ports.database.transaction() as stores:
-        await provision.withdraw(ports, stores, subject, authenticator_id)
-        await stores.audit.append(
-            ports.entropy.token(16),
-            event_of(
-                ports, subject, AuditKind.AUTHENTICATOR_REVOKED, authenticator=authenticator_id
-            ),
+        found = await provision.withdraw(ports, stores, subject, authenticator_id)
+        event = event_of(
+            ports, subject, AuditKind.AUTHENTICATOR_REVOKED, **provision.described(found)
         )
+        await stores.audit.append(ports.entropy.token(16), event)
     await credentials.renew(ports, subject)
     return removal.authenticator.name
 

@@ -19,6 +19,7 @@ from stepup.domain.errors import (
 )
 from stepup.domain.ids import AuthenticatorId, Subject
 from stepup.domain.revocation import Revocation
+from stepup.domain.signal_source import credential_type
 from stepup.ports import Ports, Stores
 from stepup.usecases import credentials
 from stepup.usecases.revoke import end_with
@@ -89,12 +90,12 @@ async def remove(
         AuthenticatorNotFoundError: If the subject has no such authenticator.
     """
     async with ports.database.transaction() as stores:
-        await withdraw(ports, stores, subject, authenticator_id)
+        found = await withdraw(ports, stores, subject, authenticator_id)
         event = AuditEvent(
             kind=AuditKind.AUTHENTICATOR_REVOKED,
             at=ports.clock.now(),
             subject_id=subject.id,
-            details={"authenticator": authenticator_id, "by": _name_of(by)},
+            details={**described(found), "by": _name_of(by)},
         )
         await stores.audit.append(ports.entropy.token(16), event)
     await credentials.renew(ports, subject)
@@ -109,6 +110,9 @@ async def withdraw(
     is_replaced: bool = False,
 ) -> None:
     """Remove an authenticator inside a transaction, from open challenges too.
+    ports: Ports, stores: Stores, subject: Subject, authenticator_id: AuthenticatorId
+) -> Authenticator:
+    """Remove an authenticator inside a transaction, from open challenges too; returns it.
 
     What it had a part in proving ends with it, unless a new one takes its place and its name.
 
@@ -134,6 +138,17 @@ async def withdraw(
 def _is_final(removed: Authenticator) -> bool:
     # A subject's next set of recovery codes has the name of this one.
     return not isinstance(removed.credential, RecoveryCodes)
+        await end_with(ports, stores, Revocation.of_subject(subject.id, ports.clock.now()))
+    return found
+
+
+def described(removed: Authenticator) -> dict[str, str]:
+    """Say in the audit log what was removed: nobody can look it up any more."""
+    return {
+        "authenticator": removed.id,
+        "method": removed.method,
+        "credential_type": credential_type(removed),
+    }
 
 
 async def _refuse_an_administrator(ports: Ports, subject: Subject) -> None:

@@ -152,7 +152,11 @@ async def _issue(ports: Ports, redemption: Redemption, entries: tuple[OutboxEntr
     keyring = ports.snapshot.keyring
     token = _token(ports, redemption)
     # Nothing that differs when the attempt repeats: the log keeps one of the two.
-    details: dict[str, str | int | bool | None] = {"jti": token.id, "acr": token.acr}
+    details: dict[str, str | int | bool | None] = {
+        "jti": token.id,
+        "acr": token.acr,
+        "expires_at": int(token.expires_at.timestamp()),
+    }
     if token.fallback_for is not None:
         details["fallback_for"] = token.fallback_for
     text = tokens.sign_elevated(token, keyring.active, ports.site, keyring.root)

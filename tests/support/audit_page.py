@@ -72,7 +72,12 @@ TOLD: Mapping[AuditKind, Told] = {
     ),
     AuditKind.TOKEN_ISSUED: Told(
         "An elevated token was granted.",
-        {"jti": _JTI, "acr": "level that it proves", "fallback_for": _FALLBACK_FOR},
+        {
+            "jti": _JTI,
+            "acr": "level that it proves",
+            "expires_at": "when it expires, in seconds since 1970",
+            "fallback_for": _FALLBACK_FOR,
+        },
         "token",
     ),
     AuditKind.TOKEN_CONSUMED: Told("A once-only token was used up.", {"jti": _JTI}, "token"),
@@ -101,7 +106,13 @@ TOLD: Mapping[AuditKind, Told] = {
         "A subject renamed an authenticator.", {"authenticator": _AUTHENTICATOR}
     ),
     AuditKind.AUTHENTICATOR_REVOKED: Told(
-        "An authenticator was removed.", {"authenticator": _AUTHENTICATOR, "by": _BY}
+        "An authenticator was removed.",
+        {
+            "authenticator": _AUTHENTICATOR,
+            "by": _BY,
+            "method": "how it answered",
+            "credential_type": "its kind, in the words of CAEP",
+        },
     ),
     AuditKind.SIGN_COUNT_REGRESSED: Told(
         "A passkey's signature counter went back: there may be a copy of it.",
@@ -209,6 +220,10 @@ TOLD: Mapping[AuditKind, Told] = {
     AuditKind.KEY_REMOVED: Told("A signing key left the key set.", {"kid": _KID}),
     AuditKind.KEY_REVOKED: Told(
         "A signing key was taken away for good, and all that it signed with it.", {"kid": _KID}
+    ),
+    AuditKind.SUBJECT_REVOKED: Told(
+        "Everything that a subject had proved ended.",
+        {"by": "administrator or client, `signal` when another issuer said so"},
     ),
     AuditKind.STATE_LOST: Told(
         "Redis had lost all its data; what can have been used before does not count any more.",

@@ -97,7 +97,12 @@ async def test_a_removed_authenticator_is_gone_and_audited(world: World):
 
     assert await provision.list_authenticators(world.ports, world.subject()) == []
     event = await last_audited(world.ports, AuditKind.AUTHENTICATOR_REVOKED)
-    assert event.details == {"authenticator": app.id, "by": "administrator"}
+    assert event.details == {
+        "authenticator": app.id,
+        "by": "administrator",
+        "method": "totp",
+        "credential_type": "app",
+    }
 
 
 async def test_what_a_removed_authenticator_gave_has_ended(world: World):

@@ -64,7 +64,11 @@ async def test_the_token_is_audited_by_its_identifier(world: World):
     got = await issued(world)
     event = await last_audited(world.ports, AuditKind.TOKEN_ISSUED)
 
-    assert event.details == {"jti": got.token.id, "acr": "urn:stepup:acr:2"}
+    assert event.details == {
+        "jti": got.token.id,
+        "acr": "urn:stepup:acr:2",
+        "expires_at": int(got.token.expires_at.timestamp()),
+    }
     assert all(got.text not in str(e) for e in await audited(world.ports))
 
 
