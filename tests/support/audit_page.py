@@ -223,7 +223,10 @@ TOLD: Mapping[AuditKind, Told] = {
     ),
     AuditKind.SUBJECT_REVOKED: Told(
         "Everything that a subject had proved ended.",
-        {"by": "administrator or client, `signal` when another issuer said so"},
+        {
+            "by": "administrator or client, `signal` when another issuer said so",
+            "why": "the event that said so",
+        },
     ),
     AuditKind.STATE_LOST: Told(
         "Redis had lost all its data; what can have been used before does not count any more.",
