@@ -96,6 +96,7 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     errors.TookTooLongError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotSupportedYetError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooManyAttemptsError: HTTPStatus.TOO_MANY_REQUESTS,
+    signal_errors.VerificationTooSoonError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.OutcomeUnknownError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DependencyUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.NewerFormatError: HTTPStatus.SERVICE_UNAVAILABLE,
