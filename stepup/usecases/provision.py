@@ -108,9 +108,6 @@ async def withdraw(
     authenticator_id: AuthenticatorId,
     *,
     is_replaced: bool = False,
-) -> None:
-    """Remove an authenticator inside a transaction, from open challenges too.
-    ports: Ports, stores: Stores, subject: Subject, authenticator_id: AuthenticatorId
 ) -> Authenticator:
     """Remove an authenticator inside a transaction, from open challenges too; returns it.
 
@@ -133,12 +130,6 @@ async def withdraw(
     if not is_replaced:
         ended = Revocation.of_removed if _is_final(found) else Revocation.of_authenticator
         await end_with(ports, stores, ended(subject.id, authenticator_id, ports.clock.now()))
-
-
-def _is_final(removed: Authenticator) -> bool:
-    # A subject's next set of recovery codes has the name of this one.
-    return not isinstance(removed.credential, RecoveryCodes)
-        await end_with(ports, stores, Revocation.of_subject(subject.id, ports.clock.now()))
     return found
 
 
@@ -149,6 +140,11 @@ def described(removed: Authenticator) -> dict[str, str]:
         "method": removed.method,
         "credential_type": credential_type(removed),
     }
+
+
+def _is_final(removed: Authenticator) -> bool:
+    # A subject's next set of recovery codes has the name of this one.
+    return not isinstance(removed.credential, RecoveryCodes)
 
 
 async def _refuse_an_administrator(ports: Ports, subject: Subject) -> None:
