@@ -1,10 +1,11 @@
 """Metadata and keys: what others read about us before they talk to us.
 
 The documents promise only what is served. Clients find the same document under the names of OAuth
-and of OpenID Connect; it names no ID token, because none is issued.
+and of OpenID Connect.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
-from stepup.domain.keyring import JWKS_MAX_AGE, Keyring
+from stepup.domain.keyring import JWKS_MAX_AGE, Keyring, KeyUse
 from stepup.domain.obligation import ObligationType
 from stepup.domain.site import Site
 from stepup.http.caching import cacheable, tag_of
@@ -30,6 +31,22 @@ _JWKS = "/.well-known/jwks.json"
 Metadata = dict[str, Any]
 
 _SECRETS = ["client_secret_basic", "client_secret_post"]
+
+# What an ID token says (OpenID Connect Discovery section 3).
+_CLAIMS = [
+    "iss",
+    "sub",
+    "sub_id",
+    "aud",
+    "exp",
+    "iat",
+    "auth_time",
+    "acr",
+    "amr",
+    "nonce",
+    "at_hash",
+    "sid",
+]
 
 # A verifier may keep keys for five minutes, go on with old ones while it fetches, and for a day
 # when we cannot be reached: keys are announced longer before their use than that.
@@ -63,6 +80,12 @@ def oauth_metadata(ports: Ports) -> dict[str, object]:
         # OpenID Connect's default is true and means documents fetched from the client; what PAR
         # returns is meant by neither (RFC 9126 section 5).
         "request_uri_parameter_supported": False,
+        "scopes_supported": ["openid"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": _algorithms(
+            ports.snapshot.keyring, KeyUse.ID_TOKEN
+        ),
+        "claims_supported": _CLAIMS,
         "acr_values_supported": list(ports.snapshot.policy.ladder.acrs),
         "stepup_consume_endpoint": site.url("/oauth2/consume"),
         "stepup_step_ups_endpoint": site.url("/v1/step-ups"),
@@ -99,7 +122,7 @@ async def oauth_authorization_server(
 @get(
     _OIDC_METADATA,
     tags=["metadata"],
-    responses=returns(Metadata, "RFC 8414 section 2.") | problem_responses(),
+    responses=returns(Metadata, "OpenID Connect Discovery 1.0 section 3.") | problem_responses(),
 )
 async def openid_configuration(
     request: Request[Any, Any, Any], ports: NamedDependency[Ports]
@@ -130,6 +153,15 @@ async def authzen_configuration(
 async def jwks(request: Request[Any, Any, Any], ports: NamedDependency[Ports]) -> Response[bytes]:
     """Return the public keys that our tokens verify with (RFC 7517)."""
     return _encoded_keys.answer(request, ports)
+
+
+def _algorithms(keyring: Keyring, use: KeyUse) -> list[str]:
+    """Return the algorithms that a client may ask for: those with a key that signs."""
+    found: list[str] = []
+    for algorithm in ("ES256", "RS256", "PS256", "EdDSA"):
+        with suppress(LookupError):
+            found.append(keyring.signer(use, algorithm).algorithm)
+    return found
 
 
 def _for_issuer(site: Site, path: str) -> str:

@@ -39,7 +39,9 @@ class Redemption(msgspec.Struct, frozen=True, kw_only=True):
 class PresentedCode(msgspec.Struct, frozen=True, kw_only=True):
     """A code as a client brought it; all of it must fit what the code was issued for.
 
-    `code_challenge` was computed from the verifier that came with the request (RFC 7636).
+    `code_challenge` was computed from the verifier that came with the request (RFC 7636). Where it
+    fits, `redirect_uri` may be left out (OAuth 2.1 section 4.1.3): the verifier says who asked, and
+    from where. `jkt` is the DPoP key that came; it must fit a code that is bound to one.
     """
 
     challenge_id: ChallengeId
@@ -47,6 +49,7 @@ class PresentedCode(msgspec.Struct, frozen=True, kw_only=True):
     client_id: ClientId
     redirect_uri: str | None
     code_challenge: str | None
+    jkt: str | None = None
 
 
 class CodeTakenError(Exception):

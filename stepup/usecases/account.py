@@ -207,10 +207,12 @@ async def finish_elevation(
     issued = await redeem.redeem(
         ports,
         account_client(ports.site),
-        code,
+        redeem.CodeGrant(
+            code=code,
+            redirect_uri=ports.site.url(ELEVATED_PATH),
+            code_verifier=elevation.code_verifier,
+        ),
         attempt,
-        redirect_uri=ports.site.url(ELEVATED_PATH),
-        code_verifier=elevation.code_verifier,
     )
     if issued.token.subject != session.identity.subject:
         raise InvalidRequestError("This confirmation is somebody else's.")

@@ -4,22 +4,24 @@ from functools import partial
 
 import msgspec
 
-from stepup.crypto import digests, tokens
+from stepup.crypto import digests
 from stepup.domain.assurance import Acr, Ladder
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.authorization import CODE_LIFETIME
 from stepup.domain.challenge import Challenge, amr_of, givers_of
 from stepup.domain.client import Client, Role
+from stepup.domain.confirmation import Confirmation
 from stepup.domain.errors import (
     ClientNotAllowedError,
     CodeReplayedError,
     InvalidGrantError,
     InvalidRequestError,
+    InvalidTargetError,
     OutcomeUnknownError,
     RedemptionUnknownError,
 )
-from stepup.domain.ids import AttemptId, ChallengeId, Handle, TokenId
-from stepup.domain.keyring import Keyring
+from stepup.domain.ids import AttemptId, ChallengeId, Handle
+from stepup.domain.refresh import granted_scope
 from stepup.domain.token import ElevatedToken
 from stepup.ports import (
     AuditRecorded,
@@ -31,36 +33,39 @@ from stepup.ports import (
     Redemption,
 )
 from stepup.usecases.finish import code_digest
+from stepup.usecases.make_token import (
+    Given,
+    Issued,
+    check_proof,
+    issue,
+    signers_for,
+    token_id,
+)
+from stepup.usecases.sessions import sid
 from stepup.usecases.settle import SpentByAnotherError, end_token, settle
 
 
-class Issued(msgspec.Struct, frozen=True, kw_only=True):
-    """An elevated token and its text."""
+class CodeGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """A code as a client brings it to the token endpoint, and the key that it has proved to hold."""
 
-    token: ElevatedToken
-    text: str
-    key_id: str
-    expires_in: int
-    repeated: bool
+    code: str
+    redirect_uri: str | None = None
+    code_verifier: str | None = None
+    resource: str | None = None
+    proof: Confirmation | None = None
 
     def __repr__(self) -> str:
-        return f"Issued({self.token.id})"
+        return "CodeGrant(***)"
 
 
-async def redeem(
-    ports: Ports,
-    caller: Client,
-    code: str,
-    attempt: AttemptId,
-    *,
-    redirect_uri: str | None,
-    code_verifier: str | None,
-) -> Issued:
-    """Spend a code and sign the token (RFC 6749 section 4.1.3, RFC 7636 section 4.6).
+async def redeem(ports: Ports, caller: Client, grant: CodeGrant, attempt: AttemptId) -> Issued:
+    """Spend a code and sign the tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.6).
 
     Raises:
         ClientNotAllowedError: If the caller may not redeem codes.
-        InvalidRequestError: If the code verifier is malformed.
+        InvalidRequestError: If the code verifier is malformed, or a certificate is missing.
+        InvalidDpopProofError: If the caller must prove to hold a key, and does not.
+        InvalidTargetError: If the token is for another resource.
         InvalidGrantError: If the code is unknown, expired, or bound to something else.
         CodeReplayedError: If another attempt has redeemed it, by Redis or by the ledger; what it
             gave is revoked by now.
@@ -68,30 +73,20 @@ async def redeem(
     """
     if not caller.may(Role.RP):
         raise ClientNotAllowedError
-    handle = Handle.parse(code)
-    if handle is None:
-        raise InvalidGrantError
-    if code_verifier is not None and not digests.is_code_verifier(code_verifier):
-        raise InvalidRequestError("code_verifier is malformed.")
-    presented = PresentedCode(
-        challenge_id=handle.challenge_id,
-        digest=code_digest(ports.snapshot.keyring, handle.secret),
-        client_id=caller.client_id,
-        redirect_uri=redirect_uri,
-        code_challenge=None if code_verifier is None else digests.code_challenge_of(code_verifier),
-    )
+    check_proof(caller, grant.proof)
+    presented = _presented(ports, caller, grant)
+    signers = signers_for(ports, caller)
+    await _check_resource(ports, presented, grant.resource)
     try:
         redemption, entries = await _spend(ports, presented, attempt)
     except CodeTakenError as error:
         raise await _replayed(ports, caller, error.challenge_id) from error
     except SpentByAnotherError as error:
         raise CodeReplayedError from error
-    return await _issue(ports, redemption, entries)
+    return await issue(ports, signers, _given(ports, redemption, grant.proof), entries)
 
 
-async def redeem_unnamed(
-    ports: Ports, caller: Client, code: str, *, redirect_uri: str | None, code_verifier: str | None
-) -> Issued:
+async def redeem_unnamed(ports: Ports, caller: Client, grant: CodeGrant) -> Issued:
     """Redeem for a caller that gives its attempt no name, and repeats it as a stranger.
 
     When nobody knows what became of the code it is given back behind the answer, or the caller's
@@ -102,23 +97,41 @@ async def redeem_unnamed(
     """
     attempt = AttemptId(ports.entropy.token(16))
     try:
-        return await redeem(
-            ports, caller, code, attempt, redirect_uri=redirect_uri, code_verifier=code_verifier
-        )
+        return await redeem(ports, caller, grant, attempt)
     except RedemptionUnknownError as error:
         until = ports.clock.now() + CODE_LIFETIME
         await ports.state.challenges.release_code(error.challenge_id, attempt, until)
         raise
 
 
-def token_id(keyring: Keyring, challenge_id: ChallengeId) -> TokenId:
-    """Compute the identifier of a challenge's token.
+def _presented(ports: Ports, caller: Client, grant: CodeGrant) -> PresentedCode:
+    handle, verifier = Handle.parse(grant.code), grant.code_verifier
+    if handle is None:
+        raise InvalidGrantError
+    if verifier is not None and not digests.is_code_verifier(verifier):
+        raise InvalidRequestError("code_verifier is malformed.")
+    return PresentedCode(
+        challenge_id=handle.challenge_id,
+        digest=code_digest(ports.snapshot.keyring, handle.secret),
+        client_id=caller.client_id,
+        redirect_uri=grant.redirect_uri,
+        code_challenge=None if verifier is None else digests.code_challenge_of(verifier),
+        jkt=None if grant.proof is None else grant.proof.jkt,
+    )
 
-    It is computed and not drawn, so that even an undetected double redemption would yield one
-    token identity, which one revocation ends (RELIABILITY section 1).
+
+async def _check_resource(ports: Ports, presented: PresentedCode, resource: str | None) -> None:
+    """Refuse another resource than was asked for at first, and leave the code as it is.
+
+    RFC 8707 section 2.2 lets it narrow down several; a token of ours has one.
     """
-    key = digests.derive(keyring.root, "jti")
-    return TokenId(f"{challenge_id}.{digests.encode(digests.keyed_digest(key, challenge_id)[:16])}")
+    if resource is None:
+        return
+    challenge = await ports.state.challenges.find(presented.challenge_id)
+    if challenge is None or challenge.authorization.client_id != presented.client_id:
+        raise InvalidGrantError
+    if challenge.authorization.audience != resource:
+        raise InvalidTargetError("The code is for another resource.")
 
 
 async def _spend(
@@ -148,45 +161,27 @@ def _row(ports: Ports, redemption: Redemption, attempt: AttemptId) -> CodeRedeem
     )
 
 
-async def _issue(ports: Ports, redemption: Redemption, entries: tuple[OutboxEntry, ...]) -> Issued:
-    keyring = ports.snapshot.keyring
-    token = _token(ports, redemption)
-    # Nothing that differs when the attempt repeats: the log keeps one of the two.
-    details: dict[str, str | int | bool | None] = {
-        "jti": token.id,
-        "acr": token.acr,
-        "expires_at": int(token.expires_at.timestamp()),
-    }
-    if token.fallback_for is not None:
-        details["fallback_for"] = token.fallback_for
-    text = tokens.sign_elevated(token, keyring.active, ports.site, keyring.root)
-    event = AuditEvent(
+def _given(ports: Ports, redemption: Redemption, proof: Confirmation | None) -> Given:
+    return Given(
+        token=_token(ports, redemption, proof),
         kind=AuditKind.TOKEN_ISSUED,
-        at=redemption.redeemed_at,
-        client_id=token.client_id,
-        subject_id=token.subject.id,
-        action=token.action,
-        challenge_id=token.challenge_id,
-        details=details,
-    )
-    await ports.state.outbox.append(*entries, AuditRecorded(event=event))
-    left = token.expires_at - ports.clock.now()
-    return Issued(
-        token=token,
-        text=text,
-        key_id=keyring.active.id,
-        expires_in=max(0, round(left.total_seconds())),
         repeated=redemption.repeated,
+        nonce=redemption.challenge.authorization.nonce,
+        session_id=_session_id(ports, redemption.challenge),
     )
 
 
-def _token(ports: Ports, redemption: Redemption) -> ElevatedToken:
-    keyring = ports.snapshot.keyring
+def _session_id(ports: Ports, challenge: Challenge) -> str | None:
+    browser, client_id = challenge.browser_digest, challenge.authorization.client_id
+    return None if browser is None else sid(ports.snapshot.keyring, browser, client_id)
+
+
+def _token(ports: Ports, redemption: Redemption, proof: Confirmation | None) -> ElevatedToken:
     challenge: Challenge = redemption.challenge
     authorization = challenge.authorization
-    purpose = authorization.purpose
+    requirement, purpose = authorization.requirement, authorization.purpose
     return ElevatedToken(
-        id=token_id(keyring, challenge.id),
+        id=token_id(ports.snapshot.keyring, challenge.id),
         challenge_id=challenge.id,
         client_id=authorization.client_id,
         subject=authorization.subject,
@@ -195,13 +190,14 @@ def _token(ports: Ports, redemption: Redemption) -> ElevatedToken:
         amr=amr_of(challenge.passed),
         auth_time=challenge.verified_at or redemption.redeemed_at,
         issued_at=redemption.redeemed_at,
-        expires_at=redemption.redeemed_at + authorization.requirement.token_lifetime,
+        expires_at=redemption.redeemed_at + requirement.token_lifetime,
         action=purpose.action if purpose else None,
         bound_digest=purpose.bound_digest if purpose else None,
-        once=authorization.requirement.once,
-        credential_age=authorization.requirement.min_credential_age,
+        once=requirement.once,
+        credential_age=requirement.min_credential_age,
         fallback_for=authorization.fallback_for,
-        scope=authorization.scope,
+        scope=granted_scope(authorization.scope, refreshed=False),
+        confirmation=proof,
         authenticators=givers_of(challenge.passed),
     )
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from stepup.domain.authorization import CODE_LIFETIME
+from stepup.domain.authorization import CODE_LIFETIME, Authorization
 from stepup.domain.challenge import Challenge, ChallengeState
 from stepup.domain.errors import (
     ChallengeNotPendingError,
@@ -157,7 +157,7 @@ class CodeContract:
             {"digest": b"guessed"},
             {"client_id": ClientId("mallory")},
             {"redirect_uri": "https://mallory.example/callback"},
-            {"redirect_uri": None},
+            {"redirect_uri": ""},
             {"code_challenge": "another-verifier"},
             {"code_challenge": None},
             {"code_challenge": ""},
@@ -173,6 +173,44 @@ class CodeContract:
 
         code = a_presented_code(challenge, b"code")
         assert not (await store.redeem_code(code, an_attempt(), clock.now())).repeated
+
+    async def test_the_redirect_uri_may_be_left_out_where_a_verifier_fits(
+        self, store, clock, challenge
+    ):
+        code = a_presented_code(challenge, b"code", redirect_uri=None)
+        assert await store.redeem_code(code, an_attempt(), clock.now())
+
+    async def test_the_redirect_uri_must_be_there_where_no_verifier_is_asked_for(
+        self, store, clock
+    ):
+        bare = an_authorization(code_challenge=None)
+        challenge = await an_issued(store, clock, bare)
+        code = a_presented_code(challenge, b"code", redirect_uri=None)
+        with pytest.raises(InvalidGrantError):
+            await store.redeem_code(code, an_attempt(), clock.now())
+        code = a_presented_code(challenge, b"code")
+        assert await store.redeem_code(code, an_attempt(), clock.now())
+
+    @pytest.mark.parametrize("redirect_uri", [None, "https://bank.example/callback"])
+    async def test_a_code_that_is_bound_to_a_key_needs_that_key(self, store, clock, redirect_uri):
+        challenge = await an_issued(store, clock, an_authorization(dpop_jkt="key-1"))
+        right = {"redirect_uri": redirect_uri, "jkt": "key-1"}
+        for wrong in (
+            {"jkt": None},
+            {"jkt": ""},
+            {"jkt": "key-2"},
+            {"code_challenge": None},
+            {"code_challenge": "another-verifier"},
+        ):
+            code = a_presented_code(challenge, b"code", **right | wrong)
+            with pytest.raises(InvalidGrantError):
+                await store.redeem_code(code, an_attempt(), clock.now())
+        code = a_presented_code(challenge, b"code", **right)
+        assert await store.redeem_code(code, an_attempt(), clock.now())
+
+    async def test_a_code_that_is_bound_to_no_key_goes_with_any(self, store, clock, challenge):
+        code = a_presented_code(challenge, b"code", jkt="key-1")
+        assert await store.redeem_code(code, an_attempt(), clock.now())
 
     async def test_redeems_the_code_of_a_client_without_redirects(self, store, clock):
         bare = an_authorization(redirect_uri=None, code_challenge=None)
@@ -231,6 +269,17 @@ class CodeContract:
         await store.redeem_code(a_presented_code(challenge, b"code"), an_attempt(), clock.now())
         with pytest.raises(ChallengeNotPendingError):
             await store.issue_code(challenge.id, b"code", clock.now())
+
+
+async def an_issued(
+    store: ChallengeStore, clock: StillClock, authorization: Authorization
+) -> Challenge:
+    """Go as far as the code `code` for an authorization."""
+    challenge = a_challenge(now=clock.now(), authorization=authorization)
+    await store.open(challenge, None)
+    await answer(store, challenge, clock)
+    await store.issue_code(challenge.id, b"code", clock.now())
+    return challenge
 
 
 async def until_unspent(store: ChallengeStore, challenge: Challenge) -> None:

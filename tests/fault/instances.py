@@ -38,7 +38,7 @@ from stepup.domain.errors import (
 )
 from stepup.ports import CodeTakenError, UnknownTokenError
 from stepup.usecases.finish import code_digest
-from stepup.usecases.redeem import token_id
+from stepup.usecases.make_token import token_id
 from tests.fault.checker import CREATE, GUESS, REDEEM, TRIED
 from tests.fault.edges import Edges
 from tests.fault.history import History, Outcome, Try, note

@@ -54,11 +54,14 @@ async def test_both_names_lead_to_the_same_document(frame):
     assert (await frame.get(OAUTH)).content == (await frame.get(OIDC)).content
 
 
-async def test_no_id_token_is_promised(frame):
+async def test_oidc_discovery_3_says_what_an_id_token_is_signed_with_and_says(frame):
     metadata = (await frame.get(OIDC)).json()
 
-    assert "id_token_signing_alg_values_supported" not in metadata
-    assert "userinfo_endpoint" not in metadata
+    # Those with a key, and no other.
+    assert metadata["id_token_signing_alg_values_supported"] == ["ES256"]
+    assert metadata["subject_types_supported"] == ["public"]
+    assert "openid" in metadata["scopes_supported"]
+    assert {"sub", "acr", "amr", "auth_time", "nonce"} <= set(metadata["claims_supported"])
 
 
 async def test_the_decision_point_describes_itself(frame):

@@ -8,7 +8,7 @@ import msgspec
 from typing_extensions import override
 
 from stepup.domain.assurance import CeremonyFacts, Method
-from stepup.domain.authorization import CODE_LIFETIME
+from stepup.domain.authorization import CODE_LIFETIME, Authorization
 from stepup.domain.browser_session import Proof
 from stepup.domain.challenge import (
     CEREMONIES_PER_CHALLENGE,
@@ -301,12 +301,20 @@ class Unheard(MemoryChallengeStore):
         return redemption
 
 
+def _redirects(code: PresentedCode, authorization: Authorization) -> set[str | None]:
+    """What the redirect URI may have been, as the one that was brought says, or its absence."""
+    if code.redirect_uri is None and authorization.code_challenge is not None:
+        return {authorization.redirect_uri}
+    return {code.redirect_uri}
+
+
 def _fits(code: PresentedCode, record: _Record) -> bool:
     authorization = record.challenge.authorization
     return (
         record.code is not None
         and record.code.digest == code.digest
         and authorization.client_id == code.client_id
-        and authorization.redirect_uri == code.redirect_uri
+        and authorization.redirect_uri in _redirects(code, authorization)
         and authorization.code_challenge == code.code_challenge
+        and authorization.dpop_jkt in {None, code.jkt}
     )

@@ -9,7 +9,7 @@ from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.authorization_request import AuthorizationRequest
 from stepup.domain.client import Client
 from stepup.domain.decision_request import DecisionRequest
-from stepup.domain.ids import ActionName, ChallengeId, ClientId
+from stepup.domain.ids import ActionName, AttemptId, ChallengeId, ClientId
 from stepup.domain.requirement import Requirement
 from stepup.ports import Ports
 from stepup.usecases import (
@@ -26,6 +26,7 @@ from stepup.usecases import (
 from stepup.usecases.account_guard import GENERATE_CODES
 from stepup.usecases.drain import drain_once
 from stepup.usecases.holder import ApiClient, Browser, Holder
+from stepup.usecases.make_token import Issued
 from tests.support.audit_page import undescribed
 from tests.support.authenticator import SoftwareAuthenticator
 from tests.support.builders import an_attempt
@@ -118,16 +119,29 @@ async def code(world: World, amount: str = "500.00") -> str:
     return (await finish.issue_code(world.ports, challenge_id, BROWSER)).code
 
 
-async def redeemed(world: World, authorization_code: str, **changes: object) -> redeem.Issued:
+def a_code_grant(authorization_code: str, **changes: object) -> redeem.CodeGrant:
+    """Bring a code as its client does."""
     fields: dict = {
-        "attempt": an_attempt(),
+        "code": authorization_code,
         "redirect_uri": BANK_CALLBACK,
         "code_verifier": PKCE_VERIFIER,
     }
-    return await redeem.redeem(world.ports, world.bank, authorization_code, **fields | changes)
+    return redeem.CodeGrant(**fields | changes)
 
 
-async def issued(world: World) -> redeem.Issued:
+async def redeemed(
+    world: World,
+    authorization_code: str,
+    *,
+    attempt: AttemptId | None = None,
+    caller: Client | None = None,
+    **changes: object,
+) -> Issued:
+    grant = a_code_grant(authorization_code, **changes)
+    return await redeem.redeem(world.ports, caller or world.bank, grant, attempt or an_attempt())
+
+
+async def issued(world: World) -> Issued:
     """Go all the way to the elevated token."""
     return await redeemed(world, await code(world))
 

@@ -20,11 +20,12 @@ from stepup.domain.errors import (
     StepUpError,
 )
 from stepup.domain.ids import AttemptId
-from stepup.usecases import introspect, redeem
+from stepup.usecases import introspect, make_token, redeem
+from stepup.usecases.make_token import Issued
 from tests.support.builders import an_attempt
 from tests.support.memory_challenges import Unheard
-from tests.support.world import BANK_CALLBACK, PKCE_VERIFIER, World
-from tests.usecases.steps import audited, code, issued, kinds, last_audited, redeemed
+from tests.support.world import BANK_CALLBACK, World
+from tests.usecases.steps import a_code_grant, audited, code, issued, kinds, last_audited, redeemed
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ async def test_of_twenty_concurrent_redemptions_one_gets_the_token(world: World)
         *(redeemed(world, text) for _ in range(20)), return_exceptions=True
     )
 
-    assert sum(isinstance(r, redeem.Issued) for r in results) == 1
+    assert sum(isinstance(r, Issued) for r in results) == 1
     assert sum(isinstance(r, CodeReplayedError) for r in results) == 19
 
 
@@ -138,7 +139,6 @@ async def test_a_code_lives_one_minute(world: World, seconds: int, good: bool):
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"redirect_uri": None}, InvalidGrantError),
         ({"redirect_uri": f"{BANK_CALLBACK}/"}, InvalidGrantError),
         ({"code_verifier": None}, InvalidGrantError),
         ({"code_verifier": "a" * 43}, InvalidGrantError),
@@ -162,14 +162,7 @@ async def test_a_stolen_code_is_of_no_use_to_another_client(world: World):
     shop = world.add_client("shop", redirect_uris=(BANK_CALLBACK,))
 
     with pytest.raises(InvalidGrantError):
-        await redeem.redeem(
-            world.ports,
-            shop,
-            text,
-            an_attempt(),
-            redirect_uri=BANK_CALLBACK,
-            code_verifier=PKCE_VERIFIER,
-        )
+        await redeemed(world, text, caller=shop)
     assert await redeemed(world, text)
 
 
@@ -199,7 +192,7 @@ async def test_an_identifier_names_the_challenge_and_is_computed(world: World):
     got = await issued(world)
 
     assert got.token.id.startswith(got.token.challenge_id)
-    assert got.token.id == redeem.token_id(world.keyring, got.token.challenge_id)
+    assert got.token.id == make_token.token_id(world.keyring, got.token.challenge_id)
 
 
 # --- outcomes that nobody knows ---------------------------------------------------------------
@@ -214,10 +207,8 @@ async def unheard() -> World:
     return world
 
 
-async def redeemed_unnamed(world: World, text: str) -> redeem.Issued:
-    return await redeem.redeem_unnamed(
-        world.ports, world.bank, text, redirect_uri=BANK_CALLBACK, code_verifier=PKCE_VERIFIER
-    )
+async def redeemed_unnamed(world: World, text: str) -> Issued:
+    return await redeem.redeem_unnamed(world.ports, world.bank, a_code_grant(text))
 
 
 async def test_a_client_without_attempts_finds_its_code_again_when_the_outcome_was_unknown(

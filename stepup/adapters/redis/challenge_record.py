@@ -61,7 +61,7 @@ def fields_of(challenge: Challenge, request_uri_digest: bytes | None) -> list[Ar
         "expires_at": epoch_ms(challenge.expires_at),
         "client": authorization.client_id,
         "redirect_uri": optional(authorization.redirect_uri),
-        "pkce": optional(authorization.code_challenge),
+        "pkce": _proof_wanted(authorization),
         "once_ms": _once_ms(authorization),
     }
     if request_uri_digest is not None:
@@ -108,6 +108,13 @@ def encode_proved(passed: Sequence[CeremonyFacts]) -> bytes:
 def optional(text: str | None) -> str:
     """Tell a text that is empty from one that is not there."""
     return "" if text is None else f"={text}"
+
+
+def _proof_wanted(authorization: Authorization) -> str:
+    # In the field of the verifier, so that a release that knows no bound codes finds that nothing
+    # fits one, and never gives what it was bound for without the key.
+    wanted = optional(authorization.code_challenge)
+    return wanted if authorization.dpop_jkt is None else f"{wanted} {authorization.dpop_jkt}"
 
 
 def _once_ms(authorization: Authorization) -> int:

@@ -212,6 +212,7 @@ class RedisChallengeStore(ChallengeStore):
                 code.client_id,
                 optional(code.redirect_uri),
                 optional(code.code_challenge),
+                code.jkt or "",
             ],
             same_attempt=True,
             everywhere=everywhere,

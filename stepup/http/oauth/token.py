@@ -1,23 +1,33 @@
-"""`/oauth2/token`: a code becomes an elevated token (RFC 6749 section 4.1.3)."""
+"""`/oauth2/token`: a code becomes an elevated token (RFC 6749 section 4.1.3).
 
-from typing import Any
+With the scope `openid` an ID token comes with it (OpenID Connect Core section 3.1.3.3).
+"""
+
+from typing import Any, NamedTuple
 
 import msgspec
 from litestar import Request, Router, post
 from litestar.di import NamedDependency
 
-from stepup.domain import errors
+from stepup.domain import authorization_errors, errors
 from stepup.domain.client import Client
-from stepup.domain.errors import StepUpError, UnsupportedGrantTypeError
+from stepup.domain.confirmation import Confirmation
+from stepup.domain.errors import (
+    InvalidAuthorizationDetailsError,
+    InvalidTargetError,
+    StepUpError,
+    UnsupportedGrantTypeError,
+)
+from stepup.domain.ids import AttemptId
 from stepup.domain.token import ElevatedToken
 from stepup.http.attempts import attempt_of, names_its_attempt
 from stepup.http.form import Form
-from stepup.http.oauth.unsupported import check_no_proof
 from stepup.http.openapi import CLIENT_SECURITY, oauth_responses, reads_form
 from stepup.http.request_log import request_log
 from stepup.ports import Ports
 from stepup.telemetry import redemptions_total, tokens_minted_total
 from stepup.usecases import redeem
+from stepup.usecases.make_token import Issued
 
 
 class TokenResponse(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -28,6 +38,12 @@ class TokenResponse(msgspec.Struct, frozen=True, omit_defaults=True):
     # Members with a default would be left out; this one is required.
     token_type: str
     scope: str | None = None
+    id_token: str | None = None
+    refresh_token: str | None = None
+    # So that nobody needs to look into the access token, which is none of a client's business
+    # (RFC 9470 section 2).
+    acr: str | None = None
+    txn: str | None = None
     authorization_details: list[dict[str, object]] | None = None
 
     def __repr__(self) -> str:
@@ -39,12 +55,17 @@ class TokenResponse(msgspec.Struct, frozen=True, omit_defaults=True):
     status_code=200,
     tags=["oauth"],
     security=CLIENT_SECURITY,
-    operation_class=reads_form(("grant_type", "code"), ("redirect_uri", "code_verifier")),
+    operation_class=reads_form(
+        ("grant_type", "code"), ("redirect_uri", "code_verifier", "resource")
+    ),
     responses=oauth_responses(
         errors.InvalidGrantError,
         errors.ClientNotAllowedError,
         errors.UnsupportedGrantTypeError,
+        errors.InvalidTargetError,
+        errors.InvalidAuthorizationDetailsError,
         errors.OutcomeUnknownError,
+        authorization_errors.InvalidDpopProofError,
     ),
 )
 async def token(
@@ -52,13 +73,13 @@ async def token(
     form: NamedDependency[Form],
     form_caller: NamedDependency[Client],
     ports: NamedDependency[Ports],
+    proof: NamedDependency[Confirmation | None],
 ) -> TokenResponse:
-    """Redeem a code, once; the same `Idempotency-Key` gets the same token again."""
-    check_no_proof(request)
-    if form.need("grant_type") != "authorization_code":
-        raise UnsupportedGrantTypeError
+    """Redeem a code, once; the same `Idempotency-Key` gets the same tokens again."""
+    _check_grant(form)
+    asked = _Asked(request, form, form_caller, proof)
     try:
-        issued = await _redeemed(request, form, form_caller, ports)
+        issued = await _redeemed(asked, ports)
     except StepUpError as error:
         redemptions_total.labels(outcome=_outcome(error)).inc()
         raise
@@ -67,27 +88,72 @@ async def token(
     log = request_log(request)
     log.subject = issued.token.subject.id
     log.action = issued.token.action
+    return _response(issued)
+
+
+class _Asked(NamedTuple):
+    """A request for tokens: what it says, who sent it, and the key that was proved with it."""
+
+    request: Request[Any, Any, Any]
+    form: Form
+    caller: Client
+    proof: Confirmation | None
+
+    def attempt(self, ports: Ports) -> AttemptId:
+        """Name the attempt; with another key it is another one, so no key gets another's token."""
+        named = attempt_of(self.request, ports, self.caller)
+        if self.proof is None:
+            return named
+        return AttemptId(f"{named} {self.proof.jkt or self.proof.x5t_s256}")
+
+
+def _check_grant(form: Form) -> None:
+    if form.need("grant_type") != "authorization_code":
+        raise UnsupportedGrantTypeError
+    if "authorization_details" in form:
+        # RFC 9396 section 6 has them narrow what was granted; one action is no set to narrow.
+        raise InvalidAuthorizationDetailsError
+
+
+async def _redeemed(asked: _Asked, ports: Ports) -> Issued:
+    form = asked.form
+    grant = redeem.CodeGrant(
+        code=form.need("code"),
+        redirect_uri=form.get("redirect_uri"),
+        code_verifier=form.get("code_verifier"),
+        resource=_resource(form),
+        proof=asked.proof,
+    )
+    if not names_its_attempt(asked.request):
+        return await redeem.redeem_unnamed(ports, asked.caller, grant)
+    return await redeem.redeem(ports, asked.caller, grant, asked.attempt(ports))
+
+
+def _resource(form: Form) -> str | None:
+    """Read the resource, which some clients call the audience (RFC 8693 section 2.1).
+
+    Raises:
+        InvalidTargetError: If it has both names, and they differ.
+    """
+    resource, audience = form.get("resource"), form.get("audience")
+    if resource is not None and audience not in {None, resource}:
+        raise InvalidTargetError("resource and audience name two recipients.")
+    return resource or audience
+
+
+def _response(issued: Issued) -> TokenResponse:
+    token = issued.token
     return TokenResponse(
         access_token=issued.text,
         expires_in=issued.expires_in,
-        token_type="Bearer",  # noqa: S106  the name of a scheme
-        scope=issued.token.scope,
-        authorization_details=_details(issued.token),
-    )
-
-
-async def _redeemed(
-    request: Request[Any, Any, Any], form: Form, caller: Client, ports: Ports
-) -> redeem.Issued:
-    code, redirect_uri = form.need("code"), form.get("redirect_uri")
-    verifier = form.get("code_verifier")
-    if not names_its_attempt(request):
-        return await redeem.redeem_unnamed(
-            ports, caller, code, redirect_uri=redirect_uri, code_verifier=verifier
-        )
-    attempt = attempt_of(request, ports, caller)
-    return await redeem.redeem(
-        ports, caller, code, attempt, redirect_uri=redirect_uri, code_verifier=verifier
+        # RFC 9449 section 5; a token that is bound to a certificate is called Bearer (RFC 8705).
+        token_type="DPoP" if token.confirmation and token.confirmation.jkt else "Bearer",
+        scope=token.scope,
+        id_token=issued.id_token,
+        refresh_token=issued.refresh_token,
+        acr=token.acr,
+        txn=token.txn,
+        authorization_details=_details(token),
     )
 
 
