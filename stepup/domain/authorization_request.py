@@ -21,7 +21,7 @@ MAX_ACR_VALUES = 32
 
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 
-# RFC 7636 section 4.2: base64url of a SHA-256, always 43 characters.
+# RFC 7636 section 4.2: base64url of a SHA-256, always 43 characters; so is a thumbprint (RFC 7638).
 _CODE_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*")
 _SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
@@ -76,6 +76,17 @@ def read_code_challenge(text: str) -> str:
     """
     if not _CODE_CHALLENGE.fullmatch(text):
         raise InvalidRequestError("code_challenge is malformed.")
+    return text
+
+
+def read_dpop_jkt(text: str | None) -> str | None:
+    """Refuse what is no thumbprint of a key: no proof could ever fit it (RFC 9449 section 10).
+
+    Raises:
+        InvalidRequestError: If it is not the base64url text of a SHA-256.
+    """
+    if text is not None and not _CODE_CHALLENGE.fullmatch(text):
+        raise InvalidRequestError("dpop_jkt is malformed.")
     return text
 
 

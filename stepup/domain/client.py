@@ -68,6 +68,11 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
         """Say whether it cannot keep a secret (RFC 6749 section 2.1)."""
         return self.auth_method is AuthMethod.NONE
 
+    @property
+    def uses_certificate(self) -> bool:
+        """Say whether what it is given is bound to its TLS certificate (RFC 8705 section 3)."""
+        return self.tls_bound or self.auth_method in {AuthMethod.TLS, AuthMethod.SELF_SIGNED_TLS}
+
     def may(self, role: Role) -> bool:
         """Say whether the client has a role and is in service."""
         return not self.disabled and role in self.roles

@@ -16,6 +16,7 @@ from stepup.domain.client import Client
 from stepup.domain.confirmation import NOTHING_PROVED, Confirmation, Possession
 from stepup.domain.proof_errors import ProofRefusedError, TokenNonceNeededError
 from stepup.http.caller import authorization_header
+from stepup.http.client_certificate import certificate_of
 from stepup.http.dpop_nonces import offer_nonce
 from stepup.http.headers import headers
 from stepup.ports import Ports
@@ -34,9 +35,12 @@ class ShownToken(NamedTuple):
 async def provide_proof(
     request: AnyRequest,
     ports: NamedDependency[Ports],
-    form_caller: NamedDependency[Client],  # noqa: ARG001  see below
+    form_caller: NamedDependency[Client],
 ) -> Confirmation | None:
-    """Accept the request's proof and return the key of it; None when it brings none.
+    """Return the key that what this client is given is bound to; None when it proves none.
+
+    A DPoP proof, if it brings one; else its certificate, if it is a client whose tokens are bound
+    to that, or that authenticates with it.
 
     Raises:
         InvalidDpopProofError: If it does not hold, or there are two.
@@ -44,9 +48,10 @@ async def provide_proof(
     """
     # After the caller, so that nobody unknown makes us remember proofs.
     text = dpop_proof(request)
-    if text is None:
-        return None
-    return Confirmation(jkt=await _accepted(request, ports, text))
+    if text is not None:
+        return Confirmation(jkt=await _accepted(request, ports, text))
+    certificate = certificate_of(request) if form_caller.uses_certificate else None
+    return None if certificate is None else Confirmation(x5t_s256=certificate.thumbprint)
 
 
 async def provide_shown_token(request: AnyRequest, ports: NamedDependency[Ports]) -> ShownToken:
@@ -64,7 +69,9 @@ async def provide_shown_token(request: AnyRequest, ports: NamedDependency[Ports]
     if not text or scheme.lower() not in {b"bearer", b"dpop"}:
         raise NotAuthorizedError
     if scheme.lower() == b"bearer":
-        return ShownToken(text)
+        certificate = certificate_of(request)
+        thumbprint = None if certificate is None else certificate.thumbprint
+        return ShownToken(text, Possession(x5t_s256=thumbprint))
     return ShownToken(text, Possession(jkt=await _proved(request, ports, text)))
 
 

@@ -38,19 +38,35 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def push(
-    ports: Ports, caller: Client, request: AuthorizationRequest, attempt: AttemptId
+    ports: Ports,
+    caller: Client,
+    request: AuthorizationRequest,
+    attempt: AttemptId,
+    *,
+    jkt: str | None = None,
 ) -> Pushed:
     """Check a request that its client pushed, and open its challenge (RFC 9126 section 2).
+
+    `jkt` is the key whose DPoP proof came with it, which the code is bound to then.
 
     Raises:
         StepUpError: What `check_request` and `authorization_for` raise of a pushed request.
     """
-    checked = await check_request(ports, caller, request, pushed=True)
+    checked = _bound(await check_request(ports, caller, request, pushed=True), jkt)
     if checked.subject is None:
         missing = "login_hint" if caller.asserts_subject else "subject_token"
         raise InvalidRequestError(f"{missing} is missing.")
     authorization = await authorization_for(ports, caller, checked, checked.subject)
     return await open_checked(ports, checked, authorization, attempt)
+
+
+def _bound(checked: CheckedRequest, jkt: str | None) -> CheckedRequest:
+    """Bind a request to the key that was proved with it (RFC 9449 section 10.1)."""
+    if jkt is None:
+        return checked
+    if checked.dpop_jkt not in {None, jkt}:
+        raise InvalidRequestError("dpop_jkt is not the key of the DPoP proof.")
+    return msgspec.structs.replace(checked, dpop_jkt=jkt)
 
 
 async def open_checked(

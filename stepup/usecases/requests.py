@@ -228,8 +228,6 @@ async def _read(ports: Ports, asked: Asked, target: ResponseTarget) -> CheckedRe
     expected = _expected_subject(ports, request, ticket)
     if request.authorization_details is not None:
         raise InvalidAuthorizationDetailsError
-    if request.dpop_jkt is not None:
-        raise InvalidRequestError("dpop_jkt is not supported.")
     return CheckedRequest(
         client_id=client.client_id,
         pushed=Way.PUSHED in asked.way,
@@ -247,6 +245,7 @@ async def _read(ports: Ports, asked: Asked, target: ResponseTarget) -> CheckedRe
         expected_subject=expected,
         login_hint=request.login_hint,
         ui_locales=request.ui_locales,
+        dpop_jkt=reading.read_dpop_jkt(request.dpop_jkt),
     )
 
 

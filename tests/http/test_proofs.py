@@ -9,24 +9,29 @@ from litestar.di import NamedDependency
 
 from stepup.domain.confirmation import Confirmation
 from stepup.http.app import create_app
+from stepup.http.client_certificate import CertificatesFromProxies
 from stepup.http.health import Readiness
 from stepup.http.proofs import ShownToken
 from tests.support.application import CLIENT_SECRET, ISSUER, calling
 from tests.support.dpop import ProofKey
+from tests.support.vectors import load
 from tests.support.world import World
 
 BANK = ("bank", CLIENT_SECRET)
+CERTIFICATE_HEADER = "x-client-cert"
+MTLS = load("oauth-rfc-examples")["mtls_rfc8705_appendix_a"]
 ALGORITHMS = 'algs="ES256 PS256 EdDSA"'
 
 
 @post("/oauth2/bound", status_code=200)
 async def bound(proof: NamedDependency[Confirmation | None]) -> dict[str, object]:
-    return {"jkt": None if proof is None else proof.jkt}
+    return {} if proof is None else {"jkt": proof.jkt, "x5t": proof.x5t_s256}
 
 
 @get("/resource")
 async def resource(shown_token: NamedDependency[ShownToken]) -> dict[str, object]:
-    return {"text": shown_token.text, "jkt": shown_token.possession.jkt}
+    shown = shown_token.possession
+    return {"text": shown_token.text, "jkt": shown.jkt, "x5t": shown.x5t_s256}
 
 
 class Calls:
@@ -42,17 +47,28 @@ class Calls:
     async def _send(self, method: str, path: str, **options):
         routes = [Router("/", route_handlers=[bound, resource])]
         app = create_app(self.world.ports, readiness=Readiness({}), routers=routes)
-        async with calling(app) as client:
+        seen = CertificatesFromProxies(app, CERTIFICATE_HEADER, ["127.0.0.1/32"])
+        async with calling(seen) as client:
             return await client.request(method, path, **options)
 
-    async def bound(self, *proofs: str, auth=BANK):
+    async def bound(self, *proofs: str, auth=BANK, certificate: str | None = None):
         headers = [("dpop", proof) for proof in proofs]
+        if certificate is not None:
+            headers.append((CERTIFICATE_HEADER, certificate))
         return await self._send(
             "POST", "/oauth2/bound", auth=auth, data={"a": "b"}, headers=headers
         )
 
-    async def resource(self, authorization: str | None, *proofs: str, path: str = "/resource"):
+    async def resource(
+        self,
+        authorization: str | None,
+        *proofs: str,
+        path: str = "/resource",
+        certificate: str | None = None,
+    ):
         headers = [("dpop", proof) for proof in proofs]
+        if certificate is not None:
+            headers.append((CERTIFICATE_HEADER, certificate))
         if authorization is not None:
             headers.append(("authorization", authorization))
         return await self._send("GET", path, headers=headers)
@@ -73,12 +89,12 @@ def calls() -> Calls:
 async def test_a_proof_gives_the_thumbprint_of_its_key(calls: Calls):
     answer = await calls.bound(calls.proof("POST", "/oauth2/bound"))
 
-    assert answer.json() == {"jkt": calls.key.jkt}
+    assert answer.json() == {"jkt": calls.key.jkt, "x5t": None}
     assert "dpop-nonce" not in answer.headers
 
 
 async def test_without_a_proof_nothing_is_bound(calls: Calls):
-    assert (await calls.bound()).json() == {"jkt": None}
+    assert (await calls.bound()).json() == {}
 
 
 async def test_rfc9449_4_3_1_refuses_two_headers(calls: Calls):
@@ -139,13 +155,13 @@ async def test_a_dpop_token_comes_with_a_proof_of_it(calls: Calls):
 
     answer = await calls.resource("DPoP token-1", proof)
 
-    assert answer.json() == {"text": "token-1", "jkt": calls.key.jkt}
+    assert answer.json() == {"text": "token-1", "jkt": calls.key.jkt, "x5t": None}
 
 
 async def test_a_bearer_token_proves_nothing_whatever_comes_with_it(calls: Calls):
     answer = await calls.resource("Bearer token-1", calls.proof("GET", "/resource"))
 
-    assert answer.json() == {"text": "token-1", "jkt": None}
+    assert answer.json() == {"text": "token-1", "jkt": None, "x5t": None}
 
 
 @pytest.mark.parametrize("authorization", [None, "Basic eA==", "DPoP", "Bearer ", "Token x"])
@@ -199,3 +215,40 @@ async def test_the_query_is_not_part_of_what_a_proof_is_for(calls: Calls):
     proof = calls.proof("GET", "/resource", access_token="token-1")
 
     assert (await calls.resource("DPoP token-1", proof, path="/resource?a=b")).status_code == 200
+
+
+# --- certificates (RFC 8705 section 3) ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_bound"),
+    [
+        ({}, False),
+        ({"tls_bound": True}, True),
+    ],
+    ids=["a client that binds nothing to it", "a bound client"],
+)
+async def test_rfc8705_3_the_certificate_of_a_bound_client_is_its_proof(
+    calls: Calls, changes: dict, is_bound: bool
+):
+    calls.world.add_client("bank", **changes)
+
+    answer = await calls.bound(certificate=MTLS["certificate_der_b64"])
+
+    expected = {"jkt": None, "x5t": MTLS["x5t#S256"]} if is_bound else {}
+    assert answer.json() == expected
+
+
+async def test_rfc8705_3_1_a_token_is_shown_with_the_certificate_of_its_connection(calls: Calls):
+    answer = await calls.resource("Bearer token-1", certificate=MTLS["certificate_der_b64"])
+
+    assert answer.json()["x5t"] == MTLS["x5t#S256"]
+
+
+async def test_a_dpop_proof_binds_before_a_certificate_does(calls: Calls):
+    calls.world.add_client("bank", tls_bound=True)
+    proof = calls.proof("POST", "/oauth2/bound")
+
+    answer = await calls.bound(proof, certificate=MTLS["certificate_der_b64"])
+
+    assert answer.json() == {"jkt": calls.key.jkt, "x5t": None}

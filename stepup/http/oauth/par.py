@@ -6,12 +6,12 @@ import msgspec
 from litestar import Request, Router, post
 from litestar.di import NamedDependency
 
-from stepup.domain import errors
+from stepup.domain import authorization_errors, errors
 from stepup.domain.authorization_request import PARAMETERS, AuthorizationRequest
 from stepup.domain.client import Client
+from stepup.domain.confirmation import Confirmation
 from stepup.http.attempts import attempt_of
 from stepup.http.form import Form
-from stepup.http.oauth.unsupported import check_no_proof
 from stepup.http.openapi import CLIENT_SECURITY, oauth_responses, reads_form
 from stepup.ports import Ports
 from stepup.usecases import authorize
@@ -37,21 +37,24 @@ class ParResponse(msgspec.Struct, frozen=True):
         errors.RequestObjectNotSupportedError,
         errors.InvalidAuthorizationDetailsError,
         errors.UnmetRequirementError,
+        authorization_errors.InvalidDpopProofError,
+        authorization_errors.UseDpopNonceError,
     ),
 )
 async def push(
     request: Request[Any, Any, Any],
     form: NamedDependency[Form],
     form_caller: NamedDependency[Client],
+    proof: NamedDependency[Confirmation | None],
     ports: NamedDependency[Ports],
 ) -> ParResponse:
     """Accept an authorization request and return the `request_uri` that stands for it."""
-    check_no_proof(request)
     accepted = await authorize.push(
         ports,
         form_caller,
         AuthorizationRequest.of(form),
         attempt_of(request, ports, form_caller),
+        jkt=None if proof is None else proof.jkt,
     )
     return ParResponse(request_uri=accepted.request_uri, expires_in=accepted.expires_in)
 
