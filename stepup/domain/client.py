@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from stepup.domain.client_authentication import AuthMethod, Profile, TlsSubject
+from stepup.domain.client_authentication import AuthMethod, ClientSecret, Profile, TlsSubject
 from stepup.domain.ids import ClientId
 
 _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|\[::1\])(:\d{1,5})?(/[^#\s]*)?", re.ASCII)
@@ -27,6 +27,8 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     """A registered client.
 
     `secret_digests` holds keyed digests, newest first; more than one while a secret is rotated.
+    `secrets` holds those that must not be good at a release which knows nothing else: they end, or
+    their client keeps rules that such a release passes over.
     `audiences` are those a client may ask tokens for; the first one is its default.
     `subject_issuer` names the identity provider that a bare AuthZEN subject id belongs to.
 
@@ -62,6 +64,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     id_token_signed_response_alg: str | None = None
     introspection_signed_response_alg: str | None = None
     introspection_claims: tuple[str, ...] | None = None
+    secrets: tuple[ClientSecret, ...] = ()
 
     @property
     def is_public(self) -> bool:

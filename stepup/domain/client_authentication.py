@@ -1,8 +1,12 @@
 """How a client proves who it is, and under which profile it speaks to us."""
 
+from datetime import datetime
 from enum import StrEnum
 
 import msgspec
+
+from stepup.domain.client_certificate import ClientCertificate
+from stepup.domain.ids import ClientId
 
 
 class AuthMethod(StrEnum):
@@ -40,3 +44,71 @@ class TlsSubject(msgspec.Struct, frozen=True, kw_only=True):
 
     name: TlsName
     value: str
+
+
+class ClientSecret(msgspec.Struct, frozen=True):
+    """A secret as its keyed digest, and until when it is good: None while it is the current one."""
+
+    digest: bytes
+    until: datetime | None = None
+
+    def is_good_at(self, now: datetime) -> bool:
+        """Say whether it still opens the door."""
+        return self.until is None or now < self.until
+
+    def __repr__(self) -> str:
+        return "ClientSecret(***)"
+
+
+class SecretShown(msgspec.Struct, frozen=True):
+    """A request that brought a secret, in the header or in the body."""
+
+    client_id: ClientId
+    secret: str
+    method: AuthMethod
+
+    def __repr__(self) -> str:
+        return f"SecretShown({self.client_id})"
+
+
+class AssertionShown(msgspec.Struct, frozen=True):
+    """A request that brought a signed assertion to one of our paths (RFC 7523 section 2.2).
+
+    `client_id` is what the request says besides, None if nothing.
+    """
+
+    text: str
+    path: str
+    client_id: ClientId | None = None
+
+    def __repr__(self) -> str:
+        return "AssertionShown(***)"
+
+
+class OnlyNamed(msgspec.Struct, frozen=True):
+    """A request that names its client; the TLS handshake may have shown a certificate."""
+
+    client_id: ClientId
+    certificate: ClientCertificate | None = None
+
+
+Credentials = SecretShown | AssertionShown | OnlyNamed
+"""What a request brought to say who is calling."""
+
+_SECRETS = frozenset({AuthMethod.SECRET_BASIC, AuthMethod.SECRET_POST})
+CERTIFICATES = frozenset({AuthMethod.TLS, AuthMethod.SELF_SIGNED_TLS})
+"""The methods that show a certificate."""
+FAPI_METHODS = CERTIFICATES | {AuthMethod.PRIVATE_KEY_JWT}
+"""FAPI 2.0 Security Profile section 5.3.2.1, number 6."""
+
+
+def is_accepted(
+    registered: AuthMethod | None, shown: AuthMethod, profile: Profile = Profile.OAUTH
+) -> bool:
+    """Say whether a client may authenticate in this way: the one it registered and no other.
+
+    A client that registered none brings its secret in the header or in the body.
+    """
+    if profile is Profile.FAPI2 and shown not in FAPI_METHODS:
+        return False
+    return shown in _SECRETS if registered is None else shown is registered

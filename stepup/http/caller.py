@@ -1,7 +1,8 @@
 """Who is calling: a client with its secret, or an administrator with a token.
 
-A client brings its secret in the Authorization header or, at form endpoints, in the body, never in
-both (RFC 6749 section 2.3).
+A client authenticates in one way and never in two (RFC 6749 section 2.3): with a secret in the
+Authorization header or in a form, with a signed assertion, with the certificate of its TLS
+connection, or, where a route lets public clients in, by its name alone.
 """
 
 from base64 import b64decode
@@ -12,23 +13,47 @@ from litestar.di import NamedDependency
 
 from stepup.domain.admin_errors import NotAuthorizedError
 from stepup.domain.client import Client
+from stepup.domain.client_authentication import (
+    AssertionShown,
+    AuthMethod,
+    Credentials,
+    OnlyNamed,
+    SecretShown,
+)
 from stepup.domain.errors import ClientAuthenticationError, InvalidRequestError
+from stepup.domain.ids import ClientId
+from stepup.http.client_certificate import certificate_of
 from stepup.http.form import Form, decode_component, read_form
 from stepup.http.headers import headers
 from stepup.http.request_log import request_log
 from stepup.ports import Ports
-from stepup.usecases import clients
+from stepup.usecases.client_authentication import authenticate
 
 AnyRequest = Request[Any, Any, Any]
+
+_PUBLIC = "lets_public_clients_in"
+_JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_ASSERTIONS = frozenset({"client_assertion", "client_assertion_type"})
+_IN_FORMS = _ASSERTIONS | {"client_secret"}
+_TWICE = "The client authenticates twice; choose one way."
 
 
 async def provide_caller(request: AnyRequest, ports: NamedDependency[Ports]) -> Client:
     """Authenticate the client of a JSON endpoint by its Authorization header.
 
+    A JSON body has no place for an assertion, so it comes as a bearer token there.
+
     Raises:
         ClientAuthenticationError: If there is none, or it is wrong.
     """
-    return await _authenticated(request, ports, basic_credentials(request))
+    basic = basic_credentials(request)
+    if basic is not None:
+        return await _authenticated(request, ports, _of_header(request, basic))
+    scheme, _, text = authorization_header(request, ClientAuthenticationError).partition(b" ")
+    if scheme.lower() != b"bearer":
+        raise ClientAuthenticationError
+    shown = AssertionShown(text.strip().decode("latin-1"), request.scope["path"])
+    return await _authenticated(request, ports, shown)
 
 
 async def provide_form(request: AnyRequest, ports: NamedDependency[Ports]) -> Form:  # noqa: ARG001  see below
@@ -44,19 +69,22 @@ async def provide_form_caller(
     """Authenticate the client of a form endpoint by its header or its body.
 
     Raises:
-        InvalidRequestError: If both carry a secret, or they name two clients.
-        ClientAuthenticationError: If there is no secret, or it is wrong.
+        InvalidRequestError: If it authenticates twice, or names two clients.
+        ClientAuthenticationError: If it does not authenticate, or not as it must.
     """
     from_header = basic_credentials(request)
     if from_header is None:
-        client_id, secret = form.get("client_id"), form.get("client_secret")
-        sent = None if client_id is None or secret is None else (client_id, secret)
-        return await _authenticated(request, ports, sent)
-    if "client_secret" in form:
-        raise InvalidRequestError("The client authenticates twice; choose one way.")
+        return await _authenticated(request, ports, _of_form(request, form))
+    if not form.keys().isdisjoint(_IN_FORMS):
+        raise InvalidRequestError(_TWICE)
     if form.get("client_id", from_header[0]) != from_header[0]:
         raise InvalidRequestError("The header and the body name two clients.")
-    return await _authenticated(request, ports, from_header)
+    return await _authenticated(request, ports, _of_header(request, from_header))
+
+
+def lets_public_clients_in() -> dict[str, Any]:
+    """Return the `opt` of a route for clients that cannot keep a secret, too."""
+    return {_PUBLIC: True}
 
 
 def basic_credentials(request: AnyRequest) -> tuple[str, str] | None:
@@ -96,11 +124,35 @@ def authorization_header(
     return sent[0] if sent else b""
 
 
-async def _authenticated(
-    request: AnyRequest, ports: Ports, credentials: tuple[str, str] | None
-) -> Client:
-    if credentials is None:
+def _of_header(request: AnyRequest, basic: tuple[str, str]) -> Credentials:
+    client_id, secret = ClientId(basic[0]), basic[1]
+    if secret:
+        return SecretShown(client_id, secret, AuthMethod.SECRET_BASIC)
+    # RFC 6749 section 2.3.1 lets an empty secret be left out: what is left is a name.
+    return OnlyNamed(client_id, certificate_of(request))
+
+
+def _of_form(request: AnyRequest, form: Form) -> Credentials:
+    named = form.get("client_id")
+    client_id = None if named is None else ClientId(named)
+    secret = form.get("client_secret")
+    if not form.keys().isdisjoint(_ASSERTIONS):
+        if secret is not None:
+            raise InvalidRequestError(_TWICE)
+        text = form.get("client_assertion", "")
+        if form.get("client_assertion_type") != _JWT_BEARER:
+            raise ClientAuthenticationError
+        return AssertionShown(text, request.scope["path"], client_id)
+    if client_id is None:
         raise ClientAuthenticationError
-    client = await clients.authenticate(ports, *credentials)
+    if secret is not None:
+        return SecretShown(client_id, secret, AuthMethod.SECRET_POST)
+    return OnlyNamed(client_id, certificate_of(request))
+
+
+async def _authenticated(request: AnyRequest, ports: Ports, shown: Credentials) -> Client:
+    client = await authenticate(ports, shown)
+    if client.is_public and not request.scope["route_handler"].opt.get(_PUBLIC):
+        raise ClientAuthenticationError
     request_log(request).client = client.client_id
     return client

@@ -15,6 +15,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from stepup.domain.client_authentication import AuthMethod
 from stepup.domain.keyring import JWKS_MAX_AGE, Keyring, KeyUse
 from stepup.domain.obligation import ObligationType
 from stepup.domain.site import Site
@@ -30,7 +31,7 @@ _JWKS = "/.well-known/jwks.json"
 
 Metadata = dict[str, Any]
 
-_SECRETS = ["client_secret_basic", "client_secret_post"]
+_ASSERTION_ALGORITHMS = ["ES256", "PS256", "RS256", "EdDSA"]
 
 # What an ID token says (OpenID Connect Discovery section 3).
 _CLAIMS = [
@@ -60,17 +61,21 @@ _METADATA_CACHING = "public, max-age=300"
 def oauth_metadata(ports: Ports) -> dict[str, object]:
     """Describe the authorization server (RFC 8414 section 2)."""
     site = ports.site
+    confidential = _confidential_methods(site)
     return {
         "issuer": site.issuer,
         "authorization_endpoint": site.url("/oauth2/authorize"),
         "token_endpoint": site.url("/oauth2/token"),
-        "token_endpoint_auth_methods_supported": _SECRETS,
+        "token_endpoint_auth_methods_supported": [*confidential, AuthMethod.NONE],
+        "token_endpoint_auth_signing_alg_values_supported": _ASSERTION_ALGORITHMS,
         "pushed_authorization_request_endpoint": site.url("/oauth2/par"),
         "require_pushed_authorization_requests": True,
         "introspection_endpoint": site.url("/oauth2/introspect"),
-        "introspection_endpoint_auth_methods_supported": _SECRETS,
+        "introspection_endpoint_auth_methods_supported": confidential,
+        "introspection_endpoint_auth_signing_alg_values_supported": _ASSERTION_ALGORITHMS,
         "revocation_endpoint": site.url("/oauth2/revoke"),
-        "revocation_endpoint_auth_methods_supported": _SECRETS,
+        "revocation_endpoint_auth_methods_supported": [*confidential, AuthMethod.NONE],
+        "revocation_endpoint_auth_signing_alg_values_supported": _ASSERTION_ALGORITHMS,
         "jwks_uri": site.url(_JWKS),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
@@ -90,6 +95,17 @@ def oauth_metadata(ports: Ports) -> dict[str, object]:
         "stepup_consume_endpoint": site.url("/oauth2/consume"),
         "stepup_step_ups_endpoint": site.url("/v1/step-ups"),
     }
+
+
+def _confidential_methods(site: Site) -> list[AuthMethod]:
+    """Return how clients authenticate here; with certificates only where any are heard of."""
+    return [
+        AuthMethod.SECRET_BASIC,
+        AuthMethod.SECRET_POST,
+        AuthMethod.PRIVATE_KEY_JWT,
+        *([AuthMethod.TLS] if site.client_authorities else []),
+        *([AuthMethod.SELF_SIGNED_TLS] if site.hears_certificates else []),
+    ]
 
 
 def authzen_metadata(site: Site) -> dict[str, object]:

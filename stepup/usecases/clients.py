@@ -3,6 +3,7 @@
 from stepup.crypto import digests
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.client import Client
+from stepup.domain.client_authentication import AuthMethod, is_accepted
 from stepup.domain.errors import ClientAuthenticationError
 from stepup.domain.ids import ClientId
 from stepup.domain.keyring import Keyring
@@ -17,8 +18,10 @@ def secret_digest(keyring: Keyring, client_id: ClientId, secret: str) -> bytes:
     return digests.keyed_digest(key, f"{client_id}\0{secret}")
 
 
-async def authenticate(ports: Ports, client_id: str, secret: str) -> Client:
-    """Return the client that this secret belongs to.
+async def authenticate(
+    ports: Ports, client_id: str, secret: str, method: AuthMethod = AuthMethod.SECRET_BASIC
+) -> Client:
+    """Return the client that this secret belongs to, if it may come in this way.
 
     Raises:
         ClientAuthenticationError: If the client is unknown or disabled, or the secret is wrong;
@@ -30,7 +33,13 @@ async def authenticate(ports: Ports, client_id: str, secret: str) -> Client:
         raise ClientAuthenticationError
     # Every digest is compared, so that the time says nothing about a secret being rotated.
     matches = [digests.equal(presented, known) for known in client.secret_digests]
-    if not any(matches):
+    if client.secrets:
+        now = ports.clock.now()
+        matches += [
+            digests.equal(presented, each.digest) and each.is_good_at(now)
+            for each in client.secrets
+        ]
+    if not any(matches) or not is_accepted(client.auth_method, method, client.profile):
         raise ClientAuthenticationError
     return client
 

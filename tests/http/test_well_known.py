@@ -154,3 +154,33 @@ async def test_keys_that_are_announced_active_and_retiring_are_published_and_gon
     assert response.headers["cache-control"] == (
         "public, max-age=300, stale-while-revalidate=600, stale-if-error=86400"
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "certificates"),
+    [
+        ({}, []),
+        ({"hears_certificates": True}, ["self_signed_tls_client_auth"]),
+        (
+            {"hears_certificates": True, "client_authorities": (b"der",)},
+            ["tls_client_auth", "self_signed_tls_client_auth"],
+        ),
+    ],
+    ids=["no proxy", "a proxy", "authorities"],
+)
+async def test_rfc8414_2_promises_the_ways_of_authenticating_that_there_are(changes, certificates):
+    ports = memory_ports(site=a_site(**changes))
+    async with calling(create_app(ports, readiness=Readiness({}), routers=FRAME)) as client:
+        metadata = (await client.get(OAUTH)).json()
+
+    ways = ["client_secret_basic", "client_secret_post", "private_key_jwt", *certificates]
+    assert metadata["introspection_endpoint_auth_methods_supported"] == ways
+    for endpoint in ("token", "revocation"):
+        assert metadata[f"{endpoint}_endpoint_auth_methods_supported"] == [*ways, "none"]
+    for endpoint in ("token", "introspection", "revocation"):
+        algorithms = metadata[f"{endpoint}_endpoint_auth_signing_alg_values_supported"]
+        assert algorithms == ["ES256", "PS256", "RS256", "EdDSA"]
+
+
+async def test_dynamic_registration_is_off(frame):
+    assert "registration_endpoint" not in (await frame.get(OAUTH)).json()

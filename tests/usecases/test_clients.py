@@ -1,11 +1,13 @@
 """Clients: who is calling, and registering those who may."""
 
 import asyncio
+from datetime import timedelta
 
 import msgspec
 import pytest
 
 from stepup.domain.audit import AuditKind
+from stepup.domain.client_authentication import ClientSecret
 from stepup.domain.errors import ClientAuthenticationError
 from stepup.domain.ids import ClientId
 from stepup.usecases import clients
@@ -74,3 +76,18 @@ async def test_registering_is_audited_and_announced(world: World):
     assert event.client_id == "bank"
     await asyncio.wait_for(heard, 5)
     await listening.aclose()
+
+
+async def test_an_expired_overlap_is_over(world: World):
+    now = world.clock.now()
+    old, new = (clients.secret_digest(world.keyring, ClientId("shop"), s) for s in ("old", "new"))
+    ends = ClientSecret(old, now + timedelta(hours=1))
+    world.add_client("shop", secret_digests=(new,), secrets=(ends,))
+
+    world.clock.advance(timedelta(minutes=59, seconds=59))
+    for secret in ("new", "old"):
+        await clients.authenticate(world.ports, "shop", secret)
+    world.clock.advance(timedelta(seconds=1))
+    await clients.authenticate(world.ports, "shop", "new")
+    with pytest.raises(ClientAuthenticationError):
+        await clients.authenticate(world.ports, "shop", "old")

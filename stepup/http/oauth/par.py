@@ -11,6 +11,7 @@ from stepup.domain.authorization_request import PARAMETERS, AuthorizationRequest
 from stepup.domain.client import Client
 from stepup.domain.confirmation import Confirmation
 from stepup.http.attempts import attempt_of
+from stepup.http.caller import lets_public_clients_in
 from stepup.http.form import Form
 from stepup.http.openapi import CLIENT_SECURITY, oauth_responses, reads_form
 from stepup.ports import Ports
@@ -27,6 +28,7 @@ class ParResponse(msgspec.Struct, frozen=True):
 @post(
     "/oauth2/par",
     tags=["oauth"],
+    opt=lets_public_clients_in(),
     security=CLIENT_SECURITY,
     operation_class=reads_form((), PARAMETERS),
     responses=oauth_responses(

@@ -5,6 +5,7 @@ from litestar.di import NamedDependency
 
 from stepup.domain import errors
 from stepup.domain.client import Client
+from stepup.http.caller import lets_public_clients_in
 from stepup.http.form import Form
 from stepup.http.openapi import CLIENT_SECURITY, oauth_responses, reads_form
 from stepup.ports import Ports
@@ -15,6 +16,7 @@ from stepup.usecases import revoke
     "/oauth2/revoke",
     status_code=200,
     tags=["oauth"],
+    opt=lets_public_clients_in(),
     security=CLIENT_SECURITY,
     operation_class=reads_form(("token",), ("token_type_hint",)),
     responses=oauth_responses(errors.OutcomeUnknownError),

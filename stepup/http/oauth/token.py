@@ -21,6 +21,7 @@ from stepup.domain.errors import (
 from stepup.domain.ids import AttemptId
 from stepup.domain.token import ElevatedToken
 from stepup.http.attempts import attempt_of, names_its_attempt
+from stepup.http.caller import lets_public_clients_in
 from stepup.http.form import Form
 from stepup.http.openapi import CLIENT_SECURITY, oauth_responses, reads_form
 from stepup.http.request_log import request_log
@@ -54,6 +55,7 @@ class TokenResponse(msgspec.Struct, frozen=True, omit_defaults=True):
     "/oauth2/token",
     status_code=200,
     tags=["oauth"],
+    opt=lets_public_clients_in(),
     security=CLIENT_SECURITY,
     operation_class=reads_form(
         ("grant_type", "code"), ("redirect_uri", "code_verifier", "resource")
