@@ -17,11 +17,11 @@ from stepup.config_values import _KEY as _KEK
 from stepup.domain.client import Client
 from stepup.domain.errors import StepUpError
 from stepup.domain.ids import ClientId
+from stepup.domain.unambiguous_json import check_unambiguous
 from stepup.http.attempts import _KEY
 from stepup.http.error_forms import _NOT_IN_DESCRIPTION
 from stepup.http.form import parse_form
 from stepup.http.headers import page_policy
-from stepup.http.json_body import check_unambiguous
 from stepup.http.middleware import _VALID_REQUEST_ID, BODY_LIMIT
 from stepup.log import redact
 from stepup.pages.display import display_items, mask, plain

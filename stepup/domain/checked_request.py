@@ -2,6 +2,7 @@
 
 import msgspec
 
+from stepup.domain.action_details import ActionDetails
 from stepup.domain.assurance import Acr
 from stepup.domain.authorization import ResponseMode, Ticket
 from stepup.domain.errors import StepUpError
@@ -49,6 +50,7 @@ class CheckedRequest(msgspec.Struct, frozen=True, kw_only=True):
     acr_values: tuple[Acr, ...] | None = None
     essential_acr: bool = False
     ticket: Ticket | None = None
+    details: ActionDetails | None = None
     subject: Subject | None = None
     expected_subject: Subject | None = None
     login_hint: str | None = None

@@ -132,6 +132,24 @@ def decide(
     return _telling(answer, _outcome(case, match, plan.told)) if plan.reports else answer
 
 
+def ask_least(
+    policy: Policy, request: DecisionRequest, now: datetime, basis: Basis
+) -> StepUp | Deny:
+    """Ask for the least that an action ever asks for, whether it would be allowed without or not.
+
+    So an approval that somebody wants of an allowed action is bound and shown like any other.
+    """
+    plan = policy.plan_for(request.action)
+    if plan is None:
+        return Deny(reason=DenyReason.UNKNOWN_ACTION, basis=basis)
+    requirement = plan.enforced.raise_demand(plan.least, policy.ladder)
+    bound = _values(plan.action, request, sorted(requirement.bind))
+    unfit = _why_unfit(requirement, bound, what_rules_say(plan, request, None, now).wrong)
+    if unfit is not None:
+        return Deny(reason=unfit, basis=basis)
+    return _step_up(plan.action, request, requirement, bound, basis)
+
+
 def _outcome(case: _Case, match: Match, floors: Floors) -> Decision:
     plan, then = case.plan, match.then
     basis = _basis(case, match, floors)
@@ -177,7 +195,17 @@ def _compared(
         if is_approved_by_fallback(ladder, requirement, action.name, bound, approval, case.now):
             fallen = msgspec.structs.replace(basis, fallback=approval.context.acr)
             return Allow(reason=reason, basis=fallen)
-    shown = _values(action, case.request, requirement.display)
+    return _step_up(action, case.request, requirement, bound, basis)
+
+
+def _step_up(
+    action: Action,
+    request: DecisionRequest,
+    requirement: Requirement,
+    bound: Properties,
+    basis: Basis,
+) -> StepUp:
+    shown = _values(action, request, requirement.display)
     displayed = {name: value for name, value in shown.items() if value is not None}
     return StepUp(requirement=requirement, bound=bound, displayed=displayed, basis=basis)
 

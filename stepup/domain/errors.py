@@ -42,10 +42,10 @@ class RequestObjectNotSupportedError(StepUpError):
 
 
 class InvalidAuthorizationDetailsError(StepUpError):
-    """What is to be authorized comes from a ticket, not from the request (RFC 9396 section 5)."""
+    """What is to be authorized is of an unknown type, or not said as its type wants (RFC 9396)."""
 
     code = "invalid_authorization_details"
-    message = "authorization_details are not supported here; send a step_up_ticket."
+    message = "The authorization_details are not valid."
 
 
 class UnsupportedResponseTypeError(StepUpError):

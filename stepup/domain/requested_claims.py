@@ -12,6 +12,7 @@ import msgspec
 from stepup.domain.assurance import Acr
 from stepup.domain.authorization_request import MAX_ACR_VALUES
 from stepup.domain.errors import InvalidRequestError, UnmetRequirementError
+from stepup.domain.unambiguous_json import check_unambiguous
 
 MAX_CLAIMS = 8192
 
@@ -67,8 +68,9 @@ def read_claims(text: str | None) -> AskedLevels:
     if len(text) > MAX_CLAIMS:
         raise InvalidRequestError("claims is too long.")
     try:
+        check_unambiguous(text.encode())
         wish = (_decoder.decode(text).id_token or _IdToken()).acr
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except (InvalidRequestError, msgspec.DecodeError, UnicodeError):
         raise InvalidRequestError("claims is malformed.") from None
     if wish is None:
         return AskedLevels()

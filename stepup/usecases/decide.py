@@ -107,11 +107,17 @@ def open_sitting(ports: Ports, caller: Client) -> Sitting:
 
 async def decide_in(ports: Ports, sitting: Sitting, question: Question) -> Answer:
     """Decide as one of a request's decisions, make the ticket when it needs one, and record it."""
+    answer = await decide_once(ports, sitting, question)
+    if not isinstance(answer.decision, StepUp):
+        return answer
+    asked = _ticket(ports, sitting, answer.subject, question.request.action, answer.decision)
+    ticket = tickets.sign_ticket(asked, ticket_key(ports.snapshot.keyring))
+    return msgspec.structs.replace(answer, ticket=ticket)
+
+
+async def decide_once(ports: Ports, sitting: Sitting, question: Question) -> Answer:
+    """Decide and record it, for a request that needs no ticket to come back with."""
     answer = await weigh(ports, sitting, question)
-    ticket = None
-    if isinstance(answer.decision, StepUp):
-        asked = _ticket(ports, sitting, answer.subject, question.request.action, answer.decision)
-        ticket = tickets.sign_ticket(asked, ticket_key(ports.snapshot.keyring))
     decided = Decided(
         at=sitting.now,
         client_id=sitting.caller.client_id,
@@ -124,7 +130,7 @@ async def decide_in(ports: Ports, sitting: Sitting, question: Question) -> Answe
     )
     name = record(ports, decided)
     watch(ports, decided, name)
-    return msgspec.structs.replace(answer, id=name, ticket=ticket)
+    return msgspec.structs.replace(answer, id=name)
 
 
 async def weigh(ports: Ports, sitting: Sitting, question: Question) -> Answer:
@@ -195,6 +201,20 @@ def general_purpose(ports: Ports, action: Action) -> Purpose:
     )
 
 
+def purpose_of(policy: Policy, action: ActionName, decision: StepUp) -> Purpose:
+    """Say what a step-up is for: the action, and the values that it binds and shows."""
+    # None when no document names it; such an action has no title either.
+    catalogued = policy.actions.get(action)
+    return Purpose(
+        action=action,
+        title=catalogued.title if catalogued else {},
+        bound=decision.bound,
+        bound_digest=bound_digest(action, decision.bound),
+        displayed=decision.displayed,
+        policy_version=decision.basis.policy_version,
+    )
+
+
 def ticket_key(keyring: Keyring) -> bytes:
     """Return the key that tickets are signed with; only we read them."""
     return digests.derive(keyring.root, _TICKET_PURPOSE)
@@ -203,21 +223,12 @@ def ticket_key(keyring: Keyring) -> bytes:
 def _ticket(
     ports: Ports, sitting: Sitting, subject: Subject, action: ActionName, decision: StepUp
 ) -> Ticket:
-    # None when no document names it; such an action has no title either.
-    catalogued = sitting.policy.actions.get(action)
     return Ticket(
         id=ports.entropy.token(16),
         client_id=sitting.caller.client_id,
         subject=subject,
         requirement=decision.requirement,
-        purpose=Purpose(
-            action=action,
-            title=catalogued.title if catalogued else {},
-            bound=decision.bound,
-            bound_digest=bound_digest(action, decision.bound),
-            displayed=decision.displayed,
-            policy_version=decision.basis.policy_version,
-        ),
+        purpose=purpose_of(sitting.policy, action, decision),
         issued_at=sitting.now,
         expires_at=sitting.now + TICKET_LIFETIME,
     )

@@ -1,23 +1,43 @@
 """What a checked request asks of its subject, once that is known: a level, and what it is for.
 
-A ticket is a decision already. Without one the client asks for a level alone.
+A ticket is a decision already, and `authorization_details` make one here. Without either the client
+asks for a level alone.
 """
 
 from datetime import timedelta
 
 import msgspec
 
+from stepup.domain.action_details import ActionDetails, check_declared
 from stepup.domain.assurance import Acr
-from stepup.domain.authorization import Authorization, Purpose
+from stepup.domain.authorization import Authorization, Purpose, Ticket
 from stepup.domain.authorization_errors import LoginRequiredError
+from stepup.domain.binding import Value, bound_digest
 from stepup.domain.checked_request import CheckedRequest
 from stepup.domain.client import Client
-from stepup.domain.errors import InvalidRequestError, InvalidSubjectTokenError
-from stepup.domain.ids import Subject
+from stepup.domain.decision import Allow, Deny, DenyReason, ask_least
+from stepup.domain.errors import (
+    ActionDeniedError,
+    InvalidAuthorizationDetailsError,
+    InvalidRequestError,
+    InvalidSubjectTokenError,
+    StepUpError,
+)
+from stepup.domain.ids import ActionName, Subject
 from stepup.domain.requirement import Requirement
 from stepup.ports import Ports
+from stepup.usecases import decide
 from stepup.usecases.audiences import audience_for
 from stepup.usecases.requests import refusing
+
+# What the details lack, no authentication makes up for.
+_FAULTS_OF_THE_DETAILS = frozenset(
+    {
+        DenyReason.UNKNOWN_ACTION,
+        DenyReason.MISSING_BOUND_ATTRIBUTE,
+        DenyReason.INVALID_ATTRIBUTE,
+    }
+)
 
 
 class _Demand(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +59,7 @@ async def authorization_for(
     """
     with refusing(checked.target, pushed=checked.pushed):
         _check_subject(client, checked, subject)
-        demand = _demand(ports, checked)
+        demand = await _demand(ports, client, checked, subject)
         return Authorization(
             client_id=client.client_id,
             client_name=client.name,
@@ -70,33 +90,91 @@ def _check_subject(client: Client, checked: CheckedRequest, subject: Subject) ->
         raise LoginRequiredError("Somebody else is signed in.")
 
 
-def _demand(ports: Ports, checked: CheckedRequest) -> _Demand:
-    if checked.ticket is not None:
-        return _Demand(requirement=checked.ticket.requirement, purpose=checked.ticket.purpose)
+async def _demand(
+    ports: Ports, client: Client, checked: CheckedRequest, subject: Subject
+) -> _Demand:
+    ticket, details = checked.ticket, checked.details
+    if ticket is not None:
+        if details is not None:
+            _check_agreement(ports, ticket, details)
+        return _Demand(requirement=ticket.requirement, purpose=ticket.purpose)
+    if details is not None:
+        return await _for_details(ports, client, checked, details, subject)
     if checked.acr_values is not None:
-        return _raised(ports, checked, None, None)
+        return _raised(ports, checked, Requirement(acr=checked.acr_values[0]), None)
     if checked.wants_id_token:
         # OpenID Connect lets a client leave the level open; an OAuth client that names neither an
         # action nor a level has nothing to step up to.
         lowest = Requirement(acr=ports.snapshot.policy.ladder.levels[0].acr)
         return _raised(ports, checked, lowest, None)
-    raise InvalidRequestError("step_up_ticket or acr_values is needed.")
+    raise InvalidRequestError("step_up_ticket, authorization_details or acr_values is needed.")
+
+
+async def _for_details(
+    ports: Ports,
+    client: Client,
+    checked: CheckedRequest,
+    details: ActionDetails,
+    subject: Subject,
+) -> _Demand:
+    policy = ports.snapshot.policy
+    action = ActionName(details.action)
+    check_declared(details, policy.find(action))
+    # Any client that may send subjects here may name an action; the role is for asking alone.
+    sitting = decide.Sitting(caller=client, policy=policy, now=ports.clock.now())
+    question = decide.Question(request=details.request_of(subject), subject_issuer=subject.issuer)
+    answer = await decide.decide_once(ports, sitting, question)
+    decision = answer.decision
+    if isinstance(decision, Allow):
+        decision = ask_least(policy, answer.request, sitting.now, decision.basis)
+    if isinstance(decision, Deny):
+        raise _refusal(decision)
+    purpose = decide.purpose_of(policy, action, decision)
+    return _raised(ports, checked, decision.requirement, purpose)
+
+
+def _refusal(decision: Deny) -> StepUpError:
+    if decision.reason in _FAULTS_OF_THE_DETAILS:
+        return InvalidAuthorizationDetailsError(
+            "The policy cannot decide on the action as it is described."
+        )
+    return ActionDeniedError(decision.text)
+
+
+def _check_agreement(ports: Ports, ticket: Ticket, details: ActionDetails) -> None:
+    """Refuse details that say something else than the ticket beside them."""
+    purpose, policy = ticket.purpose, ports.snapshot.policy
+    if purpose.action != details.action:
+        raise InvalidAuthorizationDetailsError("The ticket was made for another action.")
+    action = policy.find(purpose.action)
+    check_declared(details, action)
+    request = decide.of_subject(ports, details.request_of(ticket.subject), ticket.subject)
+    request = policy.directory.completed(request)
+
+    def said(name: str) -> Value:
+        attribute = action.attribute(name) if action else None
+        return None if attribute is None else request.value_of(attribute)
+
+    bound = {name: said(name) for name in purpose.bound}
+    if bound_digest(details.action, bound) != purpose.bound_digest or any(
+        said(name) != value for name, value in purpose.displayed.items()
+    ):
+        raise InvalidAuthorizationDetailsError("The ticket was made for other values.")
 
 
 def _raised(
-    ports: Ports, checked: CheckedRequest, asked: Requirement | None, purpose: Purpose | None
+    ports: Ports, checked: CheckedRequest, asked: Requirement, purpose: Purpose | None
 ) -> _Demand:
     """Join what is asked with the levels and the age that the client wants: the stricter wins."""
-    ladder = ports.snapshot.policy.ladder
-    wanted = checked.acr_values or ()
-    if asked is None:
-        asked = Requirement(acr=wanted[0])
-    levels = tuple(dict.fromkeys(ladder.strongest(asked.acr, acr) for acr in wanted))
-    if checked.acr_values is not None:
-        # Never less than what was asked for, so nobody falls back below it.
-        asked = msgspec.structs.replace(asked.settled(), acr=levels[0])
+    requirement = _no_older(asked, checked.max_age)
+    if checked.acr_values is None:
+        return _Demand(requirement=requirement, purpose=purpose)
+    strongest = ports.snapshot.policy.ladder.strongest
+    levels = tuple(dict.fromkeys(strongest(asked.acr, acr) for acr in checked.acr_values))
+    # Never less than what was asked for, so nobody falls back below it.
+    requirement = msgspec.structs.replace(requirement.settled(), acr=levels[0])
     return _Demand(
-        requirement=_no_older(asked, checked.max_age),
+        requirement=requirement,
         purpose=purpose,
         acr_values=levels if len(levels) > 1 else (),
     )

@@ -17,6 +17,7 @@ import msgspec
 
 from stepup.crypto import id_tokens
 from stepup.domain import authorization_request as reading
+from stepup.domain.action_details import ActionDetails, read_details
 from stepup.domain.assurance import Acr, Ladder
 from stepup.domain.authorization import Ticket
 from stepup.domain.authorization_errors import RequestUriNotSupportedError
@@ -27,7 +28,6 @@ from stepup.domain.client_authentication import Profile
 from stepup.domain.errors import (
     ClientNotAllowedError,
     DependencyUnavailableError,
-    InvalidAuthorizationDetailsError,
     InvalidRequestError,
     InvalidSubjectTokenError,
     NewerFormatError,
@@ -226,8 +226,6 @@ async def _read(ports: Ports, asked: Asked, target: ResponseTarget) -> CheckedRe
     ticket = read_ticket(ports, client, request.step_up_ticket) if request.step_up_ticket else None
     levels = agreed_levels(reading.read_acr_values(request.acr_values), read_claims(request.claims))
     expected = _expected_subject(ports, request, ticket)
-    if request.authorization_details is not None:
-        raise InvalidAuthorizationDetailsError
     return CheckedRequest(
         client_id=client.client_id,
         pushed=Way.PUSHED in asked.way,
@@ -241,12 +239,19 @@ async def _read(ports: Ports, asked: Asked, target: ResponseTarget) -> CheckedRe
         acr_values=_ours(ports.snapshot.policy.ladder, levels),
         essential_acr=levels.essential,
         ticket=ticket,
+        details=_details(request, client),
         subject=await _proven_subject(ports, asked, ticket, expected),
         expected_subject=expected,
         login_hint=request.login_hint,
         ui_locales=request.ui_locales,
         dpop_jkt=reading.read_dpop_jkt(request.dpop_jkt),
     )
+
+
+def _details(request: AuthorizationRequest, client: Client) -> ActionDetails | None:
+    if request.authorization_details is None:
+        return None
+    return read_details(request.authorization_details, client.authorization_details_types)
 
 
 def _code_challenge(request: AuthorizationRequest) -> str:

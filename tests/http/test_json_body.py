@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from stepup.domain.errors import InvalidRequestError
-from stepup.http.json_body import DEPTH_LIMIT, parse_json
+from stepup.domain.unambiguous_json import DEPTH_LIMIT
+from stepup.http.json_body import parse_json
 
 
 class Thing(msgspec.Struct):
