@@ -14,6 +14,7 @@ from stepup.ceremonies import otp, recovery_codes
 from stepup.config_reading import _DURATION
 from stepup.config_values import _HOST_AND_PORT
 from stepup.config_values import _KEY as _KEK
+from stepup.domain.authorization_request import _CODE_CHALLENGE, _SCOPE
 from stepup.domain.client import Client
 from stepup.domain.errors import StepUpError
 from stepup.domain.ids import ClientId
@@ -29,7 +30,6 @@ from stepup.pages.locales import negotiate
 from stepup.sdk.asgi import _AMBIGUOUS
 from stepup.sdk.verifier import _FORM
 from stepup.usecases.account import local_path
-from stepup.usecases.authorize import _CODE_CHALLENGE, _SCOPE
 
 # Below this nothing is worth a look, and the clock's grain would decide.
 _FREE = 0.03

@@ -104,7 +104,7 @@ def read_details(text: str, allowed_types: tuple[str, ...] | None) -> ActionDeta
         raise InvalidAuthorizationDetailsError(
             "authorization_details is no array of objects with a type."
         ) from None
-    if types != {STEPUP_ACTION} or STEPUP_ACTION not in (allowed_types or (STEPUP_ACTION,)):
+    if types != {STEPUP_ACTION} or not (allowed_types is None or STEPUP_ACTION in allowed_types):
         raise InvalidAuthorizationDetailsError("A type is not supported, or not for this client.")
     try:
         details = _details.decode(text)

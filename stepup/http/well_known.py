@@ -15,6 +15,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
+from stepup.domain.action_details import STEPUP_ACTION
 from stepup.domain.client_authentication import AuthMethod
 from stepup.domain.keyring import JWKS_MAX_AGE, Keyring, KeyUse
 from stepup.domain.obligation import ObligationType
@@ -69,7 +70,7 @@ def oauth_metadata(ports: Ports) -> dict[str, object]:
         "token_endpoint_auth_methods_supported": [*confidential, AuthMethod.NONE],
         "token_endpoint_auth_signing_alg_values_supported": _ASSERTION_ALGORITHMS,
         "pushed_authorization_request_endpoint": site.url("/oauth2/par"),
-        "require_pushed_authorization_requests": True,
+        "require_pushed_authorization_requests": site.pushed_requests_required,
         "introspection_endpoint": site.url("/oauth2/introspect"),
         "introspection_endpoint_auth_methods_supported": confidential,
         "introspection_endpoint_auth_signing_alg_values_supported": _ASSERTION_ALGORITHMS,
@@ -91,6 +92,8 @@ def oauth_metadata(ports: Ports) -> dict[str, object]:
             ports.snapshot.keyring, KeyUse.ID_TOKEN
         ),
         "claims_supported": _CLAIMS,
+        "claims_parameter_supported": True,
+        "authorization_details_types_supported": [STEPUP_ACTION],
         "acr_values_supported": list(ports.snapshot.policy.ladder.acrs),
         "stepup_consume_endpoint": site.url("/oauth2/consume"),
         "stepup_step_ups_endpoint": site.url("/v1/step-ups"),
