@@ -19,10 +19,10 @@ class TokenRefusedError(NotAuthorizedError):
 
 
 class InsufficientScopeError(StepUpError):
-    """The administrator is known, and may not do this (RFC 6750 section 3.1)."""
+    """Whoever it is is known, and may not do this (RFC 6750 section 3.1)."""
 
     code = "insufficient_scope"
-    message = "This administrator may not do that."
+    message = "The token gives no leave for that."
 
     def __init__(self, scope: str, detail: str | None = None) -> None:
         super().__init__(detail)

@@ -43,7 +43,7 @@ from stepup.http.error_forms import ErrorForms, PageErrors
 from stepup.http.head import HeadRoutes
 from stepup.http.health import Readiness
 from stepup.http.middleware import Edge
-from stepup.http.oauth import consume, introspect, par, revoke, token
+from stepup.http.oauth import consume, introspect, par, revoke, token, userinfo
 from stepup.http.proofs import provide_proof, provide_shown_token
 from stepup.ports import Ports
 from stepup.ports.workshop import Workshop
@@ -63,6 +63,7 @@ ROUTERS: tuple[Router, ...] = (
     par.router,
     authorize.router,
     token.router,
+    userinfo.router,
     introspect.router,
     revoke.router,
     consume.router,

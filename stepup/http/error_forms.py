@@ -34,7 +34,8 @@ _OAUTH = "/oauth2/"
 _AUTHZEN = "/access/"
 _TEXT = b"text/plain"
 # Our own invention beside RFC 7662, so it speaks like our other endpoints.
-_CONSUME = "/oauth2/consume"
+# Ours, and a resource (RFC 6750 section 3): what RFC 6749 says of errors is not about them.
+_OTHERS = frozenset({"/oauth2/consume", "/oauth2/userinfo"})
 _AUTHORIZE = "/oauth2/authorize"
 _PAGES = ("/c/", "/account/")
 _PAGE_ROOTS = frozenset({"/", "/account", "/c", _AUTHORIZE})
@@ -79,7 +80,7 @@ def wants_page(scope: Scope) -> bool:
 
 def speaks_oauth(path: str) -> bool:
     """Say whether errors at this path read as RFC 6749 section 5.2 says."""
-    return path.startswith(_OAUTH) and path != _CONSUME
+    return path.startswith(_OAUTH) and path not in _OTHERS
 
 
 def wants_text(scope: Scope) -> bool:

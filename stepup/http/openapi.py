@@ -37,6 +37,8 @@ CLIENT_SECURITY: list[dict[str, list[str]]] = [{"client": []}]
 """The `security` of a route that a client calls with its secret."""
 ADMIN_SECURITY: list[dict[str, list[str]]] = [{"admin": []}]
 """The `security` of a route that an administrator calls."""
+TOKEN_SECURITY: list[dict[str, list[str]]] = [{"token": []}]
+"""The `security` of a route that whoever holds an access token calls."""
 
 _USUAL: tuple[type[StepUpError], ...] = (
     errors.InvalidRequestError,
@@ -258,6 +260,9 @@ def openapi_config(site: Site) -> OpenAPIConfig:
             security_schemes={
                 "client": SecurityScheme(
                     type="http", scheme="basic", description="A client's identifier and secret."
+                ),
+                "token": SecurityScheme(
+                    type="http", scheme="bearer", description="An access token of ours."
                 ),
                 "admin": SecurityScheme(
                     type="http",

@@ -69,6 +69,7 @@ def oauth_metadata(ports: Ports) -> dict[str, object]:
         "token_endpoint": site.url("/oauth2/token"),
         "token_endpoint_auth_methods_supported": [*confidential, AuthMethod.NONE],
         "token_endpoint_auth_signing_alg_values_supported": _ASSERTION_ALGORITHMS,
+        "userinfo_endpoint": site.url("/oauth2/userinfo"),
         "pushed_authorization_request_endpoint": site.url("/oauth2/par"),
         "require_pushed_authorization_requests": site.pushed_requests_required,
         "introspection_endpoint": site.url("/oauth2/introspect"),

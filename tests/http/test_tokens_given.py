@@ -5,7 +5,6 @@ import msgspec
 import pytest
 
 from stepup.crypto import id_tokens
-from stepup.domain.client_authentication import Profile
 from tests.http.flow import BANK, Flow, code_in
 from tests.support.dpop import ProofKey
 from tests.support.world import BANK_CALLBACK
@@ -141,7 +140,6 @@ async def test_rfc9396_6_details_are_not_read_here(flow: Flow):
     [
         ({"dpop_bound": True}, "invalid_dpop_proof"),
         ({"tls_bound": True}, "invalid_request"),
-        ({"profile": Profile.FAPI2}, "invalid_dpop_proof"),
     ],
 )
 async def test_rfc9449_5_a_client_of_bound_tokens_gets_no_unbound_one(
