@@ -54,11 +54,14 @@ class DeliveryMethod(StrEnum):
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """How events reach the receiver; the last two are its own, and only for push."""
+    """How events reach the receiver; the address is its own, and only for push.
+
+    `sealed_header` is what it wants to see in the Authorization header.
+    """
 
     method: DeliveryMethod = DeliveryMethod.POLL
     endpoint_url: str | None = None
-    authorization_header: str | None = None
+    sealed_header: bytes | None = None
 
     def __repr__(self) -> str:
         return f"Delivery({self.method.name}, {self.endpoint_url})"
@@ -130,16 +133,23 @@ def checked(stream: Stream, *, development: bool) -> Stream:
         if delivery.endpoint_url is None:
             raise InvalidRequestError("delivery.endpoint_url is missing.")
         check_endpoint(delivery.endpoint_url, development=development)
-    elif delivery.endpoint_url is not None or delivery.authorization_header is not None:
+    elif delivery.endpoint_url is not None or delivery.sealed_header is not None:
         # SSF 1.0 section 6.1.2: for poll the transmitter says where.
         raise InvalidRequestError("Of a polled stream only delivery.method is the receiver's.")
-    header = delivery.authorization_header
-    if header is not None and (len(header) > _MAX_URL or not _FIELD_VALUE.fullmatch(header)):
-        raise InvalidRequestError("delivery.authorization_header is no field value.")
     texts = [*stream.events_requested, stream.description or "", stream.reason or ""]
     if len(stream.events_requested) > _MAX_REQUESTED or any(len(t) > _MAX_TEXT for t in texts):
         raise InvalidRequestError("The stream says too much.")
     return stream
+
+
+def check_header(value: str) -> None:
+    """Return when a receiver may have this said in the Authorization header.
+
+    Raises:
+        InvalidRequestError: If it is no field value.
+    """
+    if len(value) > _MAX_URL or not _FIELD_VALUE.fullmatch(value):
+        raise InvalidRequestError("delivery.authorization_header is no field value.")
 
 
 def check_endpoint(url: str, *, development: bool) -> None:

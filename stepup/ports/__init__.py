@@ -62,6 +62,14 @@ from stepup.ports.revocation import (
 )
 from stepup.ports.sessions import SessionStore
 from stepup.ports.shadow import ShadowFindings, ShadowLog
+from stepup.ports.signals import (
+    Pusher,
+    PushTurn,
+    SignalBacklog,
+    SignalQueue,
+    SignalSource,
+    StreamStore,
+)
 from stepup.ports.snapshots import (
     Configuration,
     Confirmation,
@@ -127,6 +135,8 @@ __all__ = [
     "PolicyVersion",
     "Ports",
     "PresentedCode",
+    "PushTurn",
+    "Pusher",
     "RecoveryCodeBurned",
     "RecoveryCodeStore",
     "Redemption",
@@ -139,11 +149,15 @@ __all__ = [
     "ShadowFindings",
     "ShadowLog",
     "ShadowPolicy",
+    "SignalBacklog",
+    "SignalQueue",
+    "SignalSource",
     "Snapshot",
     "SnapshotStore",
     "State",
     "StepStore",
     "Stores",
+    "StreamStore",
     "TokenConsumed",
     "TokenStore",
     "UnknownTokenError",

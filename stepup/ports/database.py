@@ -23,6 +23,7 @@ from stepup.ports.ledger import Ledger, LedgerStore
 from stepup.ports.outbox import AuthenticatorUsed
 from stepup.ports.policies import DraftStore, PolicyStore
 from stepup.ports.revocation import RevocationStore
+from stepup.ports.signals import SignalQueue, SignalSource, StreamStore
 
 
 class ClientStore(Protocol):
@@ -185,6 +186,7 @@ class Lease(IntEnum):
     CREDENTIALS = 3
     DECISIONS = 4
     POLICIES = 6
+    SIGNALS = 8
 
 
 class LeaseStore(Protocol):
@@ -213,6 +215,9 @@ class Stores(NamedTuple):
     decisions: DecisionStore
     administrators: AdministratorStore
     api_keys: ApiKeyStore
+    streams: StreamStore
+    signals: SignalQueue
+    signal_source: SignalSource
 
 
 class Database(Protocol):

@@ -1,5 +1,7 @@
 """The database ports over PostgreSQL and in memory, held to the same promises."""
 
+from datetime import timedelta
+
 import msgspec
 import psycopg
 import pytest
@@ -19,6 +21,12 @@ from tests.contracts.keys import KeyStoreContract
 from tests.contracts.leases import LeaseStoreContract
 from tests.contracts.policies import PolicyStoreContract
 from tests.contracts.revocations import RevocationStoreContract
+from tests.contracts.signals import (
+    SignalQueueContract,
+    SignalSourceContract,
+    StreamStoreContract,
+)
+from tests.support.builders import an_authenticator
 from tests.support.memory import MemoryGenerationRecord, memory_database
 from tests.support.memory_database import event_of, record_of
 
@@ -93,6 +101,48 @@ class TestMemoryApiKeys(InMemory, ApiKeyStoreContract):
 
 class TestPostgresApiKeys(OverPostgres, ApiKeyStoreContract):
     pass
+
+
+class TestMemoryStreams(InMemory, StreamStoreContract):
+    pass
+
+
+class TestPostgresStreams(OverPostgres, StreamStoreContract):
+    pass
+
+
+class TestMemorySignals(InMemory, SignalQueueContract):
+    pass
+
+
+class TestPostgresSignals(OverPostgres, SignalQueueContract):
+    pass
+
+
+class TestMemorySignalSource(InMemory, SignalSourceContract):
+    pass
+
+
+class TestPostgresSignalSource(OverPostgres, SignalSourceContract):
+    async def test_a_name_is_forgotten_some_time_after_the_last_authenticator(self, postgres):
+        first, second = an_authenticator(), an_authenticator()
+        kept = an_authenticator()
+        async with postgres.transaction() as stores:
+            for each in (first, second, kept):
+                await stores.authenticators.add(each)
+        async with postgres.transaction() as stores:
+            for each in (first, second):
+                await stores.authenticators.remove(each.subject, each.id)
+        async with postgres.transaction() as stores:
+            # Who comes back is no longer gone.
+            await stores.authenticators.add(msgspec.structs.replace(second, id="again"))
+            later = await stores.keys.now() + timedelta(days=1)
+            await stores.signal_source.forget_names(later - timedelta(days=2))
+            assert await stores.signal_source.name(first.subject.id) == first.subject
+            await stores.signal_source.forget_names(later)
+            assert await stores.signal_source.name(first.subject.id) is None
+            for each in (second, kept):
+                assert await stores.signal_source.name(each.subject.id) == each.subject
 
 
 class TestMemoryAuthenticators(InMemory, AuthenticatorStoreContract):

@@ -58,6 +58,12 @@ from tests.support.determinism import StillClock
 from tests.support.memory_administrators import MemoryAdministratorStore, MemoryApiKeyStore
 from tests.support.memory_decisions import MemoryDecisionStore
 from tests.support.memory_policies import MemoryDraftStore, MemoryPolicyStore, PolicyRows
+from tests.support.memory_signals import (
+    MemorySignalQueue,
+    MemorySignalSource,
+    MemoryStreamStore,
+    SignalRows,
+)
 
 CHAIN_KEY = audit_chain.chain_key(bytes(32))
 
@@ -83,6 +89,7 @@ class Tables:
     decision_days: set[date] = field(default_factory=set)
     administrators: dict[Subject, Appointment] = field(default_factory=dict)
     api_keys: dict[ApiKeyId, ApiKey] = field(default_factory=dict)
+    signals: SignalRows = field(default_factory=SignalRows)
 
     def events(self) -> list[AuditEvent]:
         """Return what the audit log tells, in order."""
@@ -128,6 +135,9 @@ class MemoryDatabase(Database):
                 decisions=MemoryDecisionStore(tables.decisions, tables.decision_days),
                 administrators=MemoryAdministratorStore(tables.administrators),
                 api_keys=MemoryApiKeyStore(tables.api_keys),
+                streams=MemoryStreamStore(tables.signals),
+                signals=MemorySignalQueue(tables.signals),
+                signal_source=MemorySignalSource(tables.signals, tables.authenticators),
             )
             self.tables = tables
 

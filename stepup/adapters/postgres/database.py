@@ -26,7 +26,10 @@ from stepup.adapters.postgres.ledger import PostgresLedgerStore
 from stepup.adapters.postgres.line import Line, Transaction
 from stepup.adapters.postgres.policies import PostgresPolicyStore
 from stepup.adapters.postgres.revocations import PostgresRevocationStore
+from stepup.adapters.postgres.signal_queue import PostgresSignalQueue
+from stepup.adapters.postgres.signal_source import PostgresSignalSource
 from stepup.adapters.postgres.standbys import Standbys, find_standbys
+from stepup.adapters.postgres.streams import PostgresStreamStore
 from stepup.adapters.postgres.tables import configuration_change
 from stepup.crypto.sealing import Sealer
 from stepup.domain.authenticator import Authenticator
@@ -137,4 +140,7 @@ class PostgresDatabase(Database):
             decisions=PostgresDecisionStore(transaction),
             administrators=PostgresAdministratorStore(transaction),
             api_keys=PostgresApiKeyStore(transaction),
+            streams=PostgresStreamStore(transaction),
+            signals=PostgresSignalQueue(transaction),
+            signal_source=PostgresSignalSource(transaction),
         )

@@ -276,6 +276,75 @@ api_key = Table(
     Index("uq_api_key_name", "name", unique=True, postgresql_where=text("revoked_at IS NULL")),
 )
 
+# A stream is kept whole in `data`; beside it stands what is asked for, and what moves by itself.
+signal_stream = Table(
+    "signal_stream",
+    metadata,
+    Column("stream_id", Text, primary_key=True),
+    Column("client_id", Text, nullable=False, index=True),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("status", Text, nullable=False),
+    Column("pushed", Boolean, nullable=False),
+    Column("data", JSONB, nullable=False),
+    Column("verified_at", DateTime(timezone=True), nullable=True),
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("next_at", DateTime(timezone=True), nullable=True),
+    Column("turn_until", DateTime(timezone=True), nullable=True),
+)
+
+# Rows leave when the receiver has them; one with a problem was set aside.
+signal_event = Table(
+    "signal_event",
+    metadata,
+    Column("seq", BigInteger, Identity(always=True), primary_key=True),
+    Column("stream_id", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("claims", Text, nullable=False),
+    Column("queued_at", DateTime(timezone=True), nullable=False, index=True),
+    Column("parting", Boolean, nullable=False),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("problem", Text, nullable=True),
+    Index("uq_signal_event_stream_id", "stream_id", "event_id", unique=True),
+    Index("ix_signal_event_waiting", "stream_id", "seq", postgresql_where=text("problem IS NULL")),
+)
+
+signal_choice = Table(
+    "signal_choice",
+    metadata,
+    Column("stream_id", Text, primary_key=True),
+    Column("subject_id", Text, primary_key=True, index=True),
+    Column("wanted", Boolean, nullable=False),
+)
+
+signal_elevation = Table(
+    "signal_elevation",
+    metadata,
+    Column("token_id", Text, primary_key=True),
+    Column("subject_id", Text, nullable=False, index=True),
+    Column("acr", Text, nullable=False),
+    Column("until", DateTime(timezone=True), nullable=False, index=True),
+)
+
+# The log names a subject by its digest. A trigger on `authenticator` keeps whose it is, and since
+# when nothing is enrolled any more: that somebody removed the last one must still be told.
+signal_subject = Table(
+    "signal_subject",
+    metadata,
+    Column("subject_id", Text, primary_key=True),
+    Column("issuer", Text, nullable=False),
+    Column("sub", Text, nullable=False),
+    Column("gone_at", DateTime(timezone=True), nullable=True, index=True),
+)
+
+signal_place = Table(
+    "signal_place",
+    metadata,
+    Column("only_row", Boolean, primary_key=True, server_default=text("true")),
+    Column("position", BigInteger, nullable=False),
+    CheckConstraint("only_row", name="only_row"),
+)
+
 # One row, moved on by triggers on `policy_version`, `policy_shadow`, `client` and `key`, so that a
 # change made by hand reaches every instance as well.
 configuration_change = Table(
