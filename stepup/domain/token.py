@@ -59,6 +59,15 @@ class ElevatedToken(msgspec.Struct, frozen=True, kw_only=True):
         return str(self.challenge_id)
 
     @property
+    def token_type(self) -> str:
+        """The scheme that it is shown with.
+
+        RFC 9449 section 5; one that is bound to a certificate is called Bearer (RFC 8705 section 3).
+        """
+        is_dpop = self.confirmation is not None and self.confirmation.jkt is not None
+        return "DPoP" if is_dpop else "Bearer"
+
+    @property
     def approval(self) -> Approval:
         """What it approves."""
         context = AuthnContext(

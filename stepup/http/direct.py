@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import msgspec
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Response
 from litestar.enums import ScopeType
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
@@ -21,12 +21,25 @@ from stepup.ports import Ports
 Answer = Callable[[Request[Any, Any, Any], Ports], Awaitable[object]]
 """Authenticates the caller, reads the body and returns what is written as JSON with a 200."""
 
+
+class Written(NamedTuple):
+    """An answer that is text already, and is no JSON."""
+
+    body: bytes
+    media_type: bytes
+
+
 _OPTION = "answers_directly"
 
 
 def answers_directly(answer: Answer) -> dict[str, Any]:
     """Return the `opt` of a route that `answer` serves; the route's own function calls it too."""
     return {_OPTION: answer}
+
+
+def framed(answer: Written) -> Response[bytes]:
+    """Return the same answer for the framework to send."""
+    return Response(answer.body, media_type=answer.media_type.decode("ascii"))
 
 
 class _Direct(NamedTuple):
@@ -64,14 +77,21 @@ class DirectRoutes:
         scope["route_handler"], scope["path_template"] = route.handler, route.path
         request: Request[Any, Any, Any] = Request(scope, receive, send)
         try:
-            body = msgspec.json.encode(await route.answer(request, self._ports))
+            answer = await route.answer(request, self._ports)
+            body, media_type = _written(answer)
         except Exception as error:  # noqa: BLE001  as the framework: every error has a form
             response = self._errors(request, error).to_asgi_response(None, request)
             await response(scope, receive, send)
             return
         headers = [
-            (b"content-type", b"application/json"),
+            (b"content-type", media_type),
             (b"content-length", b"%d" % len(body)),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _written(answer: object) -> Written:
+    if isinstance(answer, Written):
+        return answer
+    return Written(msgspec.json.encode(answer), b"application/json")

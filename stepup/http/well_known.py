@@ -17,6 +17,7 @@ from litestar.params import FromPath
 
 from stepup.domain.action_details import STEPUP_ACTION
 from stepup.domain.client_authentication import AuthMethod
+from stepup.domain.confirmation import DPOP_ALGORITHMS
 from stepup.domain.keyring import JWKS_MAX_AGE, Keyring, KeyUse
 from stepup.domain.obligation import ObligationType
 from stepup.domain.site import Site
@@ -75,6 +76,11 @@ def oauth_metadata(ports: Ports) -> dict[str, object]:
         "introspection_endpoint": site.url("/oauth2/introspect"),
         "introspection_endpoint_auth_methods_supported": confidential,
         "introspection_endpoint_auth_signing_alg_values_supported": _ASSERTION_ALGORITHMS,
+        "introspection_signing_alg_values_supported": _algorithms(
+            ports.snapshot.keyring, KeyUse.INTROSPECTION
+        ),
+        "dpop_signing_alg_values_supported": list(DPOP_ALGORITHMS),
+        "tls_client_certificate_bound_access_tokens": site.hears_certificates,
         "revocation_endpoint": site.url("/oauth2/revoke"),
         "revocation_endpoint_auth_methods_supported": [*confidential, AuthMethod.NONE],
         "revocation_endpoint_auth_signing_alg_values_supported": _ASSERTION_ALGORITHMS,

@@ -13,6 +13,7 @@ from stepup.domain.errors import (
     TokenNotConsumableError,
 )
 from stepup.domain.ids import AttemptId
+from stepup.domain.introspection import shown_to
 from stepup.domain.token import ElevatedToken
 from stepup.ports import AuditRecorded, OutboxEntry, Ports, TokenConsumed, UnknownTokenError
 from stepup.usecases.settle import SpentByAnotherError, settle
@@ -69,7 +70,12 @@ async def consume(
         details={"jti": token.id},
     )
     await ports.state.outbox.append(*entries, AuditRecorded(event=event))
-    return {**tokens.claims_of(token, ports.site), "consumed_at": int(consumed_at.timestamp())}
+    claims = {
+        "token_type": token.token_type,
+        **tokens.claims_of(token, ports.site),
+        "consumed_at": int(consumed_at.timestamp()),
+    }
+    return shown_to(caller, claims)
 
 
 async def _spend(

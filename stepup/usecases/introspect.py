@@ -1,10 +1,13 @@
-"""Introspect an elevated token (RFC 7662)."""
+"""Introspect an elevated token (RFC 7662), and sign the answer for who wants it (RFC 9701)."""
 
 import math
 from collections.abc import Mapping
 
-from stepup.crypto import tokens
+from stepup.crypto import introspection, tokens
 from stepup.domain.client import Client
+from stepup.domain.errors import ClientAuthenticationError, DependencyUnavailableError
+from stepup.domain.introspection import shown_to
+from stepup.domain.keyring import KeyUse
 from stepup.ports import Ports
 from stepup.usecases.token_state import find_state, readable
 
@@ -19,15 +22,37 @@ async def introspect(ports: Ports, caller: Client, text: str) -> Claims | None:
     seconds, when a revocation that is younger than that may be missing.
 
     Raises:
+        ClientAuthenticationError: If the caller proves nothing: it could try out tokens (RFC 7662
+            section 2.1).
         DependencyUnavailableError: If this instance cannot know whether it was revoked.
     """
+    if caller.is_public:
+        raise ClientAuthenticationError
     read = readable(ports, caller, text)
     if read is None:
         return None
     state = await find_state(ports, read)
     if state.is_over:
         return None
-    claims = tokens.claims_of(read.token, ports.site)
-    if state.age is None:
-        return claims
-    return {**claims, "revocation_age": math.ceil(state.age.total_seconds())}
+    claims = {
+        "token_type": read.token.token_type,
+        **tokens.claims_of(read.token, ports.site),
+    }
+    if state.age is not None:
+        claims["revocation_age"] = math.ceil(state.age.total_seconds())
+    return shown_to(caller, claims)
+
+
+def sign_answer(ports: Ports, caller: Client, answer: Claims) -> str:
+    """Sign an answer with the algorithm that the caller registered, or with the preferred one.
+
+    Raises:
+        DependencyUnavailableError: If no key signs with it.
+    """
+    algorithm = caller.introspection_signed_response_alg
+    try:
+        key = ports.snapshot.keyring.signer(KeyUse.INTROSPECTION, algorithm)
+    except LookupError as error:
+        raise DependencyUnavailableError("There is no key to sign with.") from error
+    now = ports.clock.now()
+    return introspection.sign_answer(answer, caller.client_id, key, ports.site, now)

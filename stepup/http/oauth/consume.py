@@ -46,7 +46,7 @@ async def consume_token(
         expected_action=form.get("action"),
         expected_digest=form.get("bound_digest"),
     )
-    return {"active": True, "token_type": "Bearer", **claims}
+    return {"active": True, **claims}
 
 
 router = Router(path="/", route_handlers=[consume_token])

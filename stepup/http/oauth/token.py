@@ -68,6 +68,7 @@ class TokenResponse(msgspec.Struct, frozen=True, omit_defaults=True):
         errors.InvalidAuthorizationDetailsError,
         errors.OutcomeUnknownError,
         authorization_errors.InvalidDpopProofError,
+        authorization_errors.UseDpopNonceError,
     ),
 )
 async def token(
@@ -148,8 +149,7 @@ def _response(issued: Issued) -> TokenResponse:
     return TokenResponse(
         access_token=issued.text,
         expires_in=issued.expires_in,
-        # RFC 9449 section 5; a token that is bound to a certificate is called Bearer (RFC 8705).
-        token_type="DPoP" if token.confirmation and token.confirmation.jkt else "Bearer",
+        token_type=token.token_type,
         scope=token.scope,
         id_token=issued.id_token,
         refresh_token=issued.refresh_token,
