@@ -1,5 +1,7 @@
 """An authorization request after its checks, and where its answer goes."""
 
+from datetime import datetime
+
 import msgspec
 
 from stepup.domain.action_details import ActionDetails
@@ -30,12 +32,21 @@ class RefusedRequestError(Exception):
         self.target = target
 
 
+class SignedObject(msgspec.Struct, frozen=True):
+    """The name of a request object, since when it may have been used, and until when it holds."""
+
+    id: str
+    since: datetime
+    until: datetime
+
+
 class CheckedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asks for, once every check that needs no subject has passed.
 
     `subject` is whom the client has proved or may assert; None when a base login must find out.
     Whoever it is must be `expected_subject`, if there is one. `acr_values` are the levels of ours
-    that the client accepts, best first; None when it names none.
+    that the client accepts, best first; None when it names none. `signed_object` when it comes from
+    one that may be used once.
     """
 
     client_id: ClientId
@@ -51,6 +62,7 @@ class CheckedRequest(msgspec.Struct, frozen=True, kw_only=True):
     essential_acr: bool = False
     ticket: Ticket | None = None
     details: ActionDetails | None = None
+    signed_object: SignedObject | None = None
     subject: Subject | None = None
     expected_subject: Subject | None = None
     login_hint: str | None = None

@@ -34,13 +34,6 @@ class InvalidRequestError(StepUpError):
     message = "The request is malformed."
 
 
-class RequestObjectNotSupportedError(StepUpError):
-    """Requests are pushed as a form, not as a signed object (RFC 9101)."""
-
-    code = "request_not_supported"
-    message = "Request objects are not supported; push the parameters themselves."
-
-
 class InvalidAuthorizationDetailsError(StepUpError):
     """What is to be authorized is of an unknown type, or not said as its type wants (RFC 9396)."""
 

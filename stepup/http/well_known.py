@@ -93,6 +93,8 @@ def oauth_metadata(ports: Ports) -> dict[str, object]:
         # OpenID Connect's default is true and means documents fetched from the client; what PAR
         # returns is meant by neither (RFC 9126 section 5).
         "request_uri_parameter_supported": False,
+        "request_parameter_supported": True,
+        "request_object_signing_alg_values_supported": _ASSERTION_ALGORITHMS,
         "scopes_supported": ["openid"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": _algorithms(

@@ -20,6 +20,7 @@ from stepup.usecases import open_challenge, opening
 from stepup.usecases.demands import authorization_for
 from stepup.usecases.opening import Opening
 from stepup.usecases.requests import check_request
+from stepup.usecases.signed_requests import spend_object
 from stepup.usecases.spend_ticket import spend_ticket
 
 AUTHORIZE_PATH = "/oauth2/authorize"
@@ -74,11 +75,14 @@ async def open_checked(
 ) -> Pushed:
     """Use up what the request may be used for once, and open its challenge.
 
-    The same attempt may come again, and gets the same challenge.
+    The same attempt may come again; with a ticket it gets the same challenge.
 
     Raises:
         InvalidTicketError: If its ticket was redeemed before, or may have been.
+        InvalidRequestObjectError: If its signed object was used before, or may have been.
     """
+    if checked.signed_object is not None:
+        await spend_object(ports, checked.client_id, checked.signed_object, attempt)
     if checked.ticket is None:
         return await open_for_browser(ports, authorization, opening.drawn(ports))
     await spend_ticket(ports, checked.ticket, attempt)

@@ -32,7 +32,6 @@ from stepup.domain.errors import (
     InvalidSubjectTokenError,
     NewerFormatError,
     OutcomeUnknownError,
-    RequestObjectNotSupportedError,
     StepUpError,
     UnmetRequirementError,
     UnsupportedResponseTypeError,
@@ -42,6 +41,7 @@ from stepup.domain.requested_claims import AskedLevels, agreed_levels, read_clai
 from stepup.domain.site import Site
 from stepup.ports import Ports
 from stepup.usecases import decide
+from stepup.usecases.signed_requests import open_request
 from stepup.usecases.spend_ticket import read_ticket
 
 SUBJECT_TOKEN_TYPES = frozenset(
@@ -99,21 +99,26 @@ async def check_request(
     Raises:
         ClientNotAllowedError: If the client may not send subjects to challenges.
         InvalidRequestError: If nobody can say where an answer may be sent.
+        InvalidRequestObjectError: If it is signed, and its signature does not hold.
         RefusedRequestError: If the request came through a browser, and is refused to the client.
         StepUpError: If it was pushed, and is refused.
     """
+    # An object that does not hold says nothing, not even where to send its refusal.
+    opened = await open_request(ports, client, request)
     asked = Asked(
         site=ports.site,
         client=client,
-        request=request,
+        request=opened.request,
         way=Way.PUSHED if pushed else Way.BROWSER,
+        signed=opened.signed,
     )
     target = _checked_target(asked)
     with refusing(target, pushed=pushed):
         for check, ways, profile in CHECKS:
             if asked.way in ways and profile in {None, client.profile}:
                 check(asked)
-        return await _read(ports, asked, target)
+        checked = await _read(ports, asked, target)
+        return msgspec.structs.replace(checked, signed_object=opened.named)
 
 
 @contextmanager
@@ -160,8 +165,6 @@ def _names_no_request_uri(asked: Asked) -> None:
 
 def _is_signed_where_it_must_be(asked: Asked) -> None:
     # RFC 9101 section 10.5.
-    if asked.request.request is not None:
-        raise RequestObjectNotSupportedError
     if asked.client.signed_requests_only and not asked.signed:
         raise InvalidRequestError("This client signs its requests; send a request object.")
 

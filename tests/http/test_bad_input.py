@@ -221,7 +221,7 @@ async def test_a_push_with_a_wrong_parameter_is_refused(flow: Flow, parameter: s
 @pytest.mark.parametrize(
     ("parameter", "value", "error"),
     [
-        ("request", "eyJ.eyJ.sig", "request_not_supported"),
+        ("request", "eyJ.eyJ.sig", "invalid_request_object"),
         ("request_uri", "urn:ietf:params:oauth:request_uri:x", "invalid_request"),
         ("authorization_details", '[{"type":"x"}]', "invalid_authorization_details"),
         ("dpop_jkt", "thumbprint", "invalid_request"),

@@ -40,7 +40,6 @@ REGISTERED = {
     "temporarily_unavailable",
     "invalid_target",
     "unmet_authentication_requirements",
-    "request_not_supported",
     "request_uri_not_supported",
     "invalid_authorization_details",
 }

@@ -36,7 +36,7 @@ class ParResponse(msgspec.Struct, frozen=True):
         errors.InvalidTargetError,
         errors.InvalidScopeError,
         errors.UnsupportedResponseTypeError,
-        errors.RequestObjectNotSupportedError,
+        authorization_errors.InvalidRequestObjectError,
         errors.InvalidAuthorizationDetailsError,
         errors.UnmetRequirementError,
         authorization_errors.InvalidDpopProofError,
