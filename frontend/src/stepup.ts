@@ -18,3 +18,4 @@ offerDownload();
 offerPrint();
 void tellPasswordManager();
 first<HTMLAnchorElement>("a[data-su-continue]")?.click();
+first<HTMLFormElement>("form[data-su-continue]")?.requestSubmit();

@@ -38,13 +38,26 @@ class AccountSession(msgspec.Struct, frozen=True, kw_only=True):
     elevated_for: ActionName | None = None
 
 
+class KeptRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """An authorization request as a browser brought it; nothing in it is checked."""
+
+    parameters: dict[str, str]
+
+    def __repr__(self) -> str:
+        return "KeptRequest(***)"
+
+
 class PendingLogin(msgspec.Struct, frozen=True, kw_only=True):
-    """A base login that was sent to the upstream and has not come back yet."""
+    """A base login that was sent to the upstream and has not come back yet.
+
+    `request` is what it is for; None when it is for the account pages.
+    """
 
     issuer: str
     nonce: str
     code_verifier: str
     return_to: str
+    request: KeptRequest | None = None
 
 
 class PendingEnrollment(msgspec.Struct, frozen=True, kw_only=True):

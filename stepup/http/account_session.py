@@ -16,7 +16,15 @@ from litestar.di import NamedDependency
 from stepup.domain.account import AccountSession
 from stepup.domain.errors import InvalidRequestError, SessionNotFoundError, StepUpRequiredError
 from stepup.domain.ids import AttemptId
-from stepup.http.cookies import cookie, expired_cookie, secret_in
+from stepup.http import authorize
+from stepup.http.cookies import (
+    cookie,
+    cookie_after_login,
+    expired_cookie,
+    login_cookie,
+    secret_in,
+    session_of,
+)
 from stepup.http.form import read_query
 from stepup.http.page_forms import AnyRequest, FormBody, PageResponse, see_other
 from stepup.http.request_log import request_log
@@ -26,7 +34,7 @@ from stepup.pages.ends import SignedOutPage
 from stepup.pages.locales import negotiate
 from stepup.pages.rendering import Page, render
 from stepup.ports import Ports
-from stepup.usecases import account
+from stepup.usecases import account, sessions
 
 ACCOUNT = "/account"
 
@@ -101,7 +109,7 @@ async def sign_in(request: AnyRequest, ports: NamedDependency[Ports]) -> PageRes
     """Begin base login at the upstream."""
     begun = await account.begin_login(ports, read_query(request).get("return_to", ACCOUNT))
     response = see_other(begun.url)
-    response.cookies.append(cookie(ports.site, "login", begun.state))
+    response.cookies.append(login_cookie(request, ports.site, begun))
     return response
 
 
@@ -110,16 +118,33 @@ async def signed_in(request: AnyRequest, ports: NamedDependency[Ports]) -> PageR
     """Take the browser back from base login."""
     query = read_query(request)
     code, state = query.get("code"), query.get("state")
-    if code is None or state is None:
-        # The subject changed its mind at the upstream, or something failed there.
+    if state is None:
         return see_other(f"{ACCOUNT}/signed-out")
-    secret, return_to = await account.finish_login(
-        ports, state=state, cookie=secret_in(request, ports.site, "login") or "", code=code
-    )
-    response = see_other(return_to)
-    response.cookies.append(cookie(ports.site, "account", secret))
-    response.cookies.append(expired_cookie(ports.site, "login"))
+    begun = secret_in(request, ports.site, "login") or ""
+    if code is None:
+        # The subject changed its mind at the upstream, or something failed there.
+        return await _not_signed_in(request, ports, state, begun)
+    login = await account.take_login(ports, state=state, cookie=begun)
+    identity = await account.finish_login(ports, login, code)
+    if login.request is not None:
+        response = await authorize.signed_in(request, ports, login.request, identity)
+    else:
+        response = see_other(login.return_to)
+        secret = await account.begin_session(ports, identity)
+        response.cookies.append(cookie(ports.site, "account", secret))
+    response.cookies.append(cookie_after_login(ports.site, begun, state))
     return response
+
+
+async def _not_signed_in(request: AnyRequest, ports: Ports, state: str, begun: str) -> PageResponse:
+    try:
+        login = await account.take_login(ports, state=state, cookie=begun)
+    except InvalidRequestError:
+        # Somebody else's, or over: there is nobody to tell.
+        return see_other(f"{ACCOUNT}/signed-out")
+    if login.request is None:
+        return see_other(f"{ACCOUNT}/signed-out")
+    return await authorize.not_signed_in(request, ports, login.request)
 
 
 @get("/elevated")
@@ -153,8 +178,11 @@ async def sign_out(
         session = await account.find_session(ports, secret)
         account.check_form_token(session, data.form_token)
         await account.sign_out(ports, secret)
+    # Whoever signs out leaves nothing behind that another one could use.
+    await sessions.end(ports, session_of(request, ports.site))
     response = see_other(f"{ACCOUNT}/signed-out")
     response.cookies.append(expired_cookie(ports.site, "account"))
+    response.cookies.append(expired_cookie(ports.site, "session"))
     return response
 
 

@@ -15,6 +15,8 @@ from litestar.params import FromPath
 
 from stepup.domain.assurance import Method
 from stepup.domain.authenticator import RecoveryCodes, TotpSecret
+from stepup.domain.authorization import ResponseMode
+from stepup.domain.authorization_answer import Answer
 from stepup.domain.challenge import METHOD_PAUSE, Challenge, ChallengeState
 from stepup.domain.errors import (
     CeremonyExpiredError,
@@ -34,6 +36,7 @@ from stepup.http.challenge_views import (
     no_method_page,
 )
 from stepup.http.challenge_visit import Visit, visit
+from stepup.http.cookies import session_cookies
 from stepup.http.page_forms import (
     UNPROCESSABLE,
     AnyRequest,
@@ -45,6 +48,7 @@ from stepup.http.page_forms import (
 from stepup.pages.challenge import (
     CodeError,
     CodePage,
+    ConsentPage,
     LockedPage,
     MethodsPage,
     PasskeyError,
@@ -53,7 +57,7 @@ from stepup.pages.challenge import (
 )
 from stepup.pages.ends import AlreadyDonePage, CancelledPage, DonePage
 from stepup.ports import Ports
-from stepup.usecases import answer, finish, holder
+from stepup.usecases import answer, arrive, finish, holder, sessions
 from stepup.usecases.unknown_passkey import unknown_passkey
 
 _TOO_MANY = 429
@@ -197,12 +201,44 @@ async def cancel(
     holder.check_form_token(ports, challenge_id, visited.browser, data.form_token)
     reported = request.url.path.endswith("/report")
     try:
-        url = await finish.cancel(ports, challenge_id, visited.browser, reported=reported)
+        outcome = await finish.cancel(ports, challenge_id, visited.browser, reported=reported)
     except ChallengeNotPendingError:
         return _back_to(challenge_id)
-    if reported or url is None:
-        return visited.show(_cancelled_page(visited, url, reported=reported))
-    return see_other(url)
+    if reported or outcome is None:
+        return visited.show(_cancelled_page(visited, outcome, reported=reported))
+    return visited.send(outcome)
+
+
+@get("/consent")
+async def show_consent(
+    request: AnyRequest, challenge_id: FromPath[ChallengeId], ports: NamedDependency[Ports]
+) -> PageResponse:
+    """Ask for the subject's word, where nothing else is missing."""
+    visited = await visit(request, ports, challenge_id)
+    try:
+        if not await arrive.may_agree(ports, visited.visitor, challenge_id):
+            return _back_to(challenge_id)
+    except ChallengeNotPendingError:
+        return _back_to(challenge_id)
+    page = ConsentPage(challenge=visited.view, action_url=challenge_path(challenge_id, "consent"))
+    return visited.show(page)
+
+
+@post("/consent", status_code=200)
+async def agree(
+    request: AnyRequest,
+    challenge_id: FromPath[ChallengeId],
+    data: FormBody[PlainForm],
+    ports: NamedDependency[Ports],
+) -> PageResponse:
+    """Take the subject's word, and bring the code back."""
+    visited = await visit(request, ports, challenge_id)
+    holder.check_form_token(ports, challenge_id, visited.browser, data.form_token)
+    try:
+        agreed = await arrive.agree(ports, visited.visitor, challenge_id)
+    except ChallengeNotPendingError:
+        return _back_to(challenge_id)
+    return visited.send(agreed) if isinstance(agreed, Answer) else _back_to(challenge_id)
 
 
 def _back_to(challenge_id: ChallengeId) -> PageResponse:
@@ -212,8 +248,12 @@ def _back_to(challenge_id: ChallengeId) -> PageResponse:
 async def _go_on(visited: Visit, answered: Challenge) -> PageResponse:
     if answered.state is ChallengeState.PENDING:
         return _back_to(answered.id)
+    session = await sessions.keep(visited.ports, visited.session, answered)
+    cookies = session_cookies(visited.ports.site, session)
     passed = await finish.issue_code(visited.ports, answered.id, visited.browser)
-    return see_other(passed.redirect_url or challenge_path(answered.id))
+    if passed.answer is None:
+        return _back_to(answered.id)
+    return visited.send(passed.answer, *cookies)
 
 
 async def _show_method(visited: Visit, method: Method) -> PageResponse:
@@ -340,13 +380,14 @@ async def _show_end(visited: Visit) -> PageResponse:
     match challenge.state:
         case ChallengeState.VERIFIED:
             passed = await finish.issue_code(visited.ports, challenge.id, visited.browser)
-            url = passed.redirect_url
-            if url is not None:
-                return visited.show(DonePage(app_name=app_name, continue_url=url))
-            return visited.show(_already_done_page(visited))
+            if passed.answer is None:
+                return visited.show(_already_done_page(visited))
+            if passed.answer.target.response_mode is ResponseMode.FORM_POST:
+                return visited.send(passed.answer)
+            return visited.show(DonePage(app_name=app_name, continue_url=passed.answer.url))
         case ChallengeState.DENIED:
-            url = await finish.cancel(visited.ports, challenge.id, visited.browser)
-            return visited.show(_cancelled_page(visited, url))
+            cancelled = await finish.cancel(visited.ports, challenge.id, visited.browser)
+            return visited.show(_cancelled_page(visited, cancelled))
         case _:
             return visited.show(_already_done_page(visited))
 
@@ -358,13 +399,20 @@ def _already_done_page(visited: Visit) -> AlreadyDonePage:
     )
 
 
-def _cancelled_page(visited: Visit, url: str | None, *, reported: bool = False) -> CancelledPage:
-    return CancelledPage(
+def _cancelled_page(
+    visited: Visit, answered: Answer | None, *, reported: bool = False
+) -> CancelledPage:
+    page = CancelledPage(
         app_name=visited.challenge.authorization.client_name,
-        return_url=url,
         reported=reported,
         account_url="/account",
     )
+    if answered is None:
+        return page
+    if answered.target.response_mode is ResponseMode.FORM_POST:
+        fields = tuple(answered.parameters.items())
+        return replace(page, return_url=answered.target.redirect_uri, return_fields=fields)
+    return replace(page, return_url=answered.url)
 
 
 router = Router(
@@ -377,6 +425,8 @@ router = Router(
         answer_with_passkey,
         answer_with_recovery_code,
         cancel,
+        show_consent,
+        agree,
     ],
     # Pages are for browsers; the OpenAPI document is for programs.
     include_in_schema=False,

@@ -3,19 +3,24 @@
 from dataclasses import dataclass
 
 from litestar import Response
+from litestar.datastructures import Cookie
 
+from stepup.domain.authorization_answer import Answer
 from stepup.domain.challenge import Challenge
 from stepup.domain.ids import ChallengeId
 from stepup.http.challenge_views import view_of
-from stepup.http.cookies import browser_of
+from stepup.http.cookies import browser_of, session_of
 from stepup.http.headers import page_policy
 from stepup.http.page_forms import AnyRequest, PageResponse
 from stepup.http.request_log import request_log
+from stepup.http.sending import send
 from stepup.pages.challenge import ChallengeView
 from stepup.pages.locales import negotiate
 from stepup.pages.rendering import Page, render
 from stepup.ports import Ports
 from stepup.usecases import holder
+from stepup.usecases.arrive import Visitor
+from stepup.usecases.sessions import SessionSecret
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +30,22 @@ class Visit:
     ports: Ports
     challenge: Challenge
     browser: holder.Browser
+    session: SessionSecret | None
     locale: str
 
     @property
     def view(self) -> ChallengeView:
         """Fill in what every page of the challenge shows."""
         return view_of(self.ports, self.challenge, self.browser, self.locale)
+
+    @property
+    def visitor(self) -> Visitor:
+        """Say who is here."""
+        return Visitor(self.browser, self.session)
+
+    def send(self, answer: Answer, *cookies: Cookie) -> PageResponse:
+        """Bring the browser back to the client."""
+        return send(answer, self.challenge.authorization.client_name, self.locale, *cookies)
 
     def show(self, page: Page, status: int = 200) -> PageResponse:
         """Render a page; its forms may end at the client's redirect URI."""
@@ -52,4 +67,4 @@ async def visit(request: AnyRequest, ports: Ports, challenge_id: ChallengeId) ->
     log.client = challenge.authorization.client_id
     log.subject = challenge.authorization.subject.id
     locale = negotiate(challenge.authorization.ui_locales, request.headers.get("accept-language"))
-    return Visit(ports, challenge, browser, locale)
+    return Visit(ports, challenge, browser, session_of(request, ports.site), locale)

@@ -116,11 +116,16 @@ def problem_response(problem: Problem, request_id: str) -> AnyResponse:
     return _response(document, problem.status, problem.headers, PROBLEM_TYPE)
 
 
+def description_of(problem: Problem) -> str:
+    """Say in the characters of RFC 6749 section 5.2 what is wrong."""
+    return _NOT_IN_DESCRIPTION.sub("?", problem.detail)
+
+
 def oauth_response(problem: Problem) -> AnyResponse:
     """Write an error as RFC 6749 section 5.2 says."""
     document = {
         "error": problem.oauth_code,
-        "error_description": _NOT_IN_DESCRIPTION.sub("?", problem.detail),
+        "error_description": description_of(problem),
     }
     return _response(document, problem.oauth_status, problem.headers, "application/json")
 

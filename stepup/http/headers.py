@@ -33,6 +33,11 @@ def page_policy(*redirect_uris: str) -> str:
     return _PAGE_POLICY.format(targets=" ".join(dict.fromkeys(targets)))
 
 
+def answer_policy(redirect_uri: str) -> str:
+    """Return the content security policy of a page whose only form is the answer to a client."""
+    return _PAGE_POLICY.format(targets=_source_of(redirect_uri))
+
+
 def _source_of(uri: str) -> str:
     parts = urlsplit(uri)
     # A native app's private scheme has no origin; the scheme alone is what can be listed.

@@ -119,6 +119,16 @@ class MethodsPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentPage:
+    """Asks for the subject's word alone: it confirmed a short while ago who it is."""
+
+    template: ClassVar[str] = "challenge/consent.html"
+
+    challenge: ChallengeView
+    action_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LockedPage:
     """Says that a method is paused, when it opens again, and what else there is.
 

@@ -17,6 +17,17 @@ class DonePage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SentPage:
+    """Takes an answer to the app in a form, which the script or the button sends."""
+
+    template: ClassVar[str] = "ends/sent.html"
+
+    app_name: str
+    action_url: str
+    fields: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlreadyDonePage:
     """The challenge was answered before, perhaps in another tab."""
 
@@ -28,12 +39,16 @@ class AlreadyDonePage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelledPage:
-    """The subject cancelled; `reported` when they said that they had not asked for it."""
+    """The subject cancelled; `reported` when they said that they had not asked for it.
+
+    The way back is a link, or a form where there are `return_fields`.
+    """
 
     template: ClassVar[str] = "ends/cancelled.html"
 
     app_name: str
     return_url: str | None = None
+    return_fields: tuple[tuple[str, str], ...] = ()
     reported: bool = False
     account_url: str | None = None
 

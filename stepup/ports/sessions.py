@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from stepup.domain.account import KeptRequest
 from stepup.domain.browser_session import BrowserSession, Proof, SignIn
 
 
@@ -22,6 +23,14 @@ class SessionStore(Protocol):
 
     async def find(self, digest: str) -> BrowserSession:
         """Return what is not expired; a session that nobody knows is empty."""
+        ...
+
+    async def keep_request(self, digest: str, request: KeptRequest) -> None:
+        """Keep a request that a browser posted, for as long as a login may take."""
+        ...
+
+    async def find_request(self, digest: str) -> KeptRequest | None:
+        """Return it, as often as the browser comes."""
         ...
 
     async def remove(self, digest: str) -> None:

@@ -15,6 +15,8 @@ from stepup.crypto import digests
 from stepup.domain.account import (
     SESSION_LIFETIME,
     AccountSession,
+    BaseIdentity,
+    KeptRequest,
     PendingElevation,
     PendingLogin,
 )
@@ -68,14 +70,17 @@ def account_client(site: Site) -> Client:
     )
 
 
-async def begin_login(ports: Ports, return_to: str) -> BegunLogin:
-    """Send a browser to the upstream for base login."""
+async def begin_login(
+    ports: Ports, return_to: str, request: KeptRequest | None = None
+) -> BegunLogin:
+    """Send a browser to the upstream for base login; `request` is what waits for it."""
     state = ports.entropy.token(32)
     login = PendingLogin(
         issuer=ports.site.subject_issuer,
         nonce=ports.entropy.token(16),
         code_verifier=ports.entropy.token(32),
         return_to=local_path(return_to),
+        request=request,
     )
     await ports.state.accounts.add_login(_digest(ports, state), login)
     url = await ports.upstreams.login_url(
@@ -87,22 +92,37 @@ async def begin_login(ports: Ports, return_to: str) -> BegunLogin:
     return BegunLogin(url=url, state=state)
 
 
-async def finish_login(ports: Ports, *, state: str, cookie: str, code: str) -> tuple[str, str]:
-    """Take the browser back from the upstream; returns the session's secret and where it goes on.
+async def take_login(ports: Ports, *, state: str, cookie: str) -> PendingLogin:
+    """Take the login that this browser comes back from, once.
+
+    The cookie holds the states of all that were begun in it, so that two tabs can sign in.
 
     Raises:
         InvalidRequestError: If another browser began this login, or it has ended (login CSRF).
-        InvalidSubjectTokenError: If the upstream's answer does not hold.
     """
-    if not digests.equal(state.encode(), cookie.encode()):
+    begun = [digests.equal(state.encode(), each.encode()) for each in cookie.split(".")]
+    if not any(begun):
         raise InvalidRequestError("This sign-in was started in another browser.")
     login = await ports.state.accounts.consume_login(_digest(ports, state))
     if login is None:
         raise InvalidRequestError("This sign-in was finished before, or has expired.")
-    now = ports.clock.now()
-    identity = await ports.upstreams.finish_login(
-        login, code=code, redirect_uri=ports.site.url(LOGIN_PATH), now=now
+    return login
+
+
+async def finish_login(ports: Ports, login: PendingLogin, code: str) -> BaseIdentity:
+    """Redeem the upstream's code; returns who signed in.
+
+    Raises:
+        InvalidSubjectTokenError: If the upstream's answer does not hold.
+    """
+    return await ports.upstreams.finish_login(
+        login, code=code, redirect_uri=ports.site.url(LOGIN_PATH), now=ports.clock.now()
     )
+
+
+async def begin_session(ports: Ports, identity: BaseIdentity) -> str:
+    """Sign somebody in to the account pages; returns the session's secret."""
+    now = ports.clock.now()
     # A new secret at each sign-in: a fixed one would survive from before it.
     secret = ports.entropy.token(32)
     session = AccountSession(
@@ -112,7 +132,7 @@ async def finish_login(ports: Ports, *, state: str, cookie: str, code: str) -> t
         expires_at=now + SESSION_LIFETIME,
     )
     await ports.state.accounts.put_session(_digest(ports, secret), session)
-    return secret, login.return_to
+    return secret
 
 
 async def find_session(ports: Ports, secret: str | None) -> AccountSession:

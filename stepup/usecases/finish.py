@@ -1,11 +1,10 @@
 """Leave a challenge: with a code for the client, or with an error that says why not."""
 
-from urllib.parse import urlencode, urlsplit
-
 import msgspec
 
 from stepup.crypto import digests
 from stepup.domain.audit import AuditKind
+from stepup.domain.authorization_answer import Answer, answer_to, target_of
 from stepup.domain.challenge import Challenge, ChallengeState
 from stepup.domain.errors import ChallengeNotPendingError
 from stepup.domain.ids import ChallengeId, Handle
@@ -14,13 +13,15 @@ from stepup.ports import Ports
 from stepup.usecases.holder import Holder, answerable_methods, find_held
 from stepup.usecases.open_challenge import recorded
 
+NOTHING_REACHES = "No authenticator of the subject reaches the required level."
+
 
 class Passed(msgspec.Struct, frozen=True, kw_only=True):
-    """A verified challenge and its code; `redirect_url` when a browser brings the code back."""
+    """A verified challenge and its code; `answer` when a browser brings the code back."""
 
     challenge: Challenge
     code: str
-    redirect_url: str | None
+    answer: Answer | None
 
     def __repr__(self) -> str:
         return f"Passed({self.challenge.id})"
@@ -44,14 +45,14 @@ async def issue_code(ports: Ports, challenge_id: ChallengeId, holder: Holder) ->
     return Passed(
         challenge=challenge,
         code=code,
-        redirect_url=_redirect(ports, challenge, {"code": code}),
+        answer=_answer(ports, challenge, code=code),
     )
 
 
 async def cancel(
     ports: Ports, challenge_id: ChallengeId, holder: Holder, *, reported: bool = False
-) -> str | None:
-    """End a challenge without an answer; returns where the browser goes with the error.
+) -> Answer | None:
+    """End a challenge without an answer; returns the error that the browser brings back.
 
     `reported` when the subject says that it never asked for this.
 
@@ -63,18 +64,23 @@ async def cancel(
     """
     challenge = await find_held(ports, challenge_id, holder)
     could_answer = bool(answerable_methods(ports, challenge))
-    cancelled = await ports.state.challenges.cancel(challenge_id)
+    await end(ports, challenge, reported=reported)
+    error = "access_denied" if could_answer else "unmet_authentication_requirements"
+    text = "The subject cancelled." if could_answer else NOTHING_REACHES
+    return _answer(ports, challenge, error=error, error_description=text)
+
+
+async def end(ports: Ports, challenge: Challenge, *, reported: bool = False) -> None:
+    """End a challenge without an answer; again is harmless.
+
+    Raises:
+        ChallengeNotPendingError: If it was answered.
+    """
+    await ports.state.challenges.cancel(challenge.id)
     if challenge.state is ChallengeState.PENDING:
         now = ports.clock.now()
         entry = recorded(challenge, AuditKind.CHALLENGE_CANCELLED, now, reported=reported)
         await ports.state.outbox.append(entry)
-    error = "access_denied" if could_answer else "unmet_authentication_requirements"
-    text = (
-        "The subject cancelled."
-        if could_answer
-        else "No authenticator of the subject reaches the required level."
-    )
-    return _redirect(ports, cancelled, {"error": error, "error_description": text})
 
 
 def code_digest(keyring: Keyring, secret: str) -> bytes:
@@ -88,13 +94,6 @@ def _code_secret(keyring: Keyring, challenge_id: ChallengeId) -> str:
     return digests.encode(digests.keyed_digest(key, challenge_id))
 
 
-def _redirect(ports: Ports, challenge: Challenge, answer: dict[str, str]) -> str | None:
-    authorization = challenge.authorization
-    if authorization.redirect_uri is None:
-        return None
-    if authorization.state is not None:
-        answer["state"] = authorization.state
-    # RFC 9207 section 2: every answer names its issuer, errors too.
-    answer["iss"] = ports.site.issuer
-    separator = "&" if urlsplit(authorization.redirect_uri).query else "?"
-    return f"{authorization.redirect_uri}{separator}{urlencode(answer)}"
+def _answer(ports: Ports, challenge: Challenge, **parameters: str) -> Answer | None:
+    target = target_of(challenge.authorization)
+    return None if target is None else answer_to(target, ports.site.issuer, **parameters)

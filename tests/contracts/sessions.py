@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import msgspec
 import pytest
 
-from stepup.domain.account import BaseIdentity
+from stepup.domain.account import BaseIdentity, KeptRequest
 from stepup.domain.browser_session import KEPT_PER_BROWSER, BrowserSession, Proof, SignIn
 from stepup.ports import SessionStore, State
 from tests.support.builders import a_proof, a_subject
@@ -85,6 +85,13 @@ class SessionStoreContract:
         await store.add_proof(digest, later)
 
         assert (await store.find(digest)).proofs == (later,)
+
+    async def test_a_posted_request_is_found_as_often_as_the_browser_comes(self, states, digest):
+        kept = KeptRequest(parameters={"client_id": "bank", "state": "st-1"})
+        assert await states[0].sessions.find_request(digest) is None
+        await states[0].sessions.keep_request(digest, kept)
+        for _ in range(2):
+            assert await states[1].sessions.find_request(digest) == kept
 
     async def test_browsers_are_apart(self, store, digest, proof):
         await store.add_proof(digest, proof)

@@ -145,9 +145,9 @@ async def test_a_page_with_a_name_of_another_script_can_be_signed_in_to(visit: A
 
 
 async def test_the_cookies_are_tied_to_this_host(visit: AccountVisit):
+    done = await visit.sign_in()
     begun = await visit.http.get("/account/login")
     assert "__Host-stepup-login=" in begun.headers["set-cookie"]
-    done = await visit.sign_in()
     cookies = done.headers.get_list("set-cookie")
 
     account = next(c for c in cookies if c.startswith("__Host-stepup-account="))
@@ -620,6 +620,8 @@ async def test_who_lost_the_app_enrolls_another_with_a_recovery_code(alice: Acco
     shown = await alice.submit("/account/recovery-codes")
     codes = codes_in(shown.text)
     await alice.post("/account/recovery-codes/confirm", **hidden_fields(shown.text), code=codes[0])
+    # In another browser, which has seen nothing of the app.
+    alice.http.cookies.clear()
     await alice.sign_in()
     where = await alice.challenge(await alice.get("/account/add/app"))
     answered = await alice.submit(f"{where}/recovery", code=codes[1].lower().replace("-", " "))

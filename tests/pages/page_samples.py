@@ -177,6 +177,10 @@ PAGES: dict[str, Page] = {
     "recovery": _recovery(),
     "recovery-wrong": _recovery(error="wrong", tries_left=4),
     "methods": challenge.MethodsPage(challenge=LEVEL_ONLY),
+    "consent": challenge.ConsentPage(challenge=TRANSFER, action_url="/c/r1.abc/consent"),
+    "consent-level-only": challenge.ConsentPage(
+        challenge=LEVEL_ONLY, action_url="/c/r1.abc/consent"
+    ),
     "locked": challenge.LockedPage(
         challenge=TRANSFER, kind="totp", opens_in=timedelta(minutes=2, seconds=4), exact=True
     ),
@@ -193,6 +197,11 @@ PAGES: dict[str, Page] = {
         challenge=TRANSFER, enroll_url="/account/add/passkey", help_text="Help desk: extension 42"
     ),
     "done": ends.DonePage(app_name="Nordbank", continue_url="https://bank.example/callback"),
+    "sent": ends.SentPage(
+        app_name="Nordbank",
+        action_url="https://bank.example/callback",
+        fields=(("code", "r1.abc.def"), ("state", 'a"b'), ("iss", "https://stepup.example")),
+    ),
     "already-done-native": ends.AlreadyDonePage(app_name="Nordbank"),
     "already-done": ends.AlreadyDonePage(app_name="Nordbank", return_url="https://bank.example/"),
     "cancelled": ends.CancelledPage(app_name="Nordbank", return_url="https://bank.example/"),
@@ -201,6 +210,12 @@ PAGES: dict[str, Page] = {
         return_url="https://bank.example/",
         reported=True,
         account_url="/account",
+    ),
+    "cancelled-posted": ends.CancelledPage(
+        app_name="Nordbank",
+        return_url="https://bank.example/callback",
+        return_fields=(("error", "access_denied"), ("iss", "https://stepup.example")),
+        reported=True,
     ),
     "expired": ends.ExpiredPage(app_name="Nordbank", restart_url="https://bank.example/"),
     "expired-app-only": ends.ExpiredPage(app_name="Nordbank"),

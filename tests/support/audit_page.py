@@ -48,9 +48,10 @@ TOLD: Mapping[AuditKind, Told] = {
     AuditKind.CHALLENGE_VERIFIED: Told(
         "The subject reached the level.",
         {
-            "method": f"last {_METHOD}",
+            "method": f"last {_METHOD}; session for what its browser had proved before",
             "authenticator": _AUTHENTICATOR,
             "seconds": "time since the challenge was opened",
+            "session": "challenge that had proved it, when this one asked nothing",
         },
         "challenge",
     ),

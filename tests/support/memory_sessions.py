@@ -1,9 +1,11 @@
 """What browsers are remembered for, in memory."""
 
 import asyncio
+from datetime import datetime
 
 from typing_extensions import override
 
+from stepup.domain.account import LOGIN_LIFETIME, KeptRequest
 from stepup.domain.browser_session import KEPT_PER_BROWSER, BrowserSession, Proof, SignIn
 from stepup.ports import Clock, SessionStore
 
@@ -16,6 +18,7 @@ class MemorySessionStore(SessionStore):
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._held: dict[str, dict[str, Proof | SignIn]] = {}
+        self._requests: dict[str, tuple[KeptRequest, datetime]] = {}
 
     @override
     async def add_proof(self, digest: str, proof: Proof) -> None:
@@ -39,6 +42,17 @@ class MemorySessionStore(SessionStore):
             proofs=tuple(thing for thing in live if isinstance(thing, Proof)),
             sign_in=next((thing for thing in live if isinstance(thing, SignIn)), None),
         )
+
+    @override
+    async def keep_request(self, digest: str, request: KeptRequest) -> None:
+        await asyncio.sleep(0)
+        self._requests[digest] = (request, self._clock.now() + LOGIN_LIFETIME)
+
+    @override
+    async def find_request(self, digest: str) -> KeptRequest | None:
+        await asyncio.sleep(0)
+        kept = self._requests.get(digest)
+        return kept[0] if kept and self._clock.now() < kept[1] else None
 
     @override
     async def remove(self, digest: str) -> None:

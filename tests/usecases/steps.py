@@ -152,10 +152,15 @@ async def issued(world: World) -> Issued:
 async def signed_in(world: World, sub: str = "alice") -> str:
     """Sign in to the account pages; returns the session's secret."""
     begun = await account.begin_login(world.ports, "/account")
-    secret, _ = await account.finish_login(
-        world.ports, state=begun.state, cookie=begun.state, code=sub
-    )
+    secret, _ = await finish_login(world, state=begun.state, cookie=begun.state, code=sub)
     return secret
+
+
+async def finish_login(world: World, *, state: str, cookie: str, code: str) -> tuple[str, str]:
+    """Come back from the upstream; returns the session's secret and where it goes on."""
+    login = await account.take_login(world.ports, state=state, cookie=cookie)
+    identity = await account.finish_login(world.ports, login, code)
+    return await account.begin_session(world.ports, identity), login.return_to
 
 
 async def session_of(world: World, secret: str) -> AccountSession:
@@ -180,7 +185,7 @@ async def elevating(
 async def finish_elevating(world: World, secret: str, challenge_id: ChallengeId) -> str:
     """Bring the answered challenge's code back to the session."""
     passed = await finish.issue_code(world.ports, challenge_id, BROWSER)
-    query = parse_qs(urlsplit(passed.redirect_url or "").query)
+    query = parse_qs(urlsplit(passed.answer.url).query)
     return await account.finish_elevation(
         world.ports, secret, state=query["state"][0], code=passed.code, attempt=an_attempt()
     )

@@ -26,6 +26,7 @@ from tests.usecases.steps import (
     elevated,
     elevating,
     finish_elevating,
+    finish_login,
     kinds,
     session_of,
     signed_in,
@@ -65,22 +66,20 @@ async def test_login_csrf_is_refused(world: World):
 
     for cookie in (victims.state, "", "ü"):
         with pytest.raises(InvalidRequestError):
-            await account.finish_login(
-                world.ports, state=attackers.state, cookie=cookie, code="mallory"
-            )
+            await finish_login(world, state=attackers.state, cookie=cookie, code="mallory")
 
 
 async def test_a_login_that_nobody_began_is_refused(world: World):
     for state in ("made-up", ""):
         with pytest.raises(InvalidRequestError):
-            await account.finish_login(world.ports, state=state, cookie=state, code="alice")
+            await finish_login(world, state=state, cookie=state, code="alice")
 
 
 async def test_a_login_is_finished_once_by_twenty_callers(world: World):
     begun = await account.begin_login(world.ports, "/account")
     results = await asyncio.gather(
         *(
-            account.finish_login(world.ports, state=begun.state, cookie=begun.state, code="alice")
+            finish_login(world, state=begun.state, cookie=begun.state, code="alice")
             for _ in range(20)
         ),
         return_exceptions=True,
@@ -94,14 +93,14 @@ async def test_a_login_expires(world: World):
     world.clock.advance(timedelta(minutes=10))
 
     with pytest.raises(InvalidRequestError):
-        await account.finish_login(world.ports, state=begun.state, cookie=begun.state, code="alice")
+        await finish_login(world, state=begun.state, cookie=begun.state, code="alice")
 
 
 async def test_an_upstream_that_refuses_the_code_signs_nobody_in(world: World):
     begun = await account.begin_login(world.ports, "/account")
 
     with pytest.raises(InvalidSubjectTokenError):
-        await account.finish_login(world.ports, state=begun.state, cookie=begun.state, code="")
+        await finish_login(world, state=begun.state, cookie=begun.state, code="")
 
 
 async def test_every_sign_in_has_a_new_secret(world: World):
@@ -132,9 +131,7 @@ async def test_every_sign_in_has_a_new_secret(world: World):
 )
 async def test_an_open_redirect_leads_to_the_account_page(world: World, asked: str, given: str):
     begun = await account.begin_login(world.ports, asked)
-    _, return_to = await account.finish_login(
-        world.ports, state=begun.state, cookie=begun.state, code="alice"
-    )
+    _, return_to = await finish_login(world, state=begun.state, cookie=begun.state, code="alice")
 
     assert return_to == given
 
@@ -221,7 +218,7 @@ async def test_elevation_is_used_once(alice: World):
     await account.finish_elevation(
         alice.ports,
         secret,
-        state=state_of(passed.redirect_url),
+        state=state_of(passed.answer.url),
         code=passed.code,
         attempt=an_attempt(),
     )
@@ -230,7 +227,7 @@ async def test_elevation_is_used_once(alice: World):
         await account.finish_elevation(
             alice.ports,
             secret,
-            state=state_of(passed.redirect_url),
+            state=state_of(passed.answer.url),
             code=passed.code,
             attempt=an_attempt(),
         )
@@ -238,13 +235,13 @@ async def test_elevation_is_used_once(alice: World):
 
 async def test_another_client_s_code_does_not_elevate(alice: World):
     secret = await signed_in(alice)
-    url = await finish.cancel(alice.ports, await elevating(alice, secret), BROWSER)
+    left = await finish.cancel(alice.ports, await elevating(alice, secret), BROWSER)
 
     with pytest.raises(InvalidGrantError):
         await account.finish_elevation(
             alice.ports,
             secret,
-            state=state_of(url),
+            state=state_of(left.url),
             code=await code(alice),
             attempt=an_attempt(),
         )
@@ -253,9 +250,9 @@ async def test_another_client_s_code_does_not_elevate(alice: World):
 
 async def test_a_cancelled_challenge_leaves_the_session_as_it_was(alice: World):
     secret = await signed_in(alice)
-    url = await finish.cancel(alice.ports, await elevating(alice, secret), BROWSER)
+    left = await finish.cancel(alice.ports, await elevating(alice, secret), BROWSER)
     return_to = await account.finish_elevation(
-        alice.ports, secret, state=state_of(url), code=None, attempt=an_attempt()
+        alice.ports, secret, state=state_of(left.url), code=None, attempt=an_attempt()
     )
 
     assert return_to == "/account"
@@ -282,7 +279,7 @@ async def test_a_sign_out_while_the_elevation_is_finished_is_not_undone(alice: W
         account.finish_elevation(
             alice.ports,
             secret,
-            state=state_of(passed.redirect_url),
+            state=state_of(passed.answer.url),
             code=passed.code,
             attempt=an_attempt(),
         ),

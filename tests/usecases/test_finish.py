@@ -32,8 +32,8 @@ async def test_the_code_goes_back_to_the_client_with_state_and_issuer(world: Wor
     await type_code(world, challenge_id)
     passed = await finish.issue_code(world.ports, challenge_id, BROWSER)
 
-    assert passed.redirect_url.startswith(f"{BANK_CALLBACK}?")
-    assert answer_in(passed.redirect_url) == {
+    assert passed.answer.url.startswith(f"{BANK_CALLBACK}?")
+    assert answer_in(passed.answer.url) == {
         "code": passed.code,
         "state": "state-1",
         "iss": "https://stepup.example",
@@ -55,12 +55,12 @@ async def test_two_tabs_get_one_code(world: World):
 async def test_a_redirect_uri_with_a_query_keeps_it(world: World):
     registered = f"{BANK_CALLBACK}?tenant=1"
     world.bank = msgspec.structs.replace(world.bank, redirect_uris=(registered,))
-    url = await finish.cancel(
+    left = await finish.cancel(
         world.ports, await opened(world, redirect_uri=registered, state=None), BROWSER
     )
 
-    assert url.startswith(f"{registered}&error=")
-    assert "state" not in answer_in(url)
+    assert left.url.startswith(f"{registered}&error=")
+    assert "state" not in answer_in(left.url)
 
 
 async def test_no_code_before_the_challenge_is_verified(world: World):
@@ -83,14 +83,14 @@ async def test_a_client_with_its_own_screens_is_not_redirected(world: World):
     challenge_id = await opened_by_client(world)
     await type_code(world, challenge_id, BANK)
 
-    assert (await finish.issue_code(world.ports, challenge_id, BANK)).redirect_url is None
+    assert (await finish.issue_code(world.ports, challenge_id, BANK)).answer is None
 
 
 async def test_cancelling_says_so_to_the_client(world: World):
     await world.enroll_app()
-    url = await finish.cancel(world.ports, await opened(world), BROWSER)
+    left = await finish.cancel(world.ports, await opened(world), BROWSER)
 
-    assert answer_in(url)["error"] == "access_denied"
+    assert answer_in(left.url)["error"] == "access_denied"
     event = await last_audited(world.ports, AuditKind.CHALLENGE_CANCELLED)
     assert event.details == {"reported": False}
 
@@ -112,9 +112,9 @@ async def test_who_never_asked_for_it_is_on_record(world: World):
 
 
 async def test_having_nothing_to_answer_with_is_told_apart(world: World):
-    url = await finish.cancel(world.ports, await opened(world), BROWSER)
+    left = await finish.cancel(world.ports, await opened(world), BROWSER)
 
-    assert answer_in(url)["error"] == "unmet_authentication_requirements"
+    assert answer_in(left.url)["error"] == "unmet_authentication_requirements"
 
 
 async def test_an_answered_challenge_cannot_be_cancelled(world: World):

@@ -147,6 +147,11 @@ def browser_session(digest: str) -> str:
     return f"su:{{b.{digest}}}:session"
 
 
+def kept_request(digest: str) -> str:
+    """String: a sealed authorization request that a browser posted. Ten minutes."""
+    return f"su:{{b.{digest}}}:request"
+
+
 def enrollment(enrollment_id: str) -> str:
     """String: a sealed authenticator that is not confirmed yet. Ten minutes."""
     return f"su:{{a.{_digest(enrollment_id)}}}:enrollment"

@@ -9,14 +9,17 @@ from typing_extensions import override
 
 from stepup.adapters.redis import keys, scripts
 from stepup.adapters.redis.client import RedisClient
-from stepup.adapters.redis.times import epoch_ms
+from stepup.adapters.redis.times import epoch_ms, span_ms
 from stepup.crypto.sealing import Sealer, UnsealError
+from stepup.domain.account import LOGIN_LIFETIME, KeptRequest
 from stepup.domain.browser_session import KEPT_PER_BROWSER, BrowserSession, Proof, SignIn
+from stepup.domain.errors import DependencyUnavailableError
 from stepup.ports import Clock, SessionStore
 
 _json = msgspec.json.Encoder()
 _proof = msgspec.json.Decoder(Proof)
 _sign_in = msgspec.json.Decoder(SignIn)
+_request = msgspec.json.Decoder(KeptRequest)
 
 _SIGN_IN = b"in"
 _PROOF = b"p:"
@@ -49,6 +52,26 @@ class RedisSessionStore(SessionStore):
     @override
     async def remove(self, digest: str) -> None:
         await self._client.call("DEL", keys.browser_session(digest))
+
+    @override
+    async def keep_request(self, digest: str, request: KeptRequest) -> None:
+        key = keys.kept_request(digest)
+        sealed = self._sealer.seal(_json.encode(request), context=key)
+        await self._client.call("SET", key, sealed, "PX", span_ms(LOGIN_LIFETIME))
+
+    @override
+    async def find_request(self, digest: str) -> KeptRequest | None:
+        key = keys.kept_request(digest)
+        sealed = await self._client.call("GET", key)
+        try:
+            return (
+                None
+                if sealed is None
+                else _request.decode(self._sealer.unseal(sealed, context=key))
+            )
+        except UnsealError as error:
+            # A key-encryption key is missing here; another instance may well have it.
+            raise DependencyUnavailableError from error
 
     async def _keep(
         self, digest: str, name: bytes, thing: msgspec.Struct, expires_at: datetime
