@@ -100,14 +100,12 @@ async def _demand(
         return _Demand(requirement=ticket.requirement, purpose=ticket.purpose)
     if details is not None:
         return await _for_details(ports, client, checked, details, subject)
-    if checked.acr_values is not None:
-        return _raised(ports, checked, Requirement(acr=checked.acr_values[0]), None)
-    if checked.wants_id_token:
+    if checked.acr_values is None and not checked.wants_id_token:
         # OpenID Connect lets a client leave the level open; an OAuth client that names neither an
         # action nor a level has nothing to step up to.
-        lowest = Requirement(acr=ports.snapshot.policy.ladder.levels[0].acr)
-        return _raised(ports, checked, lowest, None)
-    raise InvalidRequestError("step_up_ticket, authorization_details or acr_values is needed.")
+        raise InvalidRequestError("step_up_ticket, authorization_details or acr_values is needed.")
+    lowest = Requirement(acr=ports.snapshot.policy.ladder.levels[0].acr)
+    return _raised(ports, checked, lowest, None)
 
 
 async def _for_details(
