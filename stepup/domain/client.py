@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from stepup.domain import fapi
 from stepup.domain.client_authentication import AuthMethod, ClientSecret, Profile, TlsSubject
 from stepup.domain.ids import ClientId
 
@@ -82,7 +83,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
 
     def must_push(self, *, everybody_must: bool) -> bool:
         """Say whether its requests have to be pushed (RFC 9126 section 5, FAPI 2.0 5.3.2.2)."""
-        if self.profile is Profile.FAPI2:
+        if fapi.must_push(self.profile):
             return True
         return everybody_must if self.pushed_only is None else self.pushed_only
 

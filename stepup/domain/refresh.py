@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from stepup.domain import fapi
 from stepup.domain.assurance import Acr, Amr
 from stepup.domain.authorization import Authorization
 from stepup.domain.client import Client
-from stepup.domain.client_authentication import Profile
 from stepup.domain.confirmation import Confirmation
 from stepup.domain.errors import InvalidGrantError, InvalidScopeError, InvalidTargetError
 from stepup.domain.ids import ChallengeId, ClientId, Subject
@@ -100,7 +100,7 @@ def may_refresh(client: Client) -> bool:
 
     FAPI 2.0 section 5.3.2.1 forbids the rotation that ours have, so such a client gets none.
     """
-    return client.refresh_tokens and client.profile is not Profile.FAPI2
+    return client.refresh_tokens and fapi.may_rotate(client.profile)
 
 
 def refresh_until(

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 
 from stepup.crypto import introspection, tokens
 from stepup.domain.client import Client
-from stepup.domain.errors import ClientAuthenticationError, DependencyUnavailableError
+from stepup.domain.errors import ClientAuthenticationError
 from stepup.domain.introspection import shown_to
 from stepup.domain.keyring import KeyUse
 from stepup.ports import Ports
+from stepup.usecases.signing import signer_for
 from stepup.usecases.token_state import find_state, readable
 
 Claims = Mapping[str, object]
@@ -50,9 +51,6 @@ def sign_answer(ports: Ports, caller: Client, answer: Claims) -> str:
         DependencyUnavailableError: If no key signs with it.
     """
     algorithm = caller.introspection_signed_response_alg
-    try:
-        key = ports.snapshot.keyring.signer(KeyUse.INTROSPECTION, algorithm)
-    except LookupError as error:
-        raise DependencyUnavailableError("There is no key to sign with.") from error
+    key = signer_for(ports, caller, KeyUse.INTROSPECTION, algorithm)
     now = ports.clock.now()
     return introspection.sign_answer(answer, caller.client_id, key, ports.site, now)

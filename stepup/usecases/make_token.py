@@ -7,17 +7,18 @@ the same grant makes the same ones.
 import msgspec
 
 from stepup.crypto import digests, id_tokens, tokens
+from stepup.domain import fapi
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.authorization_errors import InvalidDpopProofError
 from stepup.domain.client import Client
-from stepup.domain.client_authentication import Profile
 from stepup.domain.confirmation import Confirmation
-from stepup.domain.errors import DependencyUnavailableError, InvalidRequestError
+from stepup.domain.errors import InvalidRequestError
 from stepup.domain.id_token import IdToken
 from stepup.domain.ids import ChallengeId, TokenId
 from stepup.domain.keyring import Keyring, KeyUse, SigningKey
 from stepup.domain.token import ElevatedToken
 from stepup.ports import AuditRecorded, OutboxEntry, Ports
+from stepup.usecases.signing import signer_for
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,11 +66,10 @@ def signers_for(ports: Ports, client: Client) -> Signers:
     Raises:
         DependencyUnavailableError: If no key signs as the client has registered.
     """
-    keyring, algorithm = ports.snapshot.keyring, client.id_token_signed_response_alg
-    try:
-        return Signers(keyring.signer(KeyUse.TOKEN), keyring.signer(KeyUse.ID_TOKEN, algorithm))
-    except LookupError as error:
-        raise DependencyUnavailableError("There is no key to sign with.") from error
+    return Signers(
+        signer_for(ports, client, KeyUse.TOKEN),
+        signer_for(ports, client, KeyUse.ID_TOKEN, client.id_token_signed_response_alg),
+    )
 
 
 def check_proof(client: Client, proof: Confirmation | None) -> None:
@@ -85,8 +85,7 @@ def check_proof(client: Client, proof: Confirmation | None) -> None:
         return
     if client.tls_bound:
         raise InvalidRequestError("The tokens of this client need a client certificate.")
-    # FAPI 2.0 section 5.3.2.1: bound by one of the two.
-    if client.profile is Profile.FAPI2 and proof is None:
+    if fapi.must_be_bound(client.profile) and proof is None:
         raise InvalidDpopProofError("The tokens of this client need a DPoP proof.")
 
 

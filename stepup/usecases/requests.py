@@ -11,19 +11,19 @@ Who the subject is may not be known yet; `demands.py` says what it must do, once
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Flag, auto
-from urllib.parse import urlsplit
 
 import msgspec
 
 from stepup.crypto import id_tokens
 from stepup.domain import authorization_request as reading
+from stepup.domain import fapi
 from stepup.domain.action_details import ActionDetails, read_details
 from stepup.domain.assurance import Acr, Ladder
 from stepup.domain.authorization import Ticket
 from stepup.domain.authorization_errors import RequestUriNotSupportedError
 from stepup.domain.authorization_request import AuthorizationRequest
 from stepup.domain.checked_request import CheckedRequest, RefusedRequestError, ResponseTarget
-from stepup.domain.client import Client, Role, is_loopback
+from stepup.domain.client import Client, Role
 from stepup.domain.client_authentication import Profile
 from stepup.domain.errors import (
     ClientNotAllowedError,
@@ -186,9 +186,7 @@ def _says_nothing_beside_a_ticket(asked: Asked) -> None:
 
 
 def _comes_back_over_tls(asked: Asked) -> None:
-    # FAPI 2.0 section 5.3.2.2: no http, but for a native application on its own machine.
-    redirect_uri = asked.request.redirect_uri or ""
-    if urlsplit(redirect_uri).scheme == "http" and not is_loopback(redirect_uri):
+    if not fapi.may_return_to(asked.client.profile, asked.request.redirect_uri or ""):
         raise InvalidRequestError("redirect_uri must not be http.")
 
 
