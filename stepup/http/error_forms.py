@@ -37,7 +37,7 @@ _TEXT = b"text/plain"
 # Ours, and a resource (RFC 6750 section 3): what RFC 6749 says of errors is not about them.
 _OTHERS = frozenset({"/oauth2/consume", "/oauth2/userinfo"})
 _AUTHORIZE = "/oauth2/authorize"
-_PAGES = ("/c/", "/account/")
+_PAGES = ("/c/", "/account/", "/oauth2/authorize/")
 _PAGE_ROOTS = frozenset({"/", "/account", "/c", _AUTHORIZE})
 
 # RFC 6749 section 5.2: %x20-21 / %x23-5B / %x5D-7E.
