@@ -39,7 +39,7 @@ from stepup.domain.site import Site
 from stepup.ports import Ports
 from stepup.ports.seals import SealedUntil
 from stepup.ports.workshop import Workshop
-from stepup.usecases import revocation_feed, shadow
+from stepup.usecases import revocation_feed, shadow, status_lists
 from stepup.usecases.activations import keep_schedule
 from stepup.usecases.drain import drain
 from stepup.usecases.fill_cache import fill_cache
@@ -49,6 +49,7 @@ from stepup.usecases.refresh import follow, refresh
 from stepup.usecases.revocation_feed import LiveRevocations
 from stepup.usecases.sealed_copy import look_after_copy
 from stepup.usecases.snapshot import LiveSnapshot
+from stepup.usecases.status_lists import LiveStatusLists
 from stepup.usecases.tend_keys import keep_keys
 
 # What is done in it is among these, or small beside them.
@@ -67,7 +68,7 @@ class Application:
     """
 
     def __init__(self, settings: Settings) -> None:
-        from stepup.http.app import create_app  # noqa: PLC0415  see above
+        from stepup.http.app import Beside, create_app  # noqa: PLC0415  see above
         from stepup.http.background import Background  # noqa: PLC0415
         from stepup.http.health import Readiness  # noqa: PLC0415
         from stepup.http.page_errors import PageErrorRenderer  # noqa: PLC0415
@@ -75,6 +76,7 @@ class Application:
 
         self._parts = _Parts(settings, [account_client(_site(settings))])
         self._workshop = ProcessWorkshop(_SHOP_MODULES)
+        lists = LiveStatusLists(self._parts.revocations, monotonic)
         ports, snapshot, sealer = self._parts.ports, self._parts.snapshot, self._parts.sealer
         revocations = self._parts.revocations
         filling = {"credential_cache": lambda: fill_cache(ports)}
@@ -88,6 +90,7 @@ class Application:
                 "decisions": lambda: carry_records(ports, settings.decision_retention),
                 "rotation": lambda: keep_keys(ports, sealer, key_rules(settings), ObservedKeys()),
                 "revocation_feed": lambda: revocation_feed.follow(ports, revocations),
+                "status_lists": lambda: status_lists.follow(ports, lists),
                 "losses": lambda: follow_losses(ports),
                 "policy_schedule": lambda: keep_schedule(ports, self._workshop),
                 **(filling if settings.credential_cache == "all" else {}),
@@ -106,7 +109,7 @@ class Application:
             self._parts.ports,
             readiness=self._readiness,
             page_errors=PageErrorRenderer(self._parts.ports),
-            workshop=self._workshop,
+            beside=Beside(self._workshop, lists),
             lifespan=[self._run],
         )
 

@@ -156,6 +156,8 @@ def grounds_of(token: ElevatedToken, key_id: str | None) -> tuple[Ground, ...]:
     for authenticator_id in token.authenticators or ():
         value = authenticator_value(token.subject.id, authenticator_id)
         grounds.append(Ground(Revoked.AUTHENTICATOR, value, token.auth_time))
+    if token.authenticators is None:
+        grounds.append(Ground(Revoked.AUTHENTICATOR, any_of(token.subject.id), token.auth_time))
     if key_id is not None:
         grounds.append(Ground(Revoked.KEY, key_id, token.issued_at))
     return tuple(grounds)
@@ -166,13 +168,18 @@ def authenticator_value(subject_id: SubjectId, authenticator_id: AuthenticatorId
     return f"{subject_id}/{authenticator_id}"
 
 
+def any_of(subject_id: SubjectId) -> str:
+    """Name any authenticator of a subject: one that nobody noted may be each of them."""
+    return f"{subject_id}/"
+
+
 class RevocationMap:
     """Revocations by what they are about, each until nothing that it ends can be alive."""
 
     def __init__(self, revocations: Iterable[Revocation] = ()) -> None:
         self._held: dict[tuple[Revoked, str], Revocation] = {}
         # For what nobody knows the authenticators of: any of them may have given it.
-        self._any_authenticator: dict[SubjectId, datetime] = {}
+        self._any_authenticator: dict[str, datetime] = {}
         for revocation in revocations:
             self.add(revocation)
 
@@ -187,15 +194,18 @@ class RevocationMap:
 
     def covers(self, token: ElevatedToken, key_id: str | None) -> bool:
         """Say whether a token that was signed with this key has ended."""
-        if any(
-            (held := self._held.get((what, value))) is not None and at < held.before
-            for what, value, at in grounds_of(token, key_id)
-        ):
-            return True
-        if token.authenticators is not None:
-            return False
-        before = self._any_authenticator.get(token.subject.id)
-        return before is not None and token.auth_time < before
+        return self.ends(grounds_of(token, key_id))
+
+    def ends(self, grounds: Iterable[Ground]) -> bool:
+        """Say whether one of these has ended."""
+        for what, value, at in grounds:
+            held = self._held.get((what, value))
+            if held is not None and at < held.before:
+                return True
+            any_before = self._any_authenticator.get(value)
+            if any_before is not None and at < any_before:
+                return True
+        return False
 
     def forget(self, now: datetime) -> None:
         """Drop what concerns nothing alive any more."""
@@ -214,9 +224,8 @@ class RevocationMap:
     def _note_subject(self, revocation: Revocation) -> None:
         subject_id = revocation.subject_of_authenticator
         if subject_id is not None:
-            before = revocation.at + CLOCK_MARGIN
-            earlier = self._any_authenticator.get(subject_id, before)
-            self._any_authenticator[subject_id] = max(earlier, before)
+            name, before = any_of(subject_id), revocation.at + CLOCK_MARGIN
+            self._any_authenticator[name] = max(before, self._any_authenticator.get(name, before))
 
 
 class Standing(Enum):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import NamedTuple
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
@@ -22,6 +23,7 @@ from stepup.http import (
     health,
     openapi,
     schemas,
+    status_lists,
     step_ups,
     well_known,
 )
@@ -47,11 +49,13 @@ from stepup.http.oauth import consume, introspect, par, revoke, token, userinfo
 from stepup.http.proofs import provide_proof, provide_shown_token
 from stepup.ports import Ports
 from stepup.ports.workshop import Workshop
+from stepup.usecases.status_lists import LiveStatusLists
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 ROUTERS: tuple[Router, ...] = (
     well_known.router,
+    status_lists.router,
     health.router,
     openapi.router,
     schemas.router,
@@ -87,20 +91,27 @@ ROUTERS: tuple[Router, ...] = (
 """Every part of the interface; a new file of routes adds its router here."""
 
 
+class Beside(NamedTuple):
+    """What works beside the requests: where documents are tried out, and the status lists."""
+
+    workshop: Workshop | None = None
+    lists: LiveStatusLists | None = None
+
+
 def create_app(
     ports: Ports,
     *,
     readiness: Readiness,
     routers: Sequence[Router] = ROUTERS,
     page_errors: PageErrors | None = None,
-    workshop: Workshop | None = None,
+    beside: Beside | None = None,
     lifespan: Sequence[Lifespan] = (),
 ) -> Litestar:
     """Make the application over some ports; nothing is opened before it starts.
 
-    `page_errors` draws errors for browsers, administrators' documents are tried out in the
-    `workshop`, and `lifespan` runs while the application does.
+    `page_errors` draws errors for browsers, what is `beside` does what no request can do, and `lifespan` runs while the application does.
     """
+    given = beside or Beside()
 
     def provide_ports() -> Ports:
         return ports
@@ -109,9 +120,14 @@ def create_app(
         return readiness
 
     def provide_workshop() -> Workshop:
-        if workshop is None:
+        if given.workshop is None:
             raise DependencyUnavailableError
-        return workshop
+        return given.workshop
+
+    def provide_status_lists() -> LiveStatusLists:
+        if given.lists is None:
+            raise DependencyUnavailableError
+        return given.lists
 
     errors = ErrorForms(page_errors)
     app = Litestar(
@@ -120,6 +136,7 @@ def create_app(
             "ports": Provide(provide_ports, sync_to_thread=False, use_cache=True),
             "readiness": Provide(provide_readiness, sync_to_thread=False, use_cache=True),
             "workshop": Provide(provide_workshop, sync_to_thread=False),
+            "status_lists": Provide(provide_status_lists, sync_to_thread=False),
             "caller": Provide(provide_caller),
             "administrator": Provide(provide_administrator),
             "form": Provide(provide_form),

@@ -16,7 +16,12 @@ def tag_of(body: bytes) -> str:
 
 
 def cacheable(
-    request: Request[Any, Any, Any], body: bytes, tag: str, caching: str
+    request: Request[Any, Any, Any],
+    body: bytes,
+    tag: str,
+    caching: str,
+    *,
+    media_type: str = "application/json",
 ) -> Response[bytes]:
     """Answer with a public document, or say that the caller has it (RFC 9110 section 13.1.2)."""
     sent = {
@@ -27,7 +32,7 @@ def cacheable(
     }
     if _matches(header(request.scope, b"if-none-match"), tag):
         return Response(b"", status_code=304, headers=sent)
-    return Response(body, headers=sent, media_type="application/json")
+    return Response(body, headers=sent, media_type=media_type)
 
 
 def _matches(condition: bytes | None, tag: str) -> bool:

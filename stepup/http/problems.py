@@ -19,6 +19,7 @@ from stepup.domain import (
     policy_errors,
     proof_errors,
     signal_errors,
+    status_errors,
 )
 from stepup.domain.errors import StepUpError
 from stepup.http.middleware import ClientGoneError
@@ -84,6 +85,9 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     policy_errors.RevisionRequiredError: HTTPStatus.PRECONDITION_REQUIRED,
     policy_errors.ShadowNotFoundError: HTTPStatus.NOT_FOUND,
     policy_errors.ReplayRunningError: HTTPStatus.TOO_MANY_REQUESTS,
+    status_errors.StatusListNotFoundError: HTTPStatus.NOT_FOUND,
+    status_errors.StatusFormNotAcceptableError: HTTPStatus.NOT_ACCEPTABLE,
+    status_errors.HistoricalStatusError: HTTPStatus.NOT_IMPLEMENTED,
     errors.ChallengeNotPendingError: HTTPStatus.CONFLICT,
     errors.CeremonyExpiredError: HTTPStatus.CONFLICT,
     errors.TokenAlreadyConsumedError: HTTPStatus.CONFLICT,

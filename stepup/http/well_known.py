@@ -21,6 +21,7 @@ from stepup.domain.confirmation import DPOP_ALGORITHMS
 from stepup.domain.keyring import JWKS_MAX_AGE, Keyring, KeyUse
 from stepup.domain.obligation import ObligationType
 from stepup.domain.site import Site
+from stepup.domain.status import STATUS_PATH
 from stepup.http.caching import cacheable, tag_of
 from stepup.http.openapi import problem_responses, returns
 from stepup.ports import Ports
@@ -104,6 +105,7 @@ def oauth_metadata(ports: Ports) -> dict[str, object]:
         "claims_parameter_supported": True,
         "authorization_details_types_supported": [STEPUP_ACTION],
         "acr_values_supported": list(ports.snapshot.policy.ladder.acrs),
+        "status_list_aggregation_endpoint": site.url(STATUS_PATH),
         "stepup_consume_endpoint": site.url("/oauth2/consume"),
         "stepup_step_ups_endpoint": site.url("/v1/step-ups"),
     }

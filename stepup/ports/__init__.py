@@ -85,6 +85,7 @@ from stepup.ports.spent import (
     TokenStore,
     UnknownTokenError,
 )
+from stepup.ports.statuses import PlaceWanted, StatusStore
 from stepup.ports.surroundings import Shadow, Snapshot, Upstreams
 from stepup.ports.system import Clock, Entropy
 
@@ -131,6 +132,7 @@ __all__ = [
     "Outbox",
     "OutboxEntry",
     "Permit",
+    "PlaceWanted",
     "PolicyStore",
     "PolicyVersion",
     "Ports",
@@ -155,6 +157,7 @@ __all__ = [
     "Snapshot",
     "SnapshotStore",
     "State",
+    "StatusStore",
     "StepStore",
     "Stores",
     "StreamStore",
@@ -183,6 +186,7 @@ class State(NamedTuple):
     shadow: ShadowLog
     changes: Changes
     revocations: RevocationFeed
+    statuses: StatusStore
     snapshots: SnapshotStore
     credentials: CredentialCache
     generations: Generations

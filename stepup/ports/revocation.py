@@ -4,12 +4,12 @@ A revocation has two homes, a row in PostgreSQL and a mark in Redis, and a copy 
 every process, so that one of the three is there whatever fails.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from stepup.domain.ids import KeyId
-from stepup.domain.revocation import Revocation
+from stepup.domain.revocation import Ground, Revocation
 from stepup.domain.token import ElevatedToken
 
 
@@ -115,6 +115,10 @@ class KnownRevocations(Protocol):
 
     def covers(self, token: ElevatedToken, key_id: str | None) -> bool:
         """Say whether a token that was signed with this key is known to be revoked."""
+        ...
+
+    def ends(self, grounds: Iterable[Ground]) -> bool:
+        """Say whether one of these is known to be revoked."""
         ...
 
     @property

@@ -4,6 +4,8 @@ Who may have them is decided before (`redeem.py`, `refresh_tokens.py`); here the
 the same grant makes the same ones.
 """
 
+import asyncio
+
 import msgspec
 
 from stepup.crypto import digests, id_tokens, tokens
@@ -18,6 +20,7 @@ from stepup.domain.ids import ChallengeId, TokenId
 from stepup.domain.keyring import Keyring, KeyUse, SigningKey
 from stepup.domain.token import ElevatedToken
 from stepup.ports import AuditRecorded, OutboxEntry, Ports
+from stepup.usecases.listing import with_place
 from stepup.usecases.signing import signer_for
 
 
@@ -106,9 +109,6 @@ async def issue(
 ) -> Issued:
     """Sign what is given, and put on record that it was; `entries` are recorded with it."""
     token = given.token
-    root = ports.snapshot.keyring.root
-    text = tokens.sign_elevated(token, signers.of_tokens, ports.site, root)
-    id_token = _id_token(ports, signers.of_id_tokens, given, text)
     event = AuditEvent(
         kind=given.kind,
         at=token.issued_at,
@@ -118,7 +118,14 @@ async def issue(
         challenge_id=token.challenge_id,
         details=_details(token),
     )
-    await ports.state.outbox.append(*entries, AuditRecorded(event=event))
+    # Both leave in one write, and the place does not wait for the record.
+    token, _ = await asyncio.gather(
+        with_place(ports, token, signers.of_tokens.id),
+        ports.state.outbox.append(*entries, AuditRecorded(event=event)),
+    )
+    root = ports.snapshot.keyring.root
+    text = tokens.sign_elevated(token, signers.of_tokens, ports.site, root)
+    id_token = _id_token(ports, signers.of_id_tokens, given, text)
     left = token.expires_at - ports.clock.now()
     return Issued(
         token=token,

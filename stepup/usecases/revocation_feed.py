@@ -7,13 +7,14 @@ in PostgreSQL, so that one store is enough.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from typing_extensions import override
 
 from stepup.domain.errors import StepUpError
-from stepup.domain.revocation import BOUND, Revocation, RevocationMap
+from stepup.domain.revocation import BOUND, Ground, Revocation, RevocationMap
 from stepup.domain.token import ElevatedToken
 from stepup.ports import FeedPage, FeedPlace, KnownRevocations, Ports, WrittenRevocation
 from stepup.usecases.revoke import reseed
@@ -24,6 +25,8 @@ ROWS_EVERY = timedelta(seconds=2)
 # longer, and no standby's clock is further behind.
 OVERLAP = timedelta(seconds=15)
 ALL_ROWS_EVERY = timedelta(minutes=1)
+# More than come between two looks of whoever follows them.
+LEARNED_KEPT = 1_000
 ROWS_KEPT = timedelta(days=1)
 
 
@@ -51,11 +54,18 @@ class LiveRevocations(KnownRevocations):
         self._on_look = on_look
         self._map = RevocationMap()
         self._unpublished: list[Revocation] = []
+        self._learned: deque[Revocation] = deque(maxlen=LEARNED_KEPT)
+        # How many times something more has ended, as far as this process knows.
+        self.learned = 0
         self._known_at: float | None = None
 
     @override
     def covers(self, token: ElevatedToken, key_id: str | None) -> bool:
         return self._map.covers(token, key_id)
+
+    @override
+    def ends(self, grounds: Iterable[Ground]) -> bool:
+        return self._map.ends(grounds)
 
     @property
     @override
@@ -66,7 +76,9 @@ class LiveRevocations(KnownRevocations):
 
     @override
     def learn(self, revocation: Revocation, *, published: bool) -> None:
-        self._map.add(revocation)
+        if self._map.add(revocation):
+            self._learned.append(revocation)
+            self.learned += 1
         if not published:
             self._unpublished.append(revocation)
 
@@ -81,6 +93,13 @@ class LiveRevocations(KnownRevocations):
     def forget(self, now: datetime) -> None:
         """Drop what concerns nothing alive any more."""
         self._map.forget(now)
+
+    def learned_since(self, count: int) -> list[Revocation] | None:
+        """Return what was learned after so many; None when that is more than is kept."""
+        new = self.learned - count
+        if new > len(self._learned):
+            return None
+        return list(self._learned)[len(self._learned) - new :]
 
     def take_unpublished(self) -> list[Revocation]:
         """Return what Redis does not have yet, once."""

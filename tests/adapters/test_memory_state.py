@@ -19,6 +19,7 @@ from tests.contracts.spending import (
     StepStoreContract,
     TokenStoreContract,
 )
+from tests.contracts.statuses import StatusStoreContract
 from tests.contracts.streams import ChangesContract, OutboxContract
 from tests.support.determinism import StillClock
 from tests.support.memory import memory_state
@@ -67,6 +68,10 @@ class TestAccounts(AccountStoreContract):
 
 
 class TestSessions(SessionStoreContract):
+    pass
+
+
+class TestStatuses(StatusStoreContract):
     pass
 
 

@@ -23,6 +23,7 @@ from tests.contracts.spending import (
     StepStoreContract,
     TokenStoreContract,
 )
+from tests.contracts.statuses import StatusStoreContract
 from tests.contracts.streams import ChangesContract, OutboxContract
 from tests.support.determinism import CountingEntropy, StillClock
 from tests.support.valkey_cluster import ValkeyCluster, running_valkey_cluster
@@ -95,6 +96,10 @@ class TestAccounts(AccountStoreContract):
 
 
 class TestSessions(SessionStoreContract):
+    pass
+
+
+class TestStatuses(StatusStoreContract):
     pass
 
 

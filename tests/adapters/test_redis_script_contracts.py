@@ -14,6 +14,7 @@ from tests.contracts import (
     shadow,
     snapshots,
     spending,
+    statuses,
     streams,
 )
 
@@ -36,6 +37,7 @@ CONTRACTS = {
     "finish_answer": challenges.ChallengeStoreContract,
     "forgive_attempts": spending.AttemptStoreContract,
     "issue_code": codes.CodeContract,
+    "give_place": statuses.StatusStoreContract,
     "keep_in_session": sessions.SessionStoreContract,
     "keep_snapshot": snapshots.SnapshotStoreContract,
     "open_challenge": challenges.ChallengeStoreContract,
@@ -45,6 +47,7 @@ CONTRACTS = {
     "read_hash": challenges.ChallengeStoreContract,
     "read_live_revocations": revocations.RevocationFeedContract,
     "read_marks": revocations.RevocationFeedContract,
+    "read_places": statuses.StatusStoreContract,
     "read_revocations": revocations.RevocationFeedContract,
     "redeem_code": codes.CodeContract,
     "release_code": codes.CodeContract,
@@ -92,6 +95,8 @@ def test_what_ends_something_counts_only_from_the_primary():
         "begin_generation",
         "cancel_challenge",
         "consume_token",
+        "give_place",
+        "read_places",
         "read_live_revocations",
         "read_revocations",
         "finish_answer",

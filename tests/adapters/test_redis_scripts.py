@@ -18,7 +18,7 @@ from stepup.domain.challenge import Challenge
 from stepup.domain.errors import DependencyUnavailableError, NewerFormatError
 from stepup.domain.ids import AuthenticatorId, CeremonyId, TokenId
 from stepup.domain.revocation import Revocation
-from stepup.ports import AuthenticatorUsed, Confirmation
+from stepup.ports import AuthenticatorUsed, Confirmation, PlaceWanted
 from tests.contracts.accounts import AN_ELEVATION
 from tests.contracts.challenges import answer, begin_touch
 from tests.contracts.codes import until_unspent
@@ -301,6 +301,10 @@ async def use_a_session(opened: RedisState, clock: StillClock, repetitions: int)
     await opened.stores.challenges.claim(challenge.id, b"uri-digest", b"browser")
     for _ in range(repetitions):
         await opened.stores.sessions.add_proof(proof.challenge_id, proof)
+        await opened.stores.statuses.give_place(
+            PlaceWanted(1, TokenId("one"), (), [7], "fresh", clock.now())
+        )
+        await opened.stores.statuses.read(1, 0)
         await opened.stores.challenges.answer_by_session(
             challenge.id, b"browser", proof, clock.now()
         )

@@ -26,6 +26,7 @@ from tests.contracts.spending import (
     StepStoreContract,
     TokenStoreContract,
 )
+from tests.contracts.statuses import StatusStoreContract
 from tests.contracts.streams import ChangesContract, OutboxContract
 from tests.support.determinism import CountingEntropy, StillClock
 
@@ -84,6 +85,10 @@ class TestAccounts(AccountStoreContract):
 
 
 class TestSessions(SessionStoreContract):
+    pass
+
+
+class TestStatuses(StatusStoreContract):
     pass
 
 

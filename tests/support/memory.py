@@ -63,6 +63,7 @@ from tests.support.memory_revocations import MemoryRevocationFeed
 from tests.support.memory_sessions import MemorySessionStore
 from tests.support.memory_shadow import MemoryShadowLog
 from tests.support.memory_snapshots import MemoryCredentialCache, MemorySnapshotStore
+from tests.support.memory_statuses import MemoryStatusStore
 from tests.support.time_and_chance import TestClock, TestEntropy
 
 __all__ = ["MemoryDatabase", "TestClock", "TestEntropy", "memory_database", "memory_state"]
@@ -91,6 +92,7 @@ def memory_state(clock: Clock | None = None) -> State:
         shadow=MemoryShadowLog(clock),
         changes=MemoryChanges(),
         revocations=revocations,
+        statuses=MemoryStatusStore(),
         snapshots=MemorySnapshotStore(),
         credentials=MemoryCredentialCache(clock),
         generations=generations,

@@ -7,18 +7,26 @@ requests at once, never see each other.
 from contextvars import ContextVar
 from functools import cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from litestar import Litestar
 from litestar.types import ASGIApp, Receive, Scope, Send
+from typing_extensions import override
 
 from stepup.domain.site import Site
-from stepup.http.app import create_app
+from stepup.domain.status import ListName
+from stepup.http.app import Beside, create_app
 from stepup.http.health import Readiness
 from stepup.http.page_errors import PageErrorRenderer
-from stepup.ports import Ports
+from stepup.ports import Ports, StatusStore
+from stepup.usecases.status_lists import LiveStatusLists, PublishedList
+from tests.support.memory_revocations import known_revocations
 from tests.support.workshop import WorkshopHere
 
 _current: ContextVar[Ports] = ContextVar("_current")
+
+
+_lists: WeakKeyDictionary[StatusStore, LiveStatusLists] = WeakKeyDictionary()
 
 
 class _StandIn:
@@ -29,6 +37,26 @@ class _StandIn:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(getattr(_current.get(), self._member), name)
+
+
+class _ListsHere(LiveStatusLists):
+    """The status lists of the world of the request at hand, made when somebody asks."""
+
+    @override
+    async def find(self, ports: Ports, text: str) -> PublishedList:
+        return await (await self._of_world()).find(_current.get(), text)
+
+    @override
+    async def names(self, ports: Ports) -> list[ListName]:
+        return await (await self._of_world()).names(_current.get())
+
+    async def _of_world(self) -> LiveStatusLists:
+        ports = _current.get()
+        lists = _lists.setdefault(
+            ports.state.statuses, LiveStatusLists(ports.revocations, lambda: 0.0)
+        )
+        await lists.publish(ports)
+        return lists
 
 
 def app_of(ports: Ports) -> ASGIApp:
@@ -56,7 +84,7 @@ def _made_for(issuer: str, region: str) -> Litestar:
             ports,
             readiness=Readiness({}),
             page_errors=PageErrorRenderer(ports),
-            workshop=WorkshopHere(),
+            beside=Beside(WorkshopHere(), _ListsHere(known_revocations(), lambda: 0.0)),
         )
     finally:
         _current.reset(token)

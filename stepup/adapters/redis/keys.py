@@ -127,6 +127,16 @@ def revocation_number() -> str:
     return "su:{rev}:seq"
 
 
+def status_lists(window: int) -> str:
+    """Hash: the status lists of a window, and who has each place. Its end and the tombstone."""
+    return f"su:{{sl.{window}}}:lists"
+
+
+def listed_tokens(window: int) -> str:
+    """List: the tokens of a window as they got places. Its end and the tombstone."""
+    return f"su:{{sl.{window}}}:tokens"
+
+
 def session(digest: str) -> str:
     """String: a sealed session of the account pages. Until it expires."""
     return f"su:{{a.{digest}}}:session"

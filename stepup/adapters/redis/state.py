@@ -30,6 +30,7 @@ from stepup.adapters.redis.sessions import RedisSessionStore
 from stepup.adapters.redis.shadow import RedisShadowLog
 from stepup.adapters.redis.shard import OneShard, Topology
 from stepup.adapters.redis.snapshots import RedisSnapshotStore
+from stepup.adapters.redis.statuses import RedisStatusStore
 from stepup.adapters.redis.steps import RedisStepStore
 from stepup.adapters.redis.tokens import RedisTokenStore
 from stepup.adapters.system import SystemEntropy
@@ -87,6 +88,7 @@ class RedisState:
             revocations=RedisRevocationFeed(
                 self.client, self._listener("revocations", keys.revocations()), clock
             ),
+            statuses=RedisStatusStore(self.client, clock),
             snapshots=RedisSnapshotStore(self.client, sealer),
             credentials=RedisCredentialCache(self.client, sealer, clock),
             generations=generations,
