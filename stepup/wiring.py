@@ -301,6 +301,10 @@ def _site(settings: Settings) -> Site:
         shadow_sampling=settings.shadow_sampling,
         policy_approvals=settings.approvals_needed,
         pushed_requests_required=settings.pushed_requests_required,
+        base_login=any(
+            upstream.issuer == settings.subject_issuer and upstream.client_id is not None
+            for upstream in settings.upstreams
+        ),
         dpop_nonce_required=settings.dpop_nonce == "required",
         admin_token_digest=hashlib.sha256(token.reveal().encode()).digest() if token else None,
         hears_certificates=bool(settings.client_certificate_header),

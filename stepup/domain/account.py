@@ -6,6 +6,7 @@ import msgspec
 
 from stepup.domain.assurance import AuthnContext
 from stepup.domain.authenticator import TotpSecret
+from stepup.domain.checked_request import CheckedRequest
 from stepup.domain.ids import ActionName, ChallengeId, Subject
 
 # An hour of looking after one's authenticators; what changes anything asks for a step-up anyway.
@@ -39,9 +40,13 @@ class AccountSession(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """An authorization request as a browser brought it; nothing in it is checked."""
+    """An authorization request as a browser brought it; nothing in it is checked.
+
+    Or one that its client pushed, which is `checked`.
+    """
 
     parameters: dict[str, str]
+    checked: CheckedRequest | None = None
 
     def __repr__(self) -> str:
         return "KeptRequest(***)"

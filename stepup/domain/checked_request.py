@@ -46,7 +46,8 @@ class CheckedRequest(msgspec.Struct, frozen=True, kw_only=True):
     `subject` is whom the client has proved or may assert; None when a base login must find out.
     Whoever it is must be `expected_subject`, if there is one. `acr_values` are the levels of ours
     that the client accepts, best first; None when it names none. `signed_object` when it comes from
-    one that may be used once.
+    one that may be used once. `waits_as` and `waits_until` of one that was pushed without a subject
+    and waits for somebody to sign in; what it uses once is used up.
     """
 
     client_id: ClientId
@@ -68,6 +69,8 @@ class CheckedRequest(msgspec.Struct, frozen=True, kw_only=True):
     login_hint: str | None = None
     ui_locales: str | None = None
     dpop_jkt: str | None = None
+    waits_as: str | None = None
+    waits_until: datetime | None = None
 
     @property
     def wants_id_token(self) -> bool:

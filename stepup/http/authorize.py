@@ -27,7 +27,7 @@ from stepup.http.request_log import request_log
 from stepup.http.sending import refusal_of, send
 from stepup.pages.locales import negotiate
 from stepup.ports import Ports
-from stepup.usecases import arrive, front, holder, sessions
+from stepup.usecases import arrive, front, holder, sessions, waiting_requests
 from stepup.usecases.account import BegunLogin
 from stepup.usecases.arrive import Shows, Visitor
 from stepup.usecases.authorize import AUTHORIZE_PATH, REQUEST_URI_PREFIX
@@ -102,10 +102,16 @@ async def _receive(
     request: AnyRequest, ports: Ports, parameters: Mapping[str, str]
 ) -> PageResponse:
     visitor = Visitor(_browser(request, ports), session_of(request, ports.site))
-    is_pushed = parameters.get("request_uri", "").startswith(REQUEST_URI_PREFIX)
-    receive = _arrive if is_pushed else front.receive
+    receive = _arrive if _has_challenge(parameters) else front.receive
     work = receive(ports, visitor, parameters)
     return await _answering(request, ports, visitor, parameters, work)
+
+
+def _has_challenge(parameters: Mapping[str, str]) -> bool:
+    """Say whether a request was pushed with its subject, so that its challenge is open."""
+    sent = parameters.get("request_uri", "")
+    handle = sent.removeprefix(REQUEST_URI_PREFIX)
+    return handle != sent and not waiting_requests.is_waiting(handle)
 
 
 async def _arrive(ports: Ports, visitor: Visitor, parameters: Mapping[str, str]) -> Arrived:

@@ -16,7 +16,7 @@ from stepup.domain.errors import InvalidRequestError
 from stepup.domain.ids import AttemptId, ChallengeId, ClientId, Handle
 from stepup.domain.site import Site
 from stepup.ports import Ports
-from stepup.usecases import open_challenge, opening
+from stepup.usecases import open_challenge, opening, waiting_requests
 from stepup.usecases.demands import authorization_for
 from stepup.usecases.opening import Opening
 from stepup.usecases.requests import check_request
@@ -25,10 +25,11 @@ from stepup.usecases.spend_ticket import spend_ticket
 
 AUTHORIZE_PATH = "/oauth2/authorize"
 REQUEST_URI_PREFIX = "urn:ietf:params:oauth:request_uri:"
+_LIFETIME = int(REQUEST_URI_LIFETIME.total_seconds())
 
 
 class Pushed(msgspec.Struct, frozen=True, kw_only=True):
-    """An accepted request: where the browser goes with it, and for how long."""
+    """A request whose challenge is open: where the browser goes with it, and for how long."""
 
     challenge_id: ChallengeId
     request_uri: str
@@ -38,22 +39,55 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True):
         return f"Pushed({self.challenge_id})"
 
 
-async def push(
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """A request whose subject has to sign in first: the same, without a challenge."""
+
+    request_uri: str
+    expires_in: int
+
+    def __repr__(self) -> str:
+        return "Waiting(***)"
+
+
+async def accept(
     ports: Ports,
     caller: Client,
     request: AuthorizationRequest,
     attempt: AttemptId,
     *,
     jkt: str | None = None,
-) -> Pushed:
-    """Check a request that its client pushed, and open its challenge (RFC 9126 section 2).
+) -> Pushed | Waiting:
+    """Accept a request that its client pushed (RFC 9126 section 2).
 
-    `jkt` is the key whose DPoP proof came with it, which the code is bound to then.
+    Its challenge is opened at once when the client says who the subject is; else it waits for
+    somebody to sign in. `jkt` is the key whose DPoP proof came with it.
 
     Raises:
         StepUpError: What `check_request` and `authorization_for` raise of a pushed request.
     """
     checked = _bound(await check_request(ports, caller, request, pushed=True), jkt)
+    if checked.subject is None and ports.site.base_login:
+        await _spend(ports, checked, attempt)
+        handle = await waiting_requests.keep(ports, checked)
+        return Waiting(request_uri=f"{REQUEST_URI_PREFIX}{handle}", expires_in=_LIFETIME)
+    return await _open(ports, caller, checked, attempt)
+
+
+async def push(
+    ports: Ports, caller: Client, request: AuthorizationRequest, attempt: AttemptId
+) -> Pushed:
+    """Check a request that its client pushed with its subject, and open its challenge.
+
+    Raises:
+        StepUpError: What `check_request` and `authorization_for` raise of a pushed request.
+    """
+    checked = await check_request(ports, caller, request, pushed=True)
+    return await _open(ports, caller, checked, attempt)
+
+
+async def _open(
+    ports: Ports, caller: Client, checked: CheckedRequest, attempt: AttemptId
+) -> Pushed:
     if checked.subject is None:
         missing = "login_hint" if caller.asserts_subject else "subject_token"
         raise InvalidRequestError(f"{missing} is missing.")
@@ -80,14 +114,22 @@ async def open_checked(
     Raises:
         InvalidTicketError: If its ticket was redeemed before, or may have been.
         InvalidRequestObjectError: If its signed object was used before, or may have been.
+        InvalidRequestError: If it waited for its subject, and another browser has it.
     """
+    if checked.waits_as is not None:
+        named = await waiting_requests.take(ports, checked, attempt)
+    else:
+        await _spend(ports, checked, attempt)
+        ticket = checked.ticket
+        named = opening.computed(ports, ticket.id, attempt) if ticket else opening.drawn(ports)
+    return await open_for_browser(ports, authorization, named)
+
+
+async def _spend(ports: Ports, checked: CheckedRequest, attempt: AttemptId) -> None:
     if checked.signed_object is not None:
         await spend_object(ports, checked.client_id, checked.signed_object, attempt)
-    if checked.ticket is None:
-        return await open_for_browser(ports, authorization, opening.drawn(ports))
-    await spend_ticket(ports, checked.ticket, attempt)
-    named = opening.computed(ports, checked.ticket, attempt)
-    return await open_for_browser(ports, authorization, named)
+    if checked.ticket is not None:
+        await spend_ticket(ports, checked.ticket, attempt)
 
 
 async def open_for_browser(ports: Ports, authorization: Authorization, named: Opening) -> Pushed:
@@ -98,7 +140,7 @@ async def open_for_browser(ports: Ports, authorization: Authorization, named: Op
     return Pushed(
         challenge_id=opened.id,
         request_uri=f"{REQUEST_URI_PREFIX}{Handle(opened.id, named.secret)}",
-        expires_in=int(REQUEST_URI_LIFETIME.total_seconds()),
+        expires_in=_LIFETIME,
     )
 
 

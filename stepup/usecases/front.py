@@ -1,4 +1,4 @@
-"""A request that a browser brings by itself, without PAR: checked, and its subject found out.
+"""A request whose subject is not known: one that a browser brings, or one that was pushed without.
 
 What the browser said is kept while the subject signs in at the upstream. It comes back from our own
 store and is checked anew, so nothing that stands in a URL on the way back is believed.
@@ -19,10 +19,10 @@ from stepup.domain.client import Client
 from stepup.domain.errors import ActionDeniedError, InvalidRequestError
 from stepup.domain.ids import AttemptId, ClientId, Subject
 from stepup.ports import Ports
-from stepup.usecases import account, sessions
+from stepup.usecases import account, sessions, waiting_requests
 from stepup.usecases.account import BegunLogin
 from stepup.usecases.arrive import Shows, Visitor, arrive
-from stepup.usecases.authorize import open_checked
+from stepup.usecases.authorize import REQUEST_URI_PREFIX, open_checked
 from stepup.usecases.demands import authorization_for
 from stepup.usecases.holder import claim
 from stepup.usecases.requests import check_request, find_client, refusing
@@ -114,6 +114,10 @@ async def _checked(ports: Ports, parameters: Mapping[str, str]) -> tuple[Client,
     if client_id is None:
         raise InvalidRequestError("The parameter client_id is missing.")
     client = find_client(ports, client_id)
+    pushed = parameters.get("request_uri", "")
+    if pushed.startswith(REQUEST_URI_PREFIX):
+        handle = pushed.removeprefix(REQUEST_URI_PREFIX)
+        return client, await waiting_requests.find(ports, client.client_id, handle)
     request = AuthorizationRequest.of(parameters)
     return client, await check_request(ports, client, request, pushed=False)
 

@@ -1,6 +1,6 @@
-"""The name of a challenge before it exists: drawn, or computed from the ticket that opens it.
+"""The name of a challenge before it exists: drawn, or computed from what opens it, and only it.
 
-One ticket opens one challenge. A client that repeats its request under the same attempt must get
+One ticket opens one challenge, and so does one request that waited for its subject. A client that repeats its request under the same attempt must get
 the same challenge again and not a second one, so its identifier and the secret that leads to it
 are computed from both.
 """
@@ -8,7 +8,6 @@ are computed from both.
 import msgspec
 
 from stepup.crypto import digests
-from stepup.domain.authorization import Ticket
 from stepup.domain.ids import AttemptId, ChallengeId
 from stepup.ports import Ports
 
@@ -32,10 +31,10 @@ def drawn(ports: Ports) -> Opening:
     )
 
 
-def computed(ports: Ports, ticket: Ticket, attempt: AttemptId) -> Opening:
-    """Name the one challenge of a ticket and an attempt."""
+def computed(ports: Ports, opens: str, attempt: AttemptId) -> Opening:
+    """Name the one challenge of what `opens` it and an attempt."""
     key = digests.derive(ports.snapshot.keyring.root, "opening")
-    seed = f"{ticket.id} {attempt}"
+    seed = f"{opens} {attempt}"
     name = digests.keyed_digest(key, f"challenge {seed}")[:_ID_BYTES]
     return Opening(
         challenge_id=_named(ports, digests.encode(name)),

@@ -65,7 +65,7 @@ async def open_for_client(
     )
     await spend_ticket(ports, ticket, attempt)
     challenge = await open_challenge.open_challenge(
-        ports, authorization, opening.computed(ports, ticket, attempt), request_uri_digest=None
+        ports, authorization, opening.computed(ports, ticket.id, attempt), request_uri_digest=None
     )
     if not challenge.methods:
         raise UnmetRequirementError

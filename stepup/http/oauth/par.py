@@ -51,7 +51,7 @@ async def push(
     ports: NamedDependency[Ports],
 ) -> ParResponse:
     """Accept an authorization request and return the `request_uri` that stands for it."""
-    accepted = await authorize.push(
+    accepted = await authorize.accept(
         ports,
         form_caller,
         AuthorizationRequest.of(form),

@@ -1,0 +1,76 @@
+"""Pushed requests whose subject nobody has proved: they wait until somebody has signed in for them.
+
+The client has said all that it will say and is gone; what it said is kept whole, as it was checked.
+The first browser that gets as far as a challenge has the request; it may come again.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from stepup.crypto import digests
+from stepup.domain.account import KeptRequest
+from stepup.domain.authorization import REQUEST_URI_LIFETIME
+from stepup.domain.checked_request import CheckedRequest
+from stepup.domain.errors import InvalidRequestError
+from stepup.domain.ids import AttemptId, ClientId
+from stepup.ports import Ports
+from stepup.usecases import opening
+from stepup.usecases.opening import Opening
+
+
+async def keep(ports: Ports, checked: CheckedRequest) -> str:
+    """Keep a request that has used up what it may use once; returns the name it is found by."""
+    handle = f"{ports.site.region}.{ports.entropy.token(32)}"
+    until = ports.clock.now() + REQUEST_URI_LIFETIME
+    # From here on it is a browser's: what goes wrong with it goes back to the client.
+    waiting = msgspec.structs.replace(
+        checked, pushed=False, waits_until=until, waits_as=_digest(ports, handle)
+    )
+    kept = KeptRequest(parameters={}, checked=waiting)
+    await ports.state.sessions.keep_request(_digest(ports, handle), kept)
+    return handle
+
+
+def is_waiting(handle: str) -> bool:
+    """Say whether a name is of this kind; that of a challenge has one part more."""
+    return handle.count(".") == 1
+
+
+async def find(ports: Ports, client_id: ClientId, handle: str) -> CheckedRequest:
+    """Return a waiting request to a browser that brings its name.
+
+    Raises:
+        InvalidRequestError: If there is none, it has expired, or it is another client's.
+    """
+    kept = await ports.state.sessions.find_request(_digest(ports, handle))
+    checked = None if kept is None else kept.checked
+    if checked is None or _has_expired(checked.waits_until, ports.clock.now()):
+        raise InvalidRequestError("The request_uri is unknown or has expired.")
+    if checked.client_id != client_id:
+        raise InvalidRequestError("The request_uri belongs to another client.")
+    return checked
+
+
+async def take(ports: Ports, checked: CheckedRequest, attempt: AttemptId) -> Opening:
+    """Give the request to this attempt for good, and name the one challenge that it opens.
+
+    Raises:
+        InvalidRequestError: If another browser has it.
+    """
+    name, until = checked.waits_as or "", checked.waits_until or ports.clock.now()
+    is_first = await ports.state.replays.remember(
+        "waiting_request", name, attempt, until, possible_since=until - REQUEST_URI_LIFETIME
+    )
+    if not is_first:
+        raise InvalidRequestError("The request_uri was used in another browser.")
+    return opening.computed(ports, f"waiting {name}", attempt)
+
+
+def _has_expired(until: datetime | None, now: datetime) -> bool:
+    return until is None or until <= now
+
+
+def _digest(ports: Ports, handle: str) -> str:
+    key = digests.derive(ports.snapshot.keyring.root, "waiting-request")
+    return digests.encode(digests.keyed_digest(key, handle))
