@@ -22,6 +22,8 @@ class Role(StrEnum):
     """Sends subjects to challenges and redeems codes."""
     RS = "rs"
     """Receives elevated tokens: introspects and consumes them."""
+    SSF = "ssf"
+    """Receives security events: has streams of them (SSF 1.0)."""
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):

@@ -77,6 +77,11 @@ def ended_token(record: AuditRecord) -> TokenId | None:
             return None
 
 
+def is_about_a_subject(record: AuditRecord) -> bool:
+    """Say whether a record tells of a credential or of a lock; of most nobody is told."""
+    return record.kind in _CREDENTIAL_CHANGES or revokes_sessions(record)
+
+
 def ends_everything(record: AuditRecord) -> bool:
     """Say whether all that the subject has proved up to now ended with what is recorded."""
     if record.kind == AuditKind.AUTHENTICATOR_REVOKED:

@@ -15,6 +15,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     `shadow_sampling` is of how many decisions the shadow is asked about one; 0 for none.
     `dpop_nonce_required` when a DPoP proof is good only with a nonce of ours.
     `policy_approvals` is how many others must approve a policy before it becomes active.
+    `signals_about_everybody` when a new stream of security events covers every subject.
     `pushed_requests_required` when clients that say nothing else must push their requests.
     `base_login` when a subject that no client proves can sign in at `subject_issuer`.
     `hears_certificates` when proxies pass on what clients show in the TLS handshake, and
@@ -36,6 +37,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     decision_sampling: int = 1
     shadow_sampling: int = 1
     policy_approvals: int = 0
+    signals_about_everybody: bool = True
     pushed_requests_required: bool = True
     base_login: bool = False
     dpop_nonce_required: bool = False

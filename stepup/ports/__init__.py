@@ -64,6 +64,7 @@ from stepup.ports.sessions import SessionStore
 from stepup.ports.shadow import ShadowFindings, ShadowLog
 from stepup.ports.signals import (
     Pusher,
+    PushHealth,
     PushTurn,
     SignalBacklog,
     SignalQueue,
@@ -137,6 +138,7 @@ __all__ = [
     "PolicyVersion",
     "Ports",
     "PresentedCode",
+    "PushHealth",
     "PushTurn",
     "Pusher",
     "RecoveryCodeBurned",

@@ -10,11 +10,18 @@ from stepup.domain.signal_source import Elevation
 from stepup.domain.streams import QueuedEvent, Stream, StreamId
 
 
+class PushHealth(NamedTuple):
+    """How pushing goes: tries that failed in a row, and events set aside in a row."""
+
+    failures: int = 0
+    refusals: int = 0
+
+
 class PushTurn(NamedTuple):
-    """A stream that this instance may push to until its turn ends, and its failures in a row."""
+    """A stream that this instance may push to until its turn ends, and how that went so far."""
 
     stream: Stream
-    failures: int
+    health: PushHealth
 
 
 class SignalBacklog(NamedTuple):
@@ -41,7 +48,7 @@ class StreamStore(Protocol):
         ...
 
     async def put(self, stream: Stream) -> None:
-        """Add or replace a stream."""
+        """Add or replace a stream; pushing begins anew, whatever went wrong before."""
         ...
 
     async def remove(self, stream_id: StreamId) -> None:
@@ -70,7 +77,7 @@ class StreamStore(Protocol):
         """
         ...
 
-    async def end_turn(self, stream_id: StreamId, failures: int, next_at: datetime) -> None:
+    async def end_turn(self, stream_id: StreamId, health: PushHealth, next_at: datetime) -> None:
         """Give the turn back, and say when the next one may begin."""
         ...
 
@@ -88,6 +95,10 @@ class SignalQueue(Protocol):
 
     async def forget(self, stream_id: StreamId, event_ids: Collection[str]) -> int:
         """Forget what the receiver has; returns how many there were."""
+        ...
+
+    async def drop_waiting(self, stream_id: StreamId) -> None:
+        """Drop everything that waits in a stream."""
         ...
 
     async def tried(self, stream_id: StreamId, event_id: str) -> int:

@@ -16,7 +16,7 @@ from stepup.domain.streams import (
     StreamId,
     StreamStatus,
 )
-from stepup.ports import Database
+from stepup.ports import Database, PushHealth
 from tests.support.builders import a_subject, an_authenticator
 from tests.support.determinism import NOON
 
@@ -133,10 +133,14 @@ class StreamStoreContract:
             await stores.streams.put(a_stream())
             await stores.signals.add([an_event()])
             await stores.streams.take_turn(NOON, NOON + MINUTE)
-            await stores.streams.end_turn(StreamId("s1"), 3, NOON + MINUTE)
+            await stores.streams.end_turn(StreamId("s1"), PushHealth(3, 1), NOON + MINUTE)
             assert await stores.streams.take_turn(NOON, NOON + MINUTE) is None
             turn = await stores.streams.take_turn(NOON + MINUTE, NOON + 2 * MINUTE)
-            assert turn.failures == 3
+            assert turn.health == PushHealth(3, 1)
+            await stores.streams.put(a_stream(description="mended"))
+            assert await stores.streams.take_turn(NOON, NOON + MINUTE) is None
+            turn = await stores.streams.take_turn(NOON + 2 * MINUTE, NOON + 3 * MINUTE)
+            assert turn.health == PushHealth()
 
     async def test_nobody_has_a_turn_where_nothing_may_leave(self, database: Database):
         streams = {
@@ -179,6 +183,14 @@ class SignalQueueContract:
             assert await stores.signals.forget(StreamId("s2"), ["b"]) == 0
             assert await stores.signals.forget(StreamId("s1"), []) == 0
         assert await ids(database, a_stream()) == ["b"]
+
+    async def test_all_that_waits_in_a_stream_is_dropped(self, database: Database):
+        async with database.transaction() as stores:
+            await stores.signals.add([an_event("a"), an_event("b"), an_event("c", "s2")])
+            await stores.signals.set_aside(StreamId("s1"), {"b": "x"})
+            await stores.signals.drop_waiting(StreamId("s1"))
+            assert await stores.signals.backlog() == (1, NOON, 1)
+        assert await ids(database, a_stream("s2")) == ["c"]
 
     async def test_counts_tries(self, database: Database):
         async with database.transaction() as stores:

@@ -12,6 +12,7 @@ from stepup.domain.ids import AuthenticatorId, ClientId, Subject, SubjectId, Tok
 from stepup.domain.signal_source import Elevation
 from stepup.domain.streams import DeliveryMethod, QueuedEvent, Stream, StreamId, StreamStatus
 from stepup.ports import (
+    PushHealth,
     PushTurn,
     SignalBacklog,
     SignalQueue,
@@ -25,7 +26,7 @@ class Turn:
     """What moves beside a stream."""
 
     verified_at: datetime | None = None
-    failures: int = 0
+    health: PushHealth = field(default_factory=PushHealth)
     next_at: datetime | None = None
     until: datetime | None = None
 
@@ -71,7 +72,7 @@ class MemoryStreamStore(StreamStore):
     async def put(self, stream: Stream) -> None:
         self._rows.streams[stream.id] = stream
         turn = self._rows.turns.setdefault(stream.id, Turn())
-        turn.failures, turn.next_at = 0, None
+        turn.health, turn.next_at = PushHealth(), None
 
     @override
     async def remove(self, stream_id: StreamId) -> None:
@@ -109,14 +110,14 @@ class MemoryStreamStore(StreamStore):
                 and await MemorySignalQueue(self._rows).waiting(stream, 1)
             ):
                 turn.until = until
-                return PushTurn(stream, turn.failures)
+                return PushTurn(stream, turn.health)
         return None
 
     @override
-    async def end_turn(self, stream_id: StreamId, failures: int, next_at: datetime) -> None:
+    async def end_turn(self, stream_id: StreamId, health: PushHealth, next_at: datetime) -> None:
         if stream_id in self._rows.turns:
             turn = self._rows.turns[stream_id]
-            turn.failures, turn.next_at, turn.until = failures, next_at, None
+            turn.health, turn.next_at, turn.until = health, next_at, None
 
     def _order(self, stream_id: StreamId) -> tuple[bool, datetime | str, str]:
         next_at = self._rows.turns[stream_id].next_at
@@ -148,6 +149,12 @@ class MemorySignalQueue(SignalQueue):
     @override
     async def forget(self, stream_id: StreamId, event_ids: Collection[str]) -> int:
         return sum(self._rows.pop((stream_id, each), None) is not None for each in event_ids)
+
+    @override
+    async def drop_waiting(self, stream_id: StreamId) -> None:
+        for each in self._of(stream_id):
+            if each.problem is None:
+                del self._rows[stream_id, each.id]
 
     @override
     async def tried(self, stream_id: StreamId, event_id: str) -> int:

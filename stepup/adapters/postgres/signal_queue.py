@@ -48,6 +48,11 @@ class PostgresSignalQueue(SignalQueue):
         return await self._transaction.change(statement) if event_ids else 0
 
     @override
+    async def drop_waiting(self, stream_id: StreamId) -> None:
+        waiting = (table.c.stream_id == stream_id, table.c.problem.is_(None))
+        await self._transaction.change(delete(table).where(*waiting))
+
+    @override
     async def tried(self, stream_id: StreamId, event_id: str) -> int:
         statement = (
             update(table)

@@ -14,7 +14,7 @@ from stepup.adapters.postgres.tables import signal_event as event
 from stepup.adapters.postgres.tables import signal_stream as table
 from stepup.domain.ids import ClientId, SubjectId
 from stepup.domain.streams import DeliveryMethod, Stream, StreamId, StreamStatus
-from stepup.ports import PushTurn, StreamStore
+from stepup.ports import PushHealth, PushTurn, StreamStore
 
 
 class PostgresStreamStore(StreamStore):
@@ -50,7 +50,8 @@ class PostgresStreamStore(StreamStore):
         await self._transaction.change(
             # Whoever changed his address or his header wants to see at once what became of it.
             statement.on_conflict_do_update(
-                index_elements=[table.c.stream_id], set_=values | {"failures": 0, "next_at": None}
+                index_elements=[table.c.stream_id],
+                set_=values | {"failures": 0, "refusals": 0, "next_at": None},
             )
         )
 
@@ -113,17 +114,25 @@ class PostgresStreamStore(StreamStore):
             update(table)
             .where(table.c.stream_id == due.scalar_subquery())
             .values(turn_until=until)
-            .returning(table.c.data, table.c.failures)
+            .returning(table.c.data, table.c.failures, table.c.refusals)
         )
         rows = await self._transaction.rows(taken)
-        return PushTurn(_stream(rows[0].data), rows[0].failures) if rows else None
+        if not rows:
+            return None
+        health = PushHealth(rows[0].failures, rows[0].refusals)
+        return PushTurn(_stream(rows[0].data), health)
 
     @override
-    async def end_turn(self, stream_id: StreamId, failures: int, next_at: datetime) -> None:
+    async def end_turn(self, stream_id: StreamId, health: PushHealth, next_at: datetime) -> None:
         statement = (
             update(table)
             .where(table.c.stream_id == stream_id)
-            .values(failures=failures, next_at=next_at, turn_until=None)
+            .values(
+                failures=health.failures,
+                refusals=health.refusals,
+                next_at=next_at,
+                turn_until=None,
+            )
         )
         await self._transaction.change(statement)
 

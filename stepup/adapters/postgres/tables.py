@@ -288,6 +288,7 @@ signal_stream = Table(
     Column("data", JSONB, nullable=False),
     Column("verified_at", DateTime(timezone=True), nullable=True),
     Column("failures", Integer, nullable=False, server_default=text("0")),
+    Column("refusals", Integer, nullable=False, server_default=text("0")),
     Column("next_at", DateTime(timezone=True), nullable=True),
     Column("turn_until", DateTime(timezone=True), nullable=True),
 )
