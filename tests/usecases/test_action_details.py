@@ -1,12 +1,14 @@
 """RFC 9396: a request that names the action itself, and what the policy makes of it."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stepup.domain.action_details import ActionDetails, read_details
+from stepup.domain.assurance import DEFAULT_LADDER
 from stepup.domain.authorization import Authorization
 from stepup.domain.binding import bound_digest
 from stepup.domain.errors import (
@@ -20,6 +22,7 @@ from tests.support.builders import an_attempt
 from tests.support.world import World
 from tests.usecases.steps import a_push, ticket
 
+ACRS = DEFAULT_LADDER.acrs
 LOWEST = "urn:stepup:acr:1"
 PAYMENT = {"amount": "500.00", "payee": "ACME", "currency": "EUR"}
 
@@ -117,6 +120,28 @@ async def test_of_the_policy_s_age_and_the_client_s_the_stricter_wins(
 
     assert small.requirement.max_age.total_seconds() == seconds
     assert large.requirement.max_age.total_seconds() == 0
+
+
+@given(
+    st.sampled_from([("50.00", 0), ("500.00", 1), ("5000.00", 2)]),
+    st.lists(st.sampled_from(ACRS), min_size=1, unique=True),
+    st.none() | st.integers(0, 10_000),
+)
+async def test_neither_the_client_nor_the_policy_lowers_what_the_other_asks(
+    transfer: tuple[str, int], named: list[str], max_age: int | None
+):
+    world, (amount, least) = World(), transfer
+    changes = {} if max_age is None else {"max_age": str(max_age)}
+
+    authorization = await asked(world, a_payment(amount), acr_values=" ".join(named), **changes)
+    requirement = authorization.requirement
+    wanted = ACRS.index(named[0])
+    assert ACRS.index(requirement.acr) == max(least, wanted)
+    if max_age is not None:
+        assert requirement.max_age <= timedelta(seconds=max_age)
+    if least == 2:
+        assert requirement.max_age == timedelta(0)
+    assert requirement.bind == {"amount", "payee", "currency"}
 
 
 async def test_a_decision_by_details_is_on_record(world: World):

@@ -39,6 +39,8 @@ class ParResponse(msgspec.Struct, frozen=True):
         authorization_errors.InvalidRequestObjectError,
         errors.InvalidAuthorizationDetailsError,
         errors.UnmetRequirementError,
+        errors.ActionDeniedError,
+        authorization_errors.LoginRequiredError,
         authorization_errors.InvalidDpopProofError,
         authorization_errors.UseDpopNonceError,
     ),
