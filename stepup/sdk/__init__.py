@@ -20,6 +20,7 @@ from stepup.sdk.errors import (
 from stepup.sdk.flow import ActionRequest, Decision, Pending, Started
 from stepup.sdk.pkce import Pkce, new_state
 from stepup.sdk.requirement import Requirement
+from stepup.sdk.statuses import StatusCheck
 from stepup.sdk.tokens import VerifiedToken
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "SdkError",
     "ServiceError",
     "Started",
+    "StatusCheck",
     "StepUp",
     "StepUpRequired",
     "UnavailableError",

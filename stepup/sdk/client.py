@@ -12,6 +12,7 @@ from stepup.sdk.flow import ActionRequest, Decision, Pending, Started
 from stepup.sdk.keys import Fetcher, KeySet
 from stepup.sdk.requirement import Requirement
 from stepup.sdk.service import Service
+from stepup.sdk.statuses import StatusCheck, StatusLists
 from stepup.sdk.tokens import VerifiedToken
 from stepup.sdk.transport import Transport
 from stepup.sdk.verifier import Verifier
@@ -28,7 +29,8 @@ class StepUp:
 
     `audience` is this service's own name in tokens, `levels` the ladder, weakest first.
     `recognizes` says whether a bearer token that is not ours is a valid one of the base identity
-    provider: its holder is then told what to do, everybody else is only refused.
+    provider: its holder is then told what to do, everybody else is only refused. With `status_check`
+    a token that was revoked is refused as soon as its status list says so.
     """
 
     def __init__(  # noqa: PLR0913  a deployment's settings, all by keyword
@@ -43,6 +45,7 @@ class StepUp:
         jwks_uri: str | None = None,
         start_url: str | None = None,
         recognizes: Recognize | None = None,
+        status_check: StatusCheck | None = None,
         fetcher: Fetcher = standard.fetch,
         transport: Transport = standard.send,
         clock: Callable[[], float] = time,
@@ -54,11 +57,15 @@ class StepUp:
         self.issuer = issuer
         self.start_url = start_url
         self._recognizes = recognizes
+        keys = KeySet(jwks_uri or f"{issuer}/.well-known/jwks.json", fetcher, allowed)
+        self._statuses = (
+            StatusLists(issuer, keys, status_check, transport, clock) if status_check else None
+        )
         self._verifier = Verifier(
             issuer=issuer,
             audience=audience,
             levels=ladder,
-            keys=KeySet(jwks_uri or f"{issuer}/.well-known/jwks.json", fetcher, allowed),
+            keys=keys,
             clock=clock,
         )
         self.blocking = Service(issuer, client_id, client_secret, transport)
@@ -82,9 +89,11 @@ class StepUp:
             InvalidToken: If it is not a valid token at all.
             StepUpRequired: If it is valid, but not enough.
             BindingError: If a bound value is missing or has no exact form.
-            UnavailableError: If the issuer's keys are unknown and cannot be fetched.
+            UnavailableError: If the issuer's keys, or the token's status, are unknown and cannot
+                be fetched.
         """
         try:
+            self._check_status(raw)
             return self._verifier.verify(raw, requirement, values)
         except StepUpRequired as error:
             error.start_url = self.start_url
@@ -98,15 +107,23 @@ class StepUp:
     async def verify_async(
         self, raw: str, requirement: Requirement, values: Values | None = None
     ) -> VerifiedToken:
-        """Do what `verify` does; if the issuer must be asked for keys, in a thread."""
+        """Do what `verify` does; if the issuer must be asked for anything, in a thread."""
         if self._recognizes is None:
             try:
-                ready = self._verifier.has_key_for(raw)
+                ready = self._verifier.has_key_for(raw) and self._has_status_for(raw)
             except InvalidToken:
                 ready = True
             if ready:
                 return self.verify(raw, requirement, values)
         return await asyncio.to_thread(self.verify, raw, requirement, values)
+
+    def _check_status(self, raw: str) -> None:
+        # Before the requirement: who was revoked learns nothing about what is needed.
+        if self._statuses is not None:
+            self._statuses.require_valid(self._verifier.read(raw).status)
+
+    def _has_status_for(self, raw: str) -> bool:
+        return self._statuses is None or self._statuses.is_known(self._verifier.read(raw).status)
 
     async def admit(
         self, raw: str | None, requirement: Requirement, values: Values | None = None

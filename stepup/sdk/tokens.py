@@ -39,11 +39,19 @@ class VerifiedToken:
     bound_digest: str | None
     once: bool
     scope: str | None
+    status: "StatusClaim | None" = None
 
     @property
     def expires_in(self) -> int:
         """Seconds that are left, never below zero."""
         return max(0, int(self.expires_at.timestamp() - time()))
+
+
+class StatusClaim(NamedTuple):
+    """Where a token's status is published (Token Status List 6.2)."""
+
+    uri: str
+    place: int
 
 
 class Times(NamedTuple):
@@ -95,6 +103,7 @@ def read_claims(
         bound_digest=digest,
         once=once,
         scope=_text(claims, "scope") if "scope" in claims else None,
+        status=_status(claims),
     )
     return token, Times(not_before, expires_at, auth_time)
 
@@ -129,6 +138,20 @@ def _subject_id(claims: Mapping[str, object]) -> tuple[str | None, str | None]:
     if not isinstance(value, dict) or value.get("format") != "iss_sub":
         raise InvalidToken("the claim sub_id is malformed")
     return _text(value, "iss"), _text(value, "sub")
+
+
+def _status(claims: Mapping[str, object]) -> StatusClaim | None:
+    if "status" not in claims:
+        return None
+    status = claims["status"]
+    listed = status.get("status_list") if isinstance(status, dict) else None
+    if not isinstance(listed, dict):
+        # Another mechanism, which we know nothing of.
+        return None
+    place = listed.get("idx")
+    if type(place) is not int or place < 0:
+        raise InvalidToken("the claim status is malformed")
+    return StatusClaim(_text(listed, "uri"), place)
 
 
 def _approved(claims: Mapping[str, object]) -> tuple[str | None, str | None, bool]:
