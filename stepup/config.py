@@ -107,6 +107,37 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "instance serves without PostgreSQL, and 15 minutes."
         ),
     ] = timedelta(hours=24)
+    signing_algorithm_token: Annotated[
+        str,
+        Meta(
+            description="With what access tokens are signed: `ES256`, `RS256`, `PS256` or `EdDSA`. "
+            "A change is announced like any new key; until then the old key signs."
+        ),
+    ] = "ES256"  # noqa: S105  the name of an algorithm
+    signing_algorithms_id_token: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="With what ID tokens are signed, the preferred one first; `RS256` must be "
+            "among them (OpenID Connect Discovery 1.0), and serves no client under FAPI."
+        ),
+    ] = ("ES256", "RS256")
+    signing_algorithm_set: Annotated[
+        str,
+        Meta(
+            description="With what security events are signed; receivers under the CAEP "
+            "interoperability profile take `RS256` alone."
+        ),
+    ] = "RS256"
+    signing_algorithm_status_list: Annotated[
+        str, Meta(description="With what token status lists are signed.")
+    ] = "ES256"
+    signing_algorithms_introspection: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="With what signed introspection answers can be asked for, the first one "
+            "where a client names none (RFC 9701 has RS256)."
+        ),
+    ] = ("RS256", "ES256")
     redis_replicas: Annotated[
         int | None,
         Meta(
@@ -292,6 +323,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def key_encryption_ring(self) -> dict[int, bytes]:
         """The key-encryption keys by number."""
         return parse_keys(self.key_encryption_keys.reveal())
+
+    @property
+    def signing_algorithms(self) -> dict[str, tuple[str, ...]]:
+        """With what each kind of token is signed, the preferred algorithm first."""
+        return {
+            "token": (self.signing_algorithm_token,),
+            "id_token": self.signing_algorithms_id_token,
+            "set": (self.signing_algorithm_set,),
+            "status_list": (self.signing_algorithm_status_list,),
+            "introspection": self.signing_algorithms_introspection,
+        }
 
     @property
     def approvals_needed(self) -> int:

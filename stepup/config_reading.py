@@ -33,6 +33,7 @@ from stepup.config_values import (
     check_postgres_url,
     check_proxy,
     check_redis_url,
+    check_signing_algorithms,
     check_url,
     parse_keys,
 )
@@ -243,6 +244,7 @@ def _check(settings: Settings) -> None:
     _expect("redis_url", check_redis_url, settings.redis_url.reveal())
     _expect("key_encryption_keys", parse_keys, settings.key_encryption_keys.reveal())
     _check_keys(settings)
+    _check_signing(settings)
     for origin in settings.webauthn_origins:
         _expect("webauthn_origins", check_origin, origin)
     for proxy in settings.trusted_proxies:
@@ -300,6 +302,17 @@ def _check_keys(settings: Settings) -> None:
     if timedelta(0) < lifetime < announced:
         raise SettingsError(
             "STEPUP_SIGNING_KEY_LIFETIME: at least STEPUP_SIGNING_KEY_ANNOUNCEMENT, or 0s"
+        )
+
+
+def _check_signing(settings: Settings) -> None:
+    for use, algorithms in settings.signing_algorithms.items():
+        key = f"signing_algorithm_{use}"
+        key = key if key in TYPES else f"signing_algorithms_{use}"
+        _expect(key, check_signing_algorithms, algorithms)
+    if "RS256" not in settings.signing_algorithms_id_token:
+        raise SettingsError(
+            "STEPUP_SIGNING_ALGORITHMS_ID_TOKEN: OpenID Connect Discovery wants RS256 among them"
         )
 
 

@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 KEY_BYTES = 32
 # Asymmetric ones only: with `none` or a shared secret anybody could make a subject token.
+SIGNING_ALGORITHMS = ("ES256", "RS256", "PS256", "EdDSA")
 ALGORITHMS = (
     "ES256",
     "ES384",
@@ -115,6 +116,13 @@ def check_algorithms(names: Iterable[str]) -> None:
     """Accept asymmetric signatures only."""
     if not (given := tuple(names)) or not set(given) <= set(ALGORITHMS):
         raise ValueError(f"expected algorithms among {', '.join(ALGORITHMS)}")
+
+
+def check_signing_algorithms(names: Iterable[str]) -> None:
+    """Accept algorithms that we sign with, each once."""
+    given = tuple(names)
+    if not given or len(set(given)) < len(given) or not set(given) <= set(SIGNING_ALGORITHMS):
+        raise ValueError(f"expected each once, among {', '.join(SIGNING_ALGORITHMS)}")
 
 
 def parse_keys(text: str) -> dict[int, bytes]:

@@ -34,7 +34,8 @@ from stepup.domain.errors import (
     NewerFormatError,
     PolicyNotFoundError,
 )
-from stepup.domain.keyring import KeyRules
+from stepup.domain.key_life import KeyRules
+from stepup.domain.keyring import KeyPlan, KeyUse
 from stepup.domain.site import Site
 from stepup.ports import Ports
 from stepup.ports.seals import SealedUntil
@@ -177,6 +178,12 @@ def key_rules(settings: Settings) -> KeyRules:
     )
 
 
+def key_plan(settings: Settings) -> KeyPlan:
+    """Return which rings of signing keys these settings name."""
+    algorithms = {KeyUse(use): names for use, names in settings.signing_algorithms.items()}
+    return KeyPlan(region=settings.region, algorithms=algorithms)
+
+
 async def standbys_of_postgres(settings: Settings) -> Standbys:
     """Say whom PostgreSQL's commits wait for, and who acknowledges.
 
@@ -306,6 +313,7 @@ def _site(settings: Settings) -> Site:
             for upstream in settings.upstreams
         ),
         dpop_nonce_required=settings.dpop_nonce == "required",
+        signing_algorithms=key_plan(settings).algorithms,
         admin_token_digest=hashlib.sha256(token.reveal().encode()).digest() if token else None,
         hears_certificates=bool(settings.client_certificate_header),
         client_authorities=_authorities(settings),

@@ -5,7 +5,7 @@ import pytest
 
 from stepup.config import Secret
 from stepup.config_reading import SettingsError, load, read
-from stepup.domain.keyring import SHORTEST_ANNOUNCEMENT
+from stepup.domain.key_life import SHORTEST_ANNOUNCEMENT
 
 KEY = base64.b64encode(bytes(32)).decode()
 UPSTREAM = '[{"issuer": "https://id.example", "audience": "stepup", "client_secret": "hush"}]'

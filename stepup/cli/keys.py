@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import rich_click as click
 
@@ -17,14 +17,15 @@ from stepup.cli.settings import load_settings, settings_options
 from stepup.config import Settings
 from stepup.crypto.sealing import Sealer
 from stepup.domain.ids import KeyId
-from stepup.domain.keyring import KeyRules, KeyState, KeyUse, SealedKey
+from stepup.domain.key_life import KeyRules
+from stepup.domain.keyring import SIGNING_USES, KeyState, KeyUse, Ring, SealedKey
 from stepup.ports import Ports
 from stepup.usecases import rotate as rotation
 from stepup.usecases.key_turns import KeyNotFoundError
 
 _Done = TypeVar("_Done")
 
-_COLUMNS = ["KID", "USE", "ALGORITHM", "STATE", "CREATED", "SINCE", "UNTIL"]
+_COLUMNS = ["KID", "USE", "ALGORITHM", "REGION", "STATE", "CREATED", "SINCE", "UNTIL"]
 _dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Say what would be done, and change nothing."
 )
@@ -42,7 +43,7 @@ def keys() -> None:
 def list_keys(
     config_file: Path | None, sets: Sequence[str], with_gone: bool, as_json: bool
 ) -> None:
-    """List keys: what each is for, how it stands, since when, and until when.
+    """List keys: what each is for, where, how it stands, since when, and until when.
 
     Until then an announced key does not sign by itself, and a retiring one is published.
     """
@@ -71,6 +72,14 @@ def list_keys(
 @keys.command()
 @settings_options
 @click.option(
+    "--use",
+    type=click.Choice([use.value for use in SIGNING_USES]),
+    default=KeyUse.TOKEN.value,
+    show_default=True,
+    help="What the key is for.",
+)
+@click.option("--algorithm", help="Of that use; by default the one that the settings name first.")
+@click.option(
     "--emergency",
     is_flag=True,
     help="Sign with it at once: verifiers that do not know it yet must ask for keys.",
@@ -84,31 +93,39 @@ def rotate(
     config_file: Path | None,
     sets: Sequence[str],
     emergency: bool,
-    force: bool,
     dry_run: bool,
     as_json: bool,
+    **which: Any,
 ) -> None:
     """Sign with another key as soon as every cache knows it; the old one retires then.
 
-    Asking again changes nothing; in an emergency it is refused for as long as verifiers cannot know
-    the key after the next. What the old key signed stays good.
+    One ring is meant: the keys of one use and one algorithm in the region of the settings. Asking
+    again changes nothing; in an emergency it is refused for as long as verifiers cannot know the
+    key after the next. What the old key signed stays good.
     """
     settings = load_settings(config_file, sets)
     rules = wiring.key_rules(settings)
+    ring, force = _ring(settings, which["use"], which["algorithm"]), which["force"]
     if emergency and dry_run:
-        found = _run(settings, lambda ports, _: rotation.would_sign_at_once(ports, force=force))
+        found = _run(
+            settings, lambda ports, _: rotation.would_sign_at_once(ports, ring, force=force)
+        )
         if as_json:
             click.echo(json.dumps(_row(found, rules) if found else None))
         else:
             click.echo(_at_once(found))
     elif dry_run:
-        found = _run(settings, lambda ports, _: rotation.successor(ports))
+        found = _run(settings, lambda ports, _: rotation.successor(ports, ring))
         _say_next(found, rules, as_json=as_json)
     elif emergency:
-        key = _run(settings, lambda *given: rotation.rotate_at_once(*given, force=force))
+        key = _run(
+            settings,
+            lambda ports, sealer: rotation.rotate_at_once(ports, sealer, ring, force=force),
+        )
         _say_next(key, rules, as_json=as_json)
     else:
-        _say_next(_run(settings, rotation.rotate), rules, as_json=as_json)
+        key = _run(settings, lambda ports, sealer: rotation.rotate(ports, sealer, ring))
+        _say_next(key, rules, as_json=as_json)
 
 
 @keys.command()
@@ -167,6 +184,16 @@ def restore(config_file: Path | None, sets: Sequence[str], kid: str, as_json: bo
 keys.add_command(rewrap)
 
 
+def _ring(settings: Settings, use: str, algorithm: str | None) -> Ring:
+    plan = wiring.key_plan(settings)
+    try:
+        return plan.ring(KeyUse(use), algorithm)
+    except LookupError:
+        named = ", ".join(plan.algorithms_of(KeyUse(use)))
+        message = f"the settings name {named} for {use}, not {algorithm}"
+        raise click.BadParameter(message, param_hint="--algorithm") from None
+
+
 def _at_once(key: SealedKey | None) -> str:
     if key is None:
         return "a new key, which no verifier knows, would be made and sign at once"
@@ -188,7 +215,7 @@ def _say_next(key: SealedKey | None, rules: KeyRules, *, as_json: bool) -> None:
 
 def _row(key: SealedKey, rules: KeyRules) -> dict[str, str | None]:
     until = None
-    if key.use is KeyUse.TOKEN and key.state is KeyState.ANNOUNCED:
+    if key.state is KeyState.ANNOUNCED:
         until = rules.promotable_at(key)
     elif key.state is KeyState.RETIRING:
         until = rules.removable_at(key)
@@ -196,6 +223,7 @@ def _row(key: SealedKey, rules: KeyRules) -> dict[str, str | None]:
         "kid": key.id,
         "use": key.use,
         "algorithm": key.algorithm,
+        "region": key.region or None,
         "state": "revoked" if key.revoked_at else key.state,
         "created_at": key.created_at.isoformat(timespec="seconds"),
         "since": key.stands_since.isoformat(timespec="seconds"),

@@ -19,7 +19,7 @@ from stepup.crypto.tokens import subject_of_token
 from stepup.domain.assurance import Acr, Amr
 from stepup.domain.id_token import IdToken
 from stepup.domain.ids import ClientId, Subject
-from stepup.domain.keyring import Keyring, SigningKey
+from stepup.domain.keyring import Keyring, KeyUse, SigningKey
 from stepup.domain.site import Site
 
 __all__ = ["InvalidTokenError", "hash_of", "read_hint", "sign"]
@@ -89,7 +89,7 @@ def read_hint(text: str, keyring: Keyring, site: Site) -> IdToken:
     Raises:
         InvalidTokenError: If it was changed, is not ours, or is of another kind.
     """
-    key = keyring.find(jwts.peek(text).kid or "")
+    key = keyring.find(jwts.peek(text).kid or "", KeyUse.ID_TOKEN)
     if key is None:
         raise InvalidTokenError("the key is not ours")
     verification_key = jwts.Key(algorithm=key.algorithm, key=_public_key(key.private_key))

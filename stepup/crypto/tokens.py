@@ -23,7 +23,7 @@ from stepup.domain.ids import (
     Subject,
     TokenId,
 )
-from stepup.domain.keyring import Keyring, SigningKey
+from stepup.domain.keyring import Keyring, KeyUse, SigningKey
 from stepup.domain.requirement import MAX_TOKEN_LIFETIME
 from stepup.domain.site import Site
 from stepup.domain.token import ElevatedToken, StatusReference
@@ -149,7 +149,7 @@ def read(text: str, keyring: Keyring, site: Site, now: datetime) -> ReadToken:
     Raises:
         InvalidTokenError: If it was changed, is not ours, has expired or is of another kind.
     """
-    key = keyring.find(jwts.peek(text).kid or "")
+    key = keyring.find(jwts.peek(text).kid or "", KeyUse.TOKEN)
     if key is None:
         raise InvalidTokenError("the key is not ours")
     verification_key = jwts.Key(algorithm=key.algorithm, key=_public_key(key.private_key))

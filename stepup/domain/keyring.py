@@ -1,36 +1,19 @@
-"""Signing keys: announced, active, retiring, gone.
+"""Signing keys and the rings they stand in: what each key is for, and which of them signs.
 
-```
-             rotate, or in time        announced for long enough,       nothing it signed can be
-             for the next one          and the active one is old        alive, twice agreed
-   (none) ───────────────▶ announced ──────────────▶ active ──▶ retiring ────────────▶ gone
-                           published                 published  published     ▲     not published
-                           signs nothing             signs      signs nothing └─────┤ restored
-                               └────────── revoked: gone at once ──────┴────────────┘ (not after
-                                                                                      revoking)
-```
-
-An active key retires in the same step that makes its successor active, so at every moment exactly
-one is. All moments are the database's: instances whose clocks disagree age keys alike.
+A ring is a use, an algorithm and a region; one key of it is active. How keys come and go is said in
+`key_life.py`.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
+from types import MappingProxyType
+from typing import NamedTuple
 
 import msgspec
 
 from stepup.domain.ids import KeyId
-from stepup.domain.requirement import MAX_TOKEN_LIFETIME
-
-JWKS_MAX_AGE = timedelta(minutes=5)
-"""How long a verifier may keep the key set without asking again."""
-
-SHORTEST_ANNOUNCEMENT = timedelta(minutes=15)
-"""Its maximum age and as much again for a verifier that renews in the background, and a margin."""
-
-# The clocks of an instance and of the database may disagree; past this an instance is unready.
-_SKEW = timedelta(minutes=5)
 
 
 class KeyState(StrEnum):
@@ -55,12 +38,75 @@ class KeyUse(StrEnum):
     ROOT = "root"
 
 
+SIGNING_USES = tuple(use for use in KeyUse if use is not KeyUse.ROOT)
+
+DEFAULT_ALGORITHMS: Mapping[KeyUse, tuple[str, ...]] = MappingProxyType(
+    {
+        KeyUse.TOKEN: ("ES256",),
+        # OpenID Connect Discovery section 3: RS256 must be offered. FAPI 2.0 forbids its use.
+        KeyUse.ID_TOKEN: ("ES256", "RS256"),
+        # CAEP Interoperability Profile section 2.6: RS256, and nothing else.
+        KeyUse.SET: ("RS256",),
+        KeyUse.STATUS_LIST: ("ES256",),
+        # RFC 9701 section 6: RS256 is what a client gets that registered nothing.
+        KeyUse.INTROSPECTION: ("RS256", "ES256"),
+    }
+)
+"""With what is signed for each use, the preferred algorithm first."""
+
+
+class Ring(NamedTuple):
+    """The keys of one use, one algorithm and one region: at most one of them is active."""
+
+    use: KeyUse
+    algorithm: str
+    region: str
+
+    def __str__(self) -> str:
+        return f"{self.use} {self.algorithm} {self.region}"
+
+
+class KeyPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Which rings an instance looks after: those of its region, as its settings name them."""
+
+    region: str = ""
+    algorithms: Mapping[KeyUse, tuple[str, ...]] = msgspec.field(
+        default_factory=lambda: DEFAULT_ALGORITHMS
+    )
+
+    @property
+    def rings(self) -> tuple[Ring, ...]:
+        """Every ring of this region."""
+        return tuple(
+            Ring(use, algorithm, self.region)
+            for use in SIGNING_USES
+            for algorithm in self.algorithms_of(use)
+        )
+
+    def algorithms_of(self, use: KeyUse) -> tuple[str, ...]:
+        """Return the algorithms of a use, the preferred one first."""
+        return self.algorithms.get(use, ())
+
+    def ring(self, use: KeyUse, algorithm: str | None = None) -> Ring:
+        """Return a ring of this region, by default that of the preferred algorithm.
+
+        Raises:
+            LookupError: If this region has no such ring.
+        """
+        algorithms = self.algorithms_of(use)
+        if not algorithms or algorithm not in {None, *algorithms}:
+            raise LookupError(f"there is no ring {use} {algorithm or ''}".rstrip())
+        return Ring(use, algorithm or algorithms[0], self.region)
+
+
 class SealedKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key as it lies at rest: the private half sealed under a key-encryption key.
 
-    `public_jwk` is empty for the root secret. `since` is the moment when it came into its state,
-    None for a key of a release that kept none. `wanted_at` asks for its promotion, `condemned_at`
-    is the first of two votes for its removal, `revoked_at` forbids to bring it back.
+    `public_jwk` is empty for the root secret. `region` is empty for the root secret, and for a key
+    of a release that knew no regions until a region has adopted it. `since` is the moment when it
+    came into its state, None for a key of a release that kept none. `wanted_at` asks for its
+    promotion, `condemned_at` is the first of two votes for its removal, `revoked_at` forbids to
+    bring it back.
     """
 
     id: KeyId
@@ -70,10 +116,16 @@ class SealedKey(msgspec.Struct, frozen=True, kw_only=True):
     public_jwk: dict[str, str]
     sealed_private_key: bytes
     created_at: datetime
+    region: str = ""
     since: datetime | None = None
     wanted_at: datetime | None = None
     condemned_at: datetime | None = None
     revoked_at: datetime | None = None
+
+    @property
+    def ring(self) -> Ring:
+        """The ring it stands in."""
+        return Ring(self.use, self.algorithm, self.region)
 
     @property
     def stands_since(self) -> datetime:
@@ -87,7 +139,7 @@ class SealedKey(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def __repr__(self) -> str:
-        return f"SealedKey({self.id}, {self.algorithm}, {self.state})"
+        return f"SealedKey({self.id}, {self.ring}, {self.state})"
 
 
 class SigningKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,187 +150,100 @@ class SigningKey(msgspec.Struct, frozen=True, kw_only=True):
     state: KeyState
     public_jwk: dict[str, str]
     private_key: object
+    use: KeyUse = KeyUse.TOKEN
+    region: str = ""
     since: datetime | None = None
 
+    @property
+    def ring(self) -> Ring:
+        """The ring it stands in."""
+        return Ring(self.use, self.algorithm, self.region)
+
     def __repr__(self) -> str:
-        return f"SigningKey({self.id}, {self.algorithm}, {self.state}, ***)"
+        return f"SigningKey({self.id}, {self.ring}, {self.state}, ***)"
 
 
-class Keyring(msgspec.Struct, frozen=True, kw_only=True):
-    """All keys an instance works with.
+class Keyring(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """All keys an instance works with, of every region, and the plan that says which it prefers.
 
     `root` is the secret that every digest and derived key of the deployment comes from.
     """
 
     keys: tuple[SigningKey, ...]
     root: bytes
+    plan: KeyPlan = KeyPlan()
 
     @property
     def active(self) -> SigningKey:
-        """The key that signs.
+        """The key that signs access tokens.
 
         Raises:
-            LookupError: If no key is active.
+            LookupError: If none does.
         """
-        for key in self.keys:
-            if key.state is KeyState.ACTIVE:
-                return key
-        raise LookupError("no active signing key")
+        return self.signer(KeyUse.TOKEN)
 
     def signer(self, use: KeyUse, algorithm: str | None = None) -> SigningKey:
         """Return the key that signs for a use, with one algorithm where somebody asked for it.
 
+        While a use or a region has no active key yet, the key for access tokens signs for it, and
+        that of another region: verifiers know those, and tell the kinds of token by their `typ`.
+
         Raises:
-            LookupError: If no active key does.
+            LookupError: If no active key has the algorithm.
         """
-        key = self.active
-        if use is KeyUse.ROOT or algorithm not in {None, key.algorithm}:
-            raise LookupError(f"no active {algorithm} key for {use}")
+        key = self._signers.get((use, algorithm))
+        if key is None:
+            raise LookupError(f"no active {algorithm or 'signing'} key for {use}")
         return key
 
-    @property
+    @cached_property
     def published(self) -> tuple[SigningKey, ...]:
         """Every key that a verifier may meet."""
         return tuple(key for key in self.keys if key.state is not KeyState.GONE)
 
-    def find(self, key_id: str) -> SigningKey | None:
-        """Find a published key by its `kid`."""
-        return next((key for key in self.published if key.id == key_id), None)
+    def find(self, key_id: str, use: KeyUse | None = None) -> SigningKey | None:
+        """Find a published key by its `kid`, by default whatever it is for.
+
+        What another key may have signed in place of one for this use is found as well.
+        """
+        key = self._published.get(key_id)
+        if key is None or use in {None, key.use} or key.use is KeyUse.TOKEN:
+            return key
+        return None
+
+    @cached_property
+    def _published(self) -> dict[str, SigningKey]:
+        return {key.id: key for key in self.published}
+
+    @cached_property
+    def _signers(self) -> dict[tuple[KeyUse, str | None], SigningKey]:
+        # Looked up with every signature, and a keyring is used for as long as nothing changes.
+        active = [key for key in self.keys if key.state is KeyState.ACTIVE]
+        signers: dict[tuple[KeyUse, str | None], SigningKey] = {}
+        for use in SIGNING_USES:
+            for algorithm in {None, *(key.algorithm for key in active)}:
+                key = _best_of(active, use, algorithm, self.plan)
+                if key is not None:
+                    signers[use, algorithm] = key
+        return signers
 
     def __repr__(self) -> str:
         return f"Keyring({', '.join(key.id for key in self.keys)})"
 
 
-class KeyRules(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a key stays in each state.
+def _best_of(
+    active: Iterable[SigningKey], use: KeyUse, algorithm: str | None, plan: KeyPlan
+) -> SigningKey | None:
+    named = plan.algorithms_of(use)
 
-    `lifetime` is that of an active key, zero for rotation by hand only. `heard_within` is the
-    longest time for which an instance serves without having heard of changes: for so long one that
-    was cut off may go on signing with a key that has retired. `agreement` lies between the two
-    votes for a removal.
-    """
+    def may(key: SigningKey) -> bool:
+        if algorithm not in {None, key.algorithm}:
+            return False
+        is_lent = key.use is KeyUse.TOKEN and (algorithm or key.algorithm in named)
+        return key.use is use or bool(is_lent)
 
-    announced_for: timedelta = timedelta(hours=24)
-    lifetime: timedelta = timedelta(days=30)
-    heard_within: timedelta = timedelta(hours=24)
-    agreement: timedelta = timedelta(minutes=10)
+    def rank(key: SigningKey) -> tuple[int, bool, bool, str, str]:
+        place = named.index(key.algorithm) if key.algorithm in named else len(named)
+        return place, key.use is not use, key.region != plan.region, key.region, key.id
 
-    def __post_init__(self) -> None:
-        """Refuse an announcement that a cache could outlive."""
-        if self.announced_for < SHORTEST_ANNOUNCEMENT:
-            raise ValueError(f"a key is announced for {SHORTEST_ANNOUNCEMENT} at least")
-
-    @property
-    def published_before_use(self) -> timedelta:
-        """How long a key is announced: also an instance that was cut off hands out old key sets."""
-        return max(self.announced_for, self.heard_within + SHORTEST_ANNOUNCEMENT)
-
-    @property
-    def retiring_for(self) -> timedelta:
-        """How long after its retirement a token of a key may be alive, or be asked for."""
-        return self.heard_within + MAX_TOKEN_LIFETIME + _SKEW + JWKS_MAX_AGE
-
-    def removable_at(self, key: SealedKey) -> datetime:
-        """Return from when on nothing that a retiring key signed can be alive."""
-        return key.stands_since + self.retiring_for
-
-    def promotable_at(self, key: SealedKey) -> datetime:
-        """Return from when on no cache lacks an announced key."""
-        return key.created_at + self.published_before_use
-
-
-class StepKind(StrEnum):
-    """What can be due; `condemn` and `remove` are the two votes for a removal."""
-
-    ANNOUNCE = "announce"
-    PROMOTE = "promote"
-    CONDEMN = "condemn"
-    SPARE = "spare"
-    REMOVE = "remove"
-
-
-class KeyStep(msgspec.Struct, frozen=True):
-    """One step of the life cycle, and the key that takes it; a key to announce has no name yet."""
-
-    kind: StepKind
-    key_id: KeyId | None = None
-
-
-def next_steps(keys: Iterable[SealedKey], now: datetime, rules: KeyRules) -> tuple[KeyStep, ...]:
-    """Say what is due, of the signing keys alone; taking a step makes no other of them undue."""
-    signing = [key for key in keys if key.use is KeyUse.TOKEN]
-    active = next((key for key in signing if key.state is KeyState.ACTIVE), None)
-    successor = successor_of(signing)
-    steps: list[KeyStep] = []
-    if successor is None:
-        # The next key lies ready all the time, so that an emergency need not wait for caches.
-        if rules.lifetime or active is None:
-            steps.append(KeyStep(StepKind.ANNOUNCE))
-    elif active is None or _is_due(successor, active, now, rules):
-        steps.append(KeyStep(StepKind.PROMOTE, successor.id))
-    steps.extend(
-        step
-        for key in signing
-        if key.state is KeyState.RETIRING and (step := _towards_removal(key, now, rules))
-    )
-    return tuple(steps)
-
-
-def successor_of(keys: Iterable[SealedKey]) -> SealedKey | None:
-    """Return the announced key that is active next: the one that caches have known longest."""
-    announced = [key for key in keys if key.state is KeyState.ANNOUNCED]
-    return min(announced, key=lambda key: (key.created_at, key.id), default=None)
-
-
-def is_rotated_again_too_soon(keys: Iterable[SealedKey], now: datetime) -> bool:
-    """Say whether a key retired just now and verifiers cannot know the next one yet.
-
-    Whoever did not hear that a rotation was done repeats it, and means the key that signs already.
-    """
-    signing = [key for key in keys if key.use is KeyUse.TOKEN]
-    successor = successor_of(signing)
-    if successor is not None and now - successor.created_at >= SHORTEST_ANNOUNCEMENT:
-        return False
-    return any(
-        key.state is KeyState.RETIRING and now - key.stands_since < SHORTEST_ANNOUNCEMENT
-        for key in signing
-    )
-
-
-def after(keys: Sequence[SealedKey], step: KeyStep, now: datetime) -> list[SealedKey]:
-    """Return the keys that a step changes, in the order in which they must be written."""
-    key = next((key for key in keys if key.id == step.key_id), None)
-    if key is None:
-        return []
-    match step.kind:
-        case StepKind.PROMOTE:
-            retired = [k.moved(KeyState.RETIRING, now) for k in keys if _is_active(k)]
-            return [*retired, key.moved(KeyState.ACTIVE, now)]
-        case StepKind.CONDEMN:
-            return [msgspec.structs.replace(key, condemned_at=now)]
-        case StepKind.SPARE:
-            return [msgspec.structs.replace(key, condemned_at=None)]
-        case StepKind.REMOVE:
-            return [key.moved(KeyState.GONE, now)]
-        case StepKind.ANNOUNCE:
-            return []
-
-
-def _is_active(key: SealedKey) -> bool:
-    return key.use is KeyUse.TOKEN and key.state is KeyState.ACTIVE
-
-
-def _is_due(successor: SealedKey, active: SealedKey, now: datetime, rules: KeyRules) -> bool:
-    is_old = rules.lifetime > timedelta(0) and now - active.stands_since >= rules.lifetime
-    is_wanted = successor.wanted_at is not None
-    return (is_old or is_wanted) and now >= rules.promotable_at(successor)
-
-
-def _towards_removal(key: SealedKey, now: datetime, rules: KeyRules) -> KeyStep | None:
-    if now < rules.removable_at(key):
-        # Removing is refused; a vote that was cast under other rules or another clock is void.
-        return KeyStep(StepKind.SPARE, key.id) if key.condemned_at else None
-    if key.condemned_at is None:
-        return KeyStep(StepKind.CONDEMN, key.id)
-    agreed = now - key.condemned_at >= rules.agreement
-    return KeyStep(StepKind.REMOVE, key.id) if agreed else None
+    return min(filter(may, active), key=rank, default=None)

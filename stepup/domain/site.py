@@ -1,6 +1,10 @@
 """Who this deployment is: the names that tokens, pages and ceremonies carry."""
 
+from collections.abc import Mapping
+
 import msgspec
+
+from stepup.domain.keyring import DEFAULT_ALGORITHMS, KeyPlan, KeyUse
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +24,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     `base_login` when a subject that no client proves can sign in at `subject_issuer`.
     `hears_certificates` when proxies pass on what clients show in the TLS handshake, and
     `client_authorities` are the certificates (DER) of those who issue such to clients.
+    `signing_algorithms` is with what each kind of token is signed, the preferred one first.
     """
 
     issuer: str
@@ -41,11 +46,19 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     pushed_requests_required: bool = True
     base_login: bool = False
     dpop_nonce_required: bool = False
+    signing_algorithms: Mapping[KeyUse, tuple[str, ...]] = msgspec.field(
+        default_factory=lambda: DEFAULT_ALGORITHMS
+    )
 
     @property
     def subject_issuers(self) -> frozenset[str]:
         """Every issuer whose subjects we know."""
         return frozenset({self.subject_issuer, *self.other_subject_issuers})
+
+    @property
+    def key_plan(self) -> KeyPlan:
+        """Which rings of signing keys this region looks after."""
+        return KeyPlan(region=self.region, algorithms=self.signing_algorithms)
 
     @property
     def secure(self) -> bool:

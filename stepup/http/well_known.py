@@ -18,7 +18,8 @@ from litestar.params import FromPath
 from stepup.domain.action_details import STEPUP_ACTION
 from stepup.domain.client_authentication import AuthMethod
 from stepup.domain.confirmation import DPOP_ALGORITHMS
-from stepup.domain.keyring import JWKS_MAX_AGE, Keyring, KeyUse
+from stepup.domain.key_life import JWKS_MAX_AGE
+from stepup.domain.keyring import Keyring, KeyUse
 from stepup.domain.obligation import ObligationType
 from stepup.domain.site import Site
 from stepup.domain.status import STATUS_PATH

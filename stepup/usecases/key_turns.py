@@ -14,20 +14,13 @@ from stepup.crypto.sealing import Sealer
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.ids import KeyId
-from stepup.domain.keyring import (
-    KeyState,
-    KeyStep,
-    KeyUse,
-    SealedKey,
-    StepKind,
-    after,
-    successor_of,
-)
+from stepup.domain.key_life import KeyStep, StepKind, active_of, after, successor_of
+from stepup.domain.keyring import KeyState, KeyUse, Ring, SealedKey
 from stepup.ports import Lease, Ports, Stores
+from stepup.usecases.keys import make_key
 
 _PATIENCE = timedelta(seconds=10)
 _PAUSE = timedelta(milliseconds=100)
-_FIRST_ALGORITHM = "ES256"
 _RECORDED = {
     KeyState.ANNOUNCED: AuditKind.KEY_ANNOUNCED,
     KeyState.ACTIVE: AuditKind.KEY_ACTIVATED,
@@ -53,17 +46,20 @@ class Turn:
     async def read(self) -> None:
         """Read the keys that are not gone."""
         keys = await self._stores.keys.all()
-        self.keys = [key for key in keys if key.use is KeyUse.TOKEN]
+        self.keys = [key for key in keys if key.use is not KeyUse.ROOT]
 
     async def find_gone(self, key_id: KeyId) -> SealedKey | None:
         """Find a key that is gone."""
         gone = await self._stores.keys.gone()
         return next((key for key in gone if key.id == key_id), None)
 
-    @property
-    def active(self) -> SealedKey | None:
-        """The key that signs."""
-        return next((key for key in self.keys if key.state is KeyState.ACTIVE), None)
+    def active(self, ring: Ring) -> SealedKey | None:
+        """Return the key of a ring that signs."""
+        return active_of(self.keys, ring)
+
+    def successor(self, ring: Ring) -> SealedKey | None:
+        """Return the key of a ring that signs next."""
+        return successor_of(self.keys, ring)
 
     def get(self, key_id: KeyId) -> SealedKey:
         """Return a key that is not gone.
@@ -78,25 +74,24 @@ class Turn:
 
     async def take(self, step: KeyStep, sealer: Sealer) -> None:
         """Take one step of the life cycle."""
-        if step.kind is StepKind.ANNOUNCE:
-            await self.announce(sealer)
+        if step.kind is StepKind.ANNOUNCE and step.ring is not None:
+            await self.announce(step.ring, sealer)
         for key in after(self.keys, step, self.now):
             await self.change(self.get(key.id), key)
         await self.read()
 
-    async def announce(self, sealer: Sealer) -> SealedKey:
-        """Make the next key, of the kind that signs now."""
-        algorithm = self.active.algorithm if self.active else _FIRST_ALGORITHM
-        made = key_making.generate_signing_key(algorithm, state=KeyState.ANNOUNCED)
+    async def announce(self, ring: Ring, sealer: Sealer) -> SealedKey:
+        """Make the next key of a ring."""
+        made = await make_key(ring, state=KeyState.ANNOUNCED)
         key = key_making.seal_signing_key(made, sealer, self.now)
         await self._stores.keys.add(key)
-        self.record(_RECORDED[key.state], key.id)
+        self.record(_RECORDED[key.state], key)
         await self.read()
         return key
 
-    async def promote(self, sealer: Sealer) -> SealedKey:
-        """Make the successor active at once, announced for long enough or not."""
-        successor = successor_of(self.keys) or await self.announce(sealer)
+    async def promote(self, ring: Ring, sealer: Sealer) -> SealedKey:
+        """Make a ring's successor active at once, announced for long enough or not."""
+        successor = self.successor(ring) or await self.announce(ring, sealer)
         await self.take(KeyStep(StepKind.PROMOTE, successor.id), sealer)
         return self.get(successor.id)
 
@@ -109,11 +104,17 @@ class Turn:
         if not await self._stores.keys.replace(key, expected=before):
             raise DependencyUnavailableError("The keys were changed meanwhile; try again.")
         if key.state is not before.state:
-            self.record(_RECORDED[key.state], key.id)
+            self.record(_RECORDED[key.state], key)
 
-    def record(self, kind: AuditKind, key_id: KeyId) -> None:
+    def record(self, kind: AuditKind, key: SealedKey) -> None:
         """Note an event for the audit log."""
-        self._events.append(AuditEvent(kind=kind, at=self.now, details={"kid": key_id}))
+        details: dict[str, str | int | bool | None] = {
+            "kid": key.id,
+            "use": key.use,
+            "algorithm": key.algorithm,
+            "region": key.region,
+        }
+        self._events.append(AuditEvent(kind=kind, at=self.now, details=details))
 
     async def write_events(self) -> None:
         """Append what was noted, last of all: whoever appends holds up the other appenders."""

@@ -49,7 +49,7 @@ async def refresh(ports: Ports, snapshot: LiveSnapshot, sealer: Sealer) -> bool:
         if snapshot.loaded is None:
             raise DependencyUnavailableError(NOTHING_TO_START_WITH) from error
         return False
-    await open_configuration(snapshot, configuration, sealer, asked_at)
+    await open_configuration(snapshot, configuration, sealer, asked_at, ports.site.key_plan)
     return True
 
 
@@ -73,9 +73,8 @@ async def refresh_from_copy(ports: Ports, snapshot: LiveSnapshot, sealer: Sealer
     if found is None:
         return False
     configuration, confirmed_at = found
-    await open_configuration(
-        snapshot, configuration, sealer, _no_later_than_now(ports, confirmed_at)
-    )
+    at = _no_later_than_now(ports, confirmed_at)
+    await open_configuration(snapshot, configuration, sealer, at, ports.site.key_plan)
     return True
 
 

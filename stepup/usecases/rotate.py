@@ -10,17 +10,16 @@ from stepup.crypto.sealing import Sealer
 from stepup.domain.audit import AuditKind
 from stepup.domain.errors import DependencyUnavailableError, OutcomeUnknownError
 from stepup.domain.ids import KeyId
-from stepup.domain.keyring import (
+from stepup.domain.key_life import (
     KeyRules,
-    KeyState,
     KeyStep,
-    KeyUse,
-    SealedKey,
     StepKind,
+    active_of,
     is_rotated_again_too_soon,
     next_steps,
     successor_of,
 )
+from stepup.domain.keyring import KeyState, KeyUse, Ring, SealedKey
 from stepup.ports import Ports
 from stepup.usecases.key_turns import KeyNotFoundError, Turn, take_turn
 from stepup.usecases.revoke import revoke_key
@@ -50,13 +49,15 @@ class RotatedJustNowError(Exception):
         )
 
 
-async def successor(ports: Ports) -> SealedKey | None:
-    """Return the key that is active next, None when there is none yet."""
+async def successor(ports: Ports, ring: Ring | None = None) -> SealedKey | None:
+    """Return the key of a ring that is active next, None when there is none yet."""
     async with ports.database.transaction() as stores:
-        return successor_of(await stores.keys.all())
+        return successor_of(await stores.keys.all(), ring or _default(ports))
 
 
-async def would_sign_at_once(ports: Ports, *, force: bool = False) -> SealedKey | None:
+async def would_sign_at_once(
+    ports: Ports, ring: Ring | None = None, *, force: bool = False
+) -> SealedKey | None:
     """Return the key that `rotate_at_once` would make active; None if it would have to be made.
 
     Raises:
@@ -64,9 +65,10 @@ async def would_sign_at_once(ports: Ports, *, force: bool = False) -> SealedKey 
     """
     async with ports.database.transaction() as stores:
         keys, now = await stores.keys.all(), await stores.keys.now()
-    if not force and is_rotated_again_too_soon(keys, now):
+    ring = ring or _default(ports)
+    if not force and is_rotated_again_too_soon(keys, ring, now):
         raise RotatedJustNowError
-    return successor_of(keys)
+    return successor_of(keys, ring)
 
 
 async def would_sign_after(ports: Ports, key_id: KeyId) -> SealedKey | None:
@@ -76,38 +78,46 @@ async def would_sign_after(ports: Ports, key_id: KeyId) -> SealedKey | None:
         KeyNotFoundError: If there is no such key.
     """
     async with ports.database.transaction() as stores:
-        keys = [key for key in await stores.keys.all() if key.use is KeyUse.TOKEN]
-    if key_id not in {key.id for key in keys}:
+        keys = [key for key in await stores.keys.all() if key.use is not KeyUse.ROOT]
+    ring = next((key.ring for key in keys if key.id == key_id), None)
+    if ring is None:
         raise KeyNotFoundError(f"there is no signing key {key_id}")
-    active = next((key for key in keys if key.state is KeyState.ACTIVE), None)
-    return successor_of(keys) if active is None or active.id == key_id else active
+    active = active_of(keys, ring)
+    return successor_of(keys, ring) if active is None or active.id == key_id else active
 
 
-async def rotate(ports: Ports, sealer: Sealer) -> SealedKey:
-    """Ask for the next key: announced now unless it was before, it is active when it may be."""
+async def rotate(ports: Ports, sealer: Sealer, ring: Ring | None = None) -> SealedKey:
+    """Ask for a ring's next key: announced now unless it was before, it is active when it may be.
+
+    The ring is by default that of access tokens.
+    """
+    ring = ring or _default(ports)
     async with take_turn(ports) as turn:
-        key = successor_of(turn.keys) or await turn.announce(sealer)
+        key = turn.successor(ring) or await turn.announce(ring, sealer)
         wanted = msgspec.structs.replace(key, wanted_at=key.wanted_at or turn.now)
         await turn.change(key, wanted)
     await ports.state.changes.announce()
     return wanted
 
 
-async def rotate_at_once(ports: Ports, sealer: Sealer, *, force: bool = False) -> SealedKey:
-    """Make the successor active now, whoever has not heard of it yet; the old key retires.
+async def rotate_at_once(
+    ports: Ports, sealer: Sealer, ring: Ring | None = None, *, force: bool = False
+) -> SealedKey:
+    """Make a ring's successor active now, whoever has not heard of it yet; the old key retires.
 
     Raises:
         RotatedJustNowError: If that was done just now, and the next key is new; not with `force`.
         KeyChangeUnknownError: If nobody knows whether it was done.
     """
+    ring = ring or _default(ports)
     async with _turn_that_counts(ports) as turn:
-        if not force and is_rotated_again_too_soon(turn.keys, turn.now):
+        if not force and is_rotated_again_too_soon(turn.keys, ring, turn.now):
             raise RotatedJustNowError
-        return await turn.promote(sealer)
+        return await turn.promote(ring, sealer)
 
 
 async def revoke(ports: Ports, sealer: Sealer, key_id: KeyId, rules: KeyRules) -> SealedKey:
-    """Take a key away for good, and with it what it signed; returns the key that signs now.
+    """Take a key away for good, and with it what it signed; returns the key that signs now in its place.
 
     If it was the active one, its successor is active at once. May be repeated.
 
@@ -116,8 +126,8 @@ async def revoke(ports: Ports, sealer: Sealer, key_id: KeyId, rules: KeyRules) -
         KeyChangeUnknownError: If nobody knows whether it was done everywhere.
     """
     async with _turn_that_counts(ports) as turn:
-        await _revoke(turn, sealer, key_id)
-        active = turn.active
+        ring = await _revoke(turn, sealer, key_id)
+        active = turn.active(ring)
     # Instances drop the key as soon as they read PostgreSQL; one that cannot hears this. Whoever
     # stole the key signs on, so what is yet to be signed has ended as well.
     try:
@@ -138,7 +148,7 @@ async def remove(ports: Ports, sealer: Sealer, key_id: KeyId, rules: KeyRules) -
     """
     async with take_turn(ports) as turn:
         key, step = turn.get(key_id), KeyStep(StepKind.REMOVE, key_id)
-        if step not in next_steps(turn.keys, turn.now, rules):
+        if step not in next_steps(turn.keys, turn.now, rules, ports.site.key_plan):
             raise KeyInUseError(key_id, rules.removable_at(key) + rules.agreement)
         await turn.take(step, sealer)
     await ports.state.changes.announce()
@@ -175,14 +185,19 @@ async def _turn_that_counts(ports: Ports) -> AsyncIterator[Turn]:
         raise
 
 
-async def _revoke(turn: Turn, sealer: Sealer, key_id: KeyId) -> None:
+async def _revoke(turn: Turn, sealer: Sealer, key_id: KeyId) -> Ring:
     before = await turn.find_gone(key_id)
     if before is not None and before.revoked_at is not None:
-        return
+        return before.ring
     if before is None and turn.get(key_id).state is KeyState.ACTIVE:
-        await turn.promote(sealer)
+        await turn.promote(turn.get(key_id).ring, sealer)
     key = before or turn.get(key_id)
     revoked = msgspec.structs.replace(key.moved(KeyState.GONE, turn.now), revoked_at=turn.now)
     await turn.change(key, revoked)
-    turn.record(AuditKind.KEY_REVOKED, key_id)
+    turn.record(AuditKind.KEY_REVOKED, key)
     await turn.read()
+    return key.ring
+
+
+def _default(ports: Ports) -> Ring:
+    return ports.site.key_plan.ring(KeyUse.TOKEN)

@@ -16,7 +16,7 @@ from stepup.domain.client import Client
 from stepup.domain.errors import DependencyUnavailableError, PolicyInvalidError
 from stepup.domain.freshness import Freshness, age_of, freshness_of, is_ahead
 from stepup.domain.ids import ClientId
-from stepup.domain.keyring import Keyring
+from stepup.domain.keyring import KeyPlan, Keyring
 from stepup.domain.policy import Policy
 from stepup.ports import Clock, Configuration, Shadow, ShadowPolicy, Snapshot
 from stepup.usecases.policy_reading import load_policy
@@ -144,7 +144,11 @@ class LiveSnapshot(Snapshot):
 
 
 async def open_configuration(
-    snapshot: LiveSnapshot, configuration: Configuration, sealer: Sealer, confirmed_at: datetime
+    snapshot: LiveSnapshot,
+    configuration: Configuration,
+    sealer: Sealer,
+    confirmed_at: datetime,
+    plan: KeyPlan | None = None,
 ) -> None:
     """Open and parse a configuration, wherever it was kept, and swap it in.
 
@@ -157,7 +161,7 @@ async def open_configuration(
         LookupError: If it has no root secret.
     """
     before = snapshot.loaded
-    keyring = keys.open_keyring(configuration.keys, sealer)
+    keyring = keys.open_keyring(configuration.keys, sealer, plan)
     active = configuration.policy
     try:
         policy = await _parsed(before, active.document, active.version)

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 from stepup.crypto.sealing import Sealer, UnsealError
 from stepup.domain.errors import DependencyUnavailableError, StepUpError
-from stepup.domain.keyring import Keyring, KeyRules, KeyStep, next_steps
+from stepup.domain.key_life import KeyRules, KeyStep, next_steps
+from stepup.domain.keyring import Keyring
 from stepup.ports import Ports
 from stepup.usecases.key_turns import try_turn
 
@@ -26,7 +27,7 @@ async def tend(ports: Ports, sealer: Sealer, rules: KeyRules) -> tuple[KeyStep, 
         # Before the first start has made a key there is nothing to tend.
         if turn is None or not turn.keys:
             return ()
-        steps = next_steps(turn.keys, turn.now, rules)
+        steps = next_steps(turn.keys, turn.now, rules, ports.site.key_plan)
         for step in steps:
             await turn.take(step, sealer)
     if steps:

@@ -18,7 +18,7 @@ from tests.support.engines import fresh_database
 EMPTY = """
 ALTER TABLE audit_event DISABLE TRIGGER USER;
 TRUNCATE policy_version, policy_draft, policy_author, policy_approval, policy_shadow, client,
-  authenticator, key, audit_event, redemption, consumption, revocation, generation,
+  authenticator, key, signing_key, audit_event, redemption, consumption, revocation, generation,
   decision, administrator, api_key, signal_stream, signal_event, signal_choice,
   signal_elevation, signal_place, signal_subject RESTART IDENTITY;
 ALTER TABLE audit_event ENABLE ALWAYS TRIGGER refuse_change;

@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from stepup.domain.keyring import KeyRules, KeyState
+from stepup.domain.key_life import KeyRules
+from stepup.domain.keyring import KeyState
 from stepup.usecases import keys, rotate
 from stepup.usecases.tend_keys import tend
-from tests.support.application import memory_ports
+from tests.support.application import ONE_RING, a_site, memory_ports
 
 pytestmark = [pytest.mark.postgres]
 
@@ -19,7 +20,7 @@ AGE = "UPDATE key SET created_at = created_at - %(by)s, since = since - %(by)s"
 
 @pytest.fixture
 async def ports(postgres, sealer):
-    ports = memory_ports()._replace(database=postgres)
+    ports = memory_ports(site=a_site(signing_algorithms=ONE_RING))._replace(database=postgres)
     await keys.ensure_keys(ports, sealer)
     return ports
 

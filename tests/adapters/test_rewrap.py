@@ -16,7 +16,7 @@ from stepup.adapters.system import SystemClock
 from stepup.crypto.sealing import Sealer
 from stepup.domain.authenticator import RecoveryCodes, TotpSecret
 from stepup.domain.errors import DependencyUnavailableError
-from stepup.domain.keyring import KeyRules
+from stepup.domain.key_life import KeyRules
 from stepup.ports import Configuration, PolicyVersion, Ports
 from stepup.usecases import fill_cache, keys, recovery, rewrap, rotate
 from stepup.usecases.credentials import authenticators_for_challenge

@@ -43,6 +43,53 @@ class KeyStoreContract:
         async with database.transaction() as stores:
             assert {key.id: key for key in await stores.keys.all()} == {k.id: k for k in keys}
 
+    async def test_one_key_of_each_ring_is_active(self, database):
+        rings = [
+            {"use": KeyUse.TOKEN, "algorithm": "ES256", "region": "r1"},
+            {"use": KeyUse.TOKEN, "algorithm": "ES256", "region": "r2"},
+            {"use": KeyUse.TOKEN, "algorithm": "RS256", "region": "r1"},
+            {"use": KeyUse.ID_TOKEN, "algorithm": "ES256", "region": "r1"},
+            {"use": KeyUse.ID_TOKEN, "algorithm": "RS256", "region": "r1"},
+        ]
+        keys = [a_sealed_key(f"{number}", **ring) for number, ring in enumerate(rings)]
+        async with database.transaction() as stores:
+            assert [await stores.keys.add(key) for key in keys] == [True] * len(rings)
+        for ring in rings:
+            async with database.transaction() as stores:
+                assert not await stores.keys.add(a_sealed_key("rival", **ring))
+        async with database.transaction() as stores:
+            assert list(await stores.keys.all()) == keys
+
+    @pytest.mark.parametrize(
+        "ring",
+        [
+            {"use": KeyUse.SET, "algorithm": "RS256", "region": "r1"},
+            {"use": KeyUse.TOKEN, "algorithm": "EdDSA", "region": "r1"},
+        ],
+        ids=["another use", "another algorithm"],
+    )
+    async def test_a_key_of_any_ring_lives_its_life(self, database, ring):
+        announced = a_sealed_key("key", state=KeyState.ANNOUNCED, **ring)
+        active = announced.moved(KeyState.ACTIVE, NOON)
+        gone = active.moved(KeyState.GONE, NOON)
+        async with database.transaction() as stores:
+            await stores.keys.add(announced)
+            assert await stores.keys.replace(active, expected=announced)
+            assert not await stores.keys.replace(gone, expected=announced)
+            assert await stores.keys.replace(gone, expected=active)
+            assert list(await stores.keys.gone()) == [gone]
+
+    async def test_a_key_without_a_region_is_adopted(self, database):
+        before = a_sealed_key("key")
+        adopted = a_sealed_key("key", region="r1")
+        async with database.transaction() as stores:
+            await stores.keys.add(before)
+            assert await stores.keys.replace(adopted, expected=before)
+            await stores.keys.add(a_sealed_key("other", region="r2"))
+        async with database.transaction() as stores:
+            regions = {key.id: key.region for key in await stores.keys.all()}
+            assert regions == {"key": "r1", "other": "r2"}
+
     async def test_a_gone_key_is_returned_apart(self, database):
         gone = a_sealed_key("gone", state=KeyState.GONE, revoked_at=NOON)
         async with database.transaction() as stores:

@@ -1,259 +1,152 @@
-"""The life of a signing key: a table of moments, and what holds at every moment."""
+"""Who signs: for each use, algorithm and region one key, and another while there is none yet."""
 
-from datetime import datetime, timedelta
-
-import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from stepup.domain.ids import KeyId
 from stepup.domain.keyring import (
-    SHORTEST_ANNOUNCEMENT,
-    KeyRules,
+    DEFAULT_ALGORITHMS,
+    SIGNING_USES,
+    KeyPlan,
+    Keyring,
     KeyState,
-    KeyStep,
     KeyUse,
-    SealedKey,
-    StepKind,
-    after,
-    next_steps,
+    Ring,
+    SigningKey,
 )
-from stepup.domain.requirement import MAX_TOKEN_LIFETIME
-from tests.support.determinism import NOON
 
-HOUR, DAY, TICK = timedelta(hours=1), timedelta(days=1), timedelta(microseconds=1)
-RULES = KeyRules(heard_within=HOUR)
-BY_HAND = KeyRules(lifetime=timedelta(0), heard_within=HOUR)
-AGREEMENT = RULES.agreement
+ACTIVE, ANNOUNCED = KeyState.ACTIVE, KeyState.ANNOUNCED
+TOKEN, ID_TOKEN, SET = KeyUse.TOKEN, KeyUse.ID_TOKEN, KeyUse.SET
+PLAN = KeyPlan(region="r1")
 
 
-def a_key(name: str, state: KeyState, age: timedelta, **changes: object) -> SealedKey:
-    """A key that came into its state so long before noon."""
-    fields: dict = {
-        "id": KeyId(name),
-        "use": KeyUse.TOKEN,
-        "algorithm": "ES256",
-        "state": state,
-        "public_jwk": {},
-        "sealed_private_key": b"",
-        "created_at": NOON - age,
-        "since": NOON - age,
-    }
-    return SealedKey(**fields | changes)
+def a_key(
+    use: KeyUse, algorithm: str = "ES256", state: KeyState = ACTIVE, region: str = "r1"
+) -> SigningKey:
+    return SigningKey(
+        id=KeyId(f"{use} {algorithm} {region} {state}"),
+        use=use,
+        algorithm=algorithm,
+        region=region,
+        state=state,
+        public_jwk={},
+        private_key=None,
+    )
 
 
-def active(age: timedelta = HOUR, **changes: object) -> SealedKey:
-    return a_key("active", KeyState.ACTIVE, age, **changes)
+def a_ring(*keys: SigningKey, plan: KeyPlan = PLAN) -> Keyring:
+    return Keyring(keys=keys, root=b"", plan=plan)
 
 
-def announced(age: timedelta = HOUR, **changes: object) -> SealedKey:
-    return a_key("next", KeyState.ANNOUNCED, age, **changes)
-
-
-def retiring(age: timedelta, **changes: object) -> SealedKey:
-    return a_key("old", KeyState.RETIRING, age, **changes)
-
-
-ROOT = a_key("root", KeyState.ACTIVE, 900 * DAY, use=KeyUse.ROOT)
-ANNOUNCE = KeyStep(StepKind.ANNOUNCE)
-PROMOTE = KeyStep(StepKind.PROMOTE, KeyId("next"))
-CONDEMN, SPARE, REMOVE = (
-    KeyStep(kind, KeyId("old")) for kind in (StepKind.CONDEMN, StepKind.SPARE, StepKind.REMOVE)
-)
-OLD_ENOUGH = RULES.retiring_for
-
+WHOLE = a_ring(*(a_key(ring.use, ring.algorithm) for ring in PLAN.rings))
 TABLE = {
-    "a key with a successor that is young": ([active(), announced()], RULES, ()),
-    "without a successor": ([active()], RULES, (ANNOUNCE,)),
-    "without a successor, by hand": ([active(900 * DAY)], BY_HAND, ()),
-    "the root secret never moves": ([ROOT, active(), announced()], RULES, ()),
-    "one moment before its lifetime": ([active(30 * DAY - TICK), announced(29 * DAY)], RULES, ()),
-    "at the end of its lifetime": ([active(30 * DAY), announced(29 * DAY)], RULES, (PROMOTE,)),
-    "old, with a successor that caches may lack": (
-        [active(90 * DAY), announced(24 * HOUR - TICK)],
-        RULES,
-        (),
+    "an access token": (WHOLE, TOKEN, None, "token ES256 r1 active"),
+    "an ID token": (WHOLE, ID_TOKEN, None, "id_token ES256 r1 active"),
+    "an ID token as the client registered": (WHOLE, ID_TOKEN, "RS256", "id_token RS256 r1 active"),
+    "a SET": (WHOLE, SET, None, "set RS256 r1 active"),
+    "an introspection answer": (
+        WHOLE,
+        KeyUse.INTROSPECTION,
+        None,
+        "introspection RS256 r1 active",
     ),
-    "old, with one that they know": ([active(90 * DAY), announced(24 * HOUR)], RULES, (PROMOTE,)),
-    "wanted, and known to caches": (
-        [active(), announced(24 * HOUR, wanted_at=NOON)],
-        RULES,
-        (PROMOTE,),
+    "another algorithm": (WHOLE, TOKEN, "RS256", None),
+    "an announced key signs nothing": (a_ring(a_key(TOKEN, state=ANNOUNCED)), TOKEN, None, None),
+    "of two regions the own one": (
+        a_ring(a_key(TOKEN, region="a"), a_key(TOKEN)),
+        TOKEN,
+        None,
+        "token ES256 r1 active",
     ),
-    "wanted, and too young": ([active(), announced(23 * HOUR, wanted_at=NOON)], RULES, ()),
-    "wanted by hand": ([active(), announced(DAY, wanted_at=NOON)], BY_HAND, (PROMOTE,)),
-    "not wanted by hand": ([active(90 * DAY), announced(80 * DAY)], BY_HAND, ()),
-    "of a release without moments": (
-        [active(30 * DAY, since=None), announced(DAY)],
-        RULES,
-        (PROMOTE,),
+    "a region without a key signs with another's": (
+        a_ring(a_key(TOKEN, region="r2"), a_key(TOKEN, state=ANNOUNCED)),
+        TOKEN,
+        None,
+        "token ES256 r2 active",
     ),
-    "nobody signs: better an unknown key than none": ([announced(TICK)], RULES, (PROMOTE,)),
-    "nobody signs, and there is no other": ([retiring(HOUR)], BY_HAND, (ANNOUNCE,)),
-    "one moment before a token may not be alive any more": (
-        [active(), announced(), retiring(OLD_ENOUGH - TICK)],
-        RULES,
-        (),
+    "a key of a release without regions": (
+        a_ring(a_key(TOKEN, region="")),
+        TOKEN,
+        None,
+        "token ES256  active",
     ),
-    "no token can be alive": (
-        [active(), announced(), retiring(OLD_ENOUGH)],
-        RULES,
-        (CONDEMN,),
+    "a use without a key signs with the one for access tokens": (
+        a_ring(a_key(TOKEN), a_key(KeyUse.STATUS_LIST, state=ANNOUNCED)),
+        KeyUse.STATUS_LIST,
+        None,
+        "token ES256 r1 active",
     ),
-    "the second look comes too soon": (
-        [
-            active(),
-            announced(),
-            retiring(OLD_ENOUGH + AGREEMENT, condemned_at=NOON - AGREEMENT + TICK),
-        ],
-        RULES,
-        (),
+    "by its preferred algorithm before its own key of another": (
+        a_ring(a_key(TOKEN), a_key(ID_TOKEN, "RS256")),
+        ID_TOKEN,
+        None,
+        "token ES256 r1 active",
     ),
-    "the second look agrees": (
-        [active(), announced(), retiring(OLD_ENOUGH + AGREEMENT, condemned_at=NOON - AGREEMENT)],
-        RULES,
-        (REMOVE,),
+    "and with none of another algorithm": (a_ring(a_key(TOKEN)), SET, None, None),
+    "an algorithm that the settings name anew waits for its key": (
+        a_ring(
+            a_key(TOKEN),
+            a_key(TOKEN, "RS256", ANNOUNCED),
+            plan=KeyPlan(region="r1", algorithms={TOKEN: ("RS256",)}),
+        ),
+        TOKEN,
+        None,
+        "token ES256 r1 active",
     ),
-    "the second look does not agree": (
-        [active(), announced(), retiring(HOUR, condemned_at=NOON - AGREEMENT)],
-        RULES,
-        (SPARE,),
+    "and then signs": (
+        a_ring(
+            a_key(TOKEN),
+            a_key(TOKEN, "RS256"),
+            plan=KeyPlan(region="r1", algorithms={TOKEN: ("RS256",)}),
+        ),
+        TOKEN,
+        None,
+        "token RS256 r1 active",
     ),
-    "a clock that went back makes nothing due": (
-        [active(-DAY), announced(-DAY), retiring(-DAY)],
-        RULES,
-        (),
-    ),
+    "no other use lends its key": (a_ring(a_key(ID_TOKEN), a_key(SET)), TOKEN, None, None),
+    "the root secret signs nothing": (WHOLE, KeyUse.ROOT, None, None),
 }
 
 
-@pytest.mark.parametrize(("keys", "rules", "expected"), TABLE.values(), ids=TABLE)
-def test_what_is_due(keys: list[SealedKey], rules: KeyRules, expected: tuple[KeyStep, ...]):
-    assert next_steps(keys, NOON, rules) == expected
+@pytest.mark.parametrize(("ring", "use", "algorithm", "expected"), TABLE.values(), ids=TABLE)
+def test_who_signs(ring: Keyring, use: KeyUse, algorithm: str | None, expected: str | None):
+    if expected is None:
+        with pytest.raises(LookupError, match="no active"):
+            ring.signer(use, algorithm)
+    else:
+        assert ring.signer(use, algorithm).id == expected
 
 
-def test_promotion_retires_the_old_key_before_the_new_one_signs():
-    changed = after([ROOT, active(), announced(), retiring(HOUR)], PROMOTE, NOON)
-
-    assert [(key.id, key.state, key.since) for key in changed] == [
-        ("active", KeyState.RETIRING, NOON),
-        ("next", KeyState.ACTIVE, NOON),
-    ]
+def test_every_key_that_is_not_gone_is_published():
+    keys = [a_key(TOKEN, state=state) for state in KeyState]
+    published = {key.state for key in a_ring(*keys).published}
+    assert published == set(KeyState) - {KeyState.GONE}
 
 
-def test_a_key_that_moved_has_no_mark_of_the_state_before():
-    [_, promoted] = after([active(), announced(wanted_at=NOON)], PROMOTE, NOON)
-    [removed] = after([retiring(DAY, condemned_at=NOON)], REMOVE, NOON)
-
-    assert promoted.wanted_at is None
-    assert removed.condemned_at is None
-
-
-def test_a_step_of_a_key_that_is_not_there_changes_nothing():
-    assert after([active()], PROMOTE, NOON) == []
+def test_no_key_for_another_use_verifies_an_access_token():
+    for use in set(SIGNING_USES) - {TOKEN}:
+        key = a_key(use)
+        assert a_ring(key).find(key.id, TOKEN) is None
+        assert a_ring(key).find(key.id) is key
 
 
-def test_an_announcement_that_a_cache_could_outlive_is_refused():
-    KeyRules(announced_for=SHORTEST_ANNOUNCEMENT)
-    with pytest.raises(ValueError, match="at least"):
-        KeyRules(announced_for=SHORTEST_ANNOUNCEMENT - TICK)
+def test_what_a_key_signed_in_place_of_another_verifies():
+    key = a_key(TOKEN)
+    for use in SIGNING_USES:
+        assert a_ring(key).find(key.id, use) is key
+    assert a_ring(key).find("unknown", TOKEN) is None
 
 
-def test_a_key_is_published_for_as_long_as_anybody_may_sign_with_it_and_anybody_may_ask():
-    assert RULES.heard_within + MAX_TOKEN_LIFETIME < RULES.retiring_for
+def test_oidc_discovery_3_id_tokens_can_be_signed_with_rs256():
+    assert "RS256" in DEFAULT_ALGORITHMS[ID_TOKEN]
 
 
-class Life:
-    """Keys under rules, looked at by many instances at moments that hypothesis picks."""
-
-    def __init__(self, rules: KeyRules) -> None:
-        self.rules = rules
-        self.now = NOON
-        self.keys = {"k0": a_key("k0", KeyState.ACTIVE, timedelta(0))}
-        self.was_active: dict[str, datetime] = {"k0": NOON}
-
-    def look(self) -> None:
-        for step in next_steps(self.keys.values(), self.now, self.rules):
-            if step.kind is StepKind.ANNOUNCE:
-                self.announce()
-            for key in after(list(self.keys.values()), step, self.now):
-                self.check(key)
-                self.keys[key.id] = key
-
-    def announce(self) -> None:
-        name = f"k{len(self.keys)}"
-        self.keys[name] = msgspec.structs.replace(
-            a_key(name, KeyState.ANNOUNCED, timedelta(0)), created_at=self.now, since=self.now
-        )
-
-    def want(self) -> None:
-        for key in list(self.keys.values()):
-            if key.state is KeyState.ANNOUNCED:
-                self.keys[key.id] = msgspec.structs.replace(key, wanted_at=self.now)
-                return
-        self.announce()
-        self.want()
-
-    def check(self, key: SealedKey) -> None:
-        before = self.keys[key.id]
-        if key.state is KeyState.ACTIVE:
-            assert before.state is KeyState.ANNOUNCED
-            age = self.now - before.created_at
-            assert age >= self.rules.announced_for
-            # Whoever asked the instance that heard of nothing for longest has asked again.
-            assert age >= self.rules.heard_within + SHORTEST_ANNOUNCEMENT
-        if key.state is KeyState.GONE:
-            # The worst instance read its keys just before this one retired, signs for as long as
-            # it may serve unheard, and a token of its last moment lives for as long as any.
-            last_alive = before.stands_since + self.rules.heard_within + MAX_TOKEN_LIFETIME
-            assert before.state is KeyState.RETIRING
-            assert last_alive < self.now
-            assert before.condemned_at is not None
-            assert self.now - before.condemned_at >= self.rules.agreement
-
-    def assert_one_is_active(self) -> None:
-        assert [key.state for key in self.keys.values()].count(KeyState.ACTIVE) == 1
+def test_caep_interop_2_6_security_events_are_signed_with_rs256_alone():
+    assert DEFAULT_ALGORITHMS[SET] == ("RS256",)
 
 
-spans = st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=3))
-rule_sets = st.builds(
-    KeyRules,
-    announced_for=st.timedeltas(min_value=SHORTEST_ANNOUNCEMENT, max_value=2 * DAY),
-    lifetime=st.just(timedelta(0)) | st.timedeltas(min_value=HOUR, max_value=9 * DAY),
-    heard_within=st.timedeltas(min_value=timedelta(0), max_value=2 * DAY),
-)
-
-
-@given(rule_sets, st.lists(st.tuples(spans, st.booleans()), max_size=60))
-def test_at_every_moment_one_key_is_active_and_none_comes_or_goes_too_early(
-    rules: KeyRules, moments: list[tuple[timedelta, bool]]
-):
-    life = Life(rules)
-    for span, is_wanted in moments:
-        life.now += span
-        if is_wanted:
-            life.want()
-        life.look()
-        life.assert_one_is_active()
-
-
-@given(rule_sets, st.lists(spans, min_size=1, max_size=30))
-def test_looking_twice_at_one_moment_takes_no_step_twice(rules: KeyRules, moments: list[timedelta]):
-    life = Life(rules)
-    for span in moments:
-        life.now += span
-        life.look()
-        states = {key.id: key.state for key in life.keys.values()}
-        life.look()
-        assert states.items() <= {key.id: key.state for key in life.keys.values()}.items()
-
-
-@given(st.integers(min_value=20, max_value=200))
-def test_keys_do_not_pile_up(days: int):
-    life = Life(KeyRules(lifetime=2 * DAY))
-    for _ in range(days):
-        life.now += 12 * HOUR
-        life.look()
-        published = [key for key in life.keys.values() if key.state is not KeyState.GONE]
-        assert len(published) <= 4
+def test_a_plan_names_the_rings_of_its_region():
+    assert PLAN.ring(ID_TOKEN) == Ring(ID_TOKEN, "ES256", "r1")
+    assert PLAN.ring(ID_TOKEN, "RS256") in PLAN.rings
+    for use, algorithm in ((ID_TOKEN, "EdDSA"), (KeyUse.ROOT, None)):
+        with pytest.raises(LookupError, match="no ring"):
+            PLAN.ring(use, algorithm)

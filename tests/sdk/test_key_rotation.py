@@ -6,6 +6,7 @@ sets and SDK.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import msgspec
@@ -14,18 +15,21 @@ from typing_extensions import override
 
 from stepup.crypto import tokens
 from stepup.crypto.sealing import Sealer
-from stepup.domain.keyring import Keyring, KeyRules, KeyState
+from stepup.domain.key_life import KeyRules
+from stepup.domain.keyring import SIGNING_USES, KeyPlan, Keyring, KeyState, Ring
 from stepup.domain.requirement import MAX_TOKEN_LIFETIME
+from stepup.sdk.client import ALGORITHMS
 from stepup.sdk.keys import KeySet
 from stepup.usecases import keys, rotate
 from stepup.usecases.tend_keys import tend
-from tests.support.application import memory_ports
+from tests.support.application import ONE_RING, a_site, memory_ports
 from tests.support.determinism import StillClock
 
 SEALER = Sealer({1: bytes(32)}, lambda count: bytes(range(count)))
 HOUR, MINUTE, DAY = timedelta(hours=1), timedelta(minutes=1), timedelta(days=1)
 STEP = 5 * MINUTE
 RULES = KeyRules(lifetime=36 * HOUR)
+RINGS = KeyPlan(region="r1").rings
 
 
 class Instance:
@@ -45,16 +49,19 @@ class Instance:
         assert self.keyring is not None
         return msgspec.json.encode(tokens.jwks(self.keyring))
 
-    def sign(self) -> str:
+    def sign(self) -> Iterator[str]:
+        """Sign something of every kind, with every algorithm that can be asked for."""
         assert self.keyring is not None
-        return self.keyring.active.id
+        for use, algorithm, _region in self.keyring.plan.rings:
+            with suppress(LookupError):
+                yield self.keyring.signer(use, algorithm).id
 
 
 class Verifier(KeySet):
     """The SDK's key set, renewed as seldom as its application allows and never in between."""
 
     def __init__(self, every: timedelta, clock: StillClock) -> None:
-        super().__init__("", self._never, clock=lambda: clock.now().timestamp())
+        super().__init__("", self._never, ALGORITHMS, clock=lambda: clock.now().timestamp())
         self.every = every
         self.renewed_at: datetime | None = None
 
@@ -82,6 +89,7 @@ class Fleet:
         self.rules = rules
         self.clock = StillClock()
         self.ports = memory_ports(clock=self.clock)
+        self.opened: tuple[int, Keyring] | None = None
         self.connected, self.cut_off = [Instance(), Instance()], Instance()
         # What obeys max-age and stale-while-revalidate; what asks now and then; the slowest one.
         self.obedient = Verifier(15 * MINUTE, self.clock)
@@ -108,8 +116,9 @@ class Fleet:
             self.cut_off.hear(keyring, now)
         signing = [*self.connected, self.cut_off]
         self.alive = [(until, kid) for until, kid in self.alive if now < until]
-        self.alive += [(now + MAX_TOKEN_LIFETIME, instance.sign()) for instance in signing]
-        self.signed_with |= {kid for _, kid in self.alive}
+        kids = {kid for instance in signing for kid in instance.sign()}
+        self.alive += [(now + MAX_TOKEN_LIFETIME, kid) for kid in kids]
+        self.signed_with |= kids
         # One that obeys may be answered by any instance; the lazy ones by those that are well.
         self.obedient.ask(signing[number % 3], now)
         for verifier in self.lazy:
@@ -121,8 +130,12 @@ class Fleet:
             yield from (kid for _, kid in self.alive if not verifier.knows(kid))
 
     async def keyring(self) -> Keyring:
-        async with self.ports.database.transaction() as stores:
-            return await keys.read_keyring(stores, SEALER)
+        version = await self.ports.database.configuration_version()
+        if self.opened is None or self.opened[0] != version:
+            async with self.ports.database.transaction() as stores:
+                plan = self.ports.site.key_plan
+                self.opened = version, await keys.read_keyring(stores, SEALER, plan)
+        return self.opened[1]
 
     def gone(self) -> int:
         rows = self.ports.database.tables.keys.values()
@@ -140,28 +153,73 @@ async def test_no_verifier_meets_an_unknown_key_through_rotations_under_load(fle
     await fleet.run(8 * DAY)
 
     assert fleet.unknown == []
-    assert len(fleet.signed_with) >= 5
-    assert fleet.gone() >= 3
+    assert len(fleet.signed_with) >= 5 * len(RINGS)
+    assert fleet.gone() >= 3 * len(RINGS)
 
 
 async def test_nor_when_an_operator_asks_for_it(fleet: Fleet):
     for _ in range(3):
-        await rotate.rotate(fleet.ports, SEALER)
+        for ring in RINGS:
+            await rotate.rotate(fleet.ports, SEALER, ring)
         await fleet.run(26 * HOUR)
 
     assert fleet.unknown == []
-    assert len(fleet.signed_with) == 4
+    assert len(fleet.signed_with) == 4 * len(RINGS)
 
 
-async def test_nor_when_the_active_key_leaks_and_the_next_one_must_sign_at_once(fleet: Fleet):
+@pytest.mark.parametrize("ring", RINGS, ids=str)
+async def test_nor_when_an_active_key_leaks_and_the_next_one_must_sign_at_once(
+    fleet: Fleet, ring: Ring
+):
     await fleet.run(30 * HOUR)
     fleet.cut_off.heard_at = None  # what it goes on signing with is refused, and should be
-    leaked = (await fleet.keyring()).active.id
+    leaked = (await fleet.keyring()).signer(ring.use, ring.algorithm).id
     await rotate.revoke(fleet.ports, SEALER, leaked, RULES)
     fleet.alive.clear()
     await fleet.run(2 * HOUR)
 
     assert fleet.unknown == []
+
+
+async def test_nor_when_a_release_with_one_ring_is_upgraded_and_the_others_come_to_it():
+    fleet = Fleet(RULES)
+    fleet.ports = memory_ports(
+        clock=fleet.clock, site=a_site(region="", signing_algorithms=ONE_RING)
+    )
+    await keys.ensure_keys(fleet.ports, SEALER)
+    await fleet.run(2 * HOUR)
+    one = fleet.signed_with.copy()
+    fleet.ports = fleet.ports._replace(site=a_site())
+    await fleet.run(20 * HOUR)
+    assert fleet.signed_with == one
+    await fleet.run(6 * HOUR)
+    await fleet.run(2 * DAY)
+
+    assert fleet.unknown == []
+    assert len(fleet.signed_with) >= 2 * len(RINGS)
+
+
+async def test_nor_when_a_region_is_added(fleet: Fleet):
+    await fleet.run(2 * HOUR)
+    fleet.ports = fleet.ports._replace(site=a_site(region="r2"))
+    fleet.opened = None
+    await fleet.run(20 * HOUR)
+    assert len(fleet.signed_with) == len(RINGS)
+    await fleet.run(6 * HOUR)
+
+    assert fleet.unknown == []
+    assert {key.region for key in (await fleet.keyring()).keys} == {"r1", "r2"}
+    assert len(fleet.signed_with) == 2 * len(RINGS)
+
+
+async def test_nor_when_a_setting_names_another_algorithm(fleet: Fleet):
+    algorithms = dict.fromkeys(SIGNING_USES, ("EdDSA",))
+    fleet.ports = fleet.ports._replace(site=a_site(signing_algorithms=algorithms))
+    fleet.opened = None
+    await fleet.run(2 * DAY)
+
+    assert fleet.unknown == []
+    assert (await fleet.keyring()).active.algorithm == "EdDSA"
 
 
 async def test_without_the_announcement_verifiers_meet_unknown_keys(fleet: Fleet):

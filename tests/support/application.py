@@ -12,7 +12,7 @@ from stepup.domain.client import Client, Role
 from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.freshness import Freshness
 from stepup.domain.ids import ClientId
-from stepup.domain.keyring import Keyring, KeyState
+from stepup.domain.keyring import Keyring, KeyState, KeyUse
 from stepup.domain.policy import Policy
 from stepup.domain.site import Site
 from stepup.ports import Ports, Shadow, Snapshot, Upstreams
@@ -20,6 +20,9 @@ from stepup.usecases.clients import secret_digest
 from tests.support.determinism import CountingEntropy, StillClock
 from tests.support.memory import memory_database, memory_state
 from tests.support.memory_revocations import known_revocations
+
+ONE_RING = {KeyUse.TOKEN: ("ES256",)}
+"""For tests of what happens in every ring alike."""
 
 CLIENT_SECRET = "a-secret-of-full-entropy"
 ISSUER = "https://stepup.example"

@@ -12,6 +12,12 @@ _JTI = "identifier of the token"
 _METHOD = "method that was answered with: webauthn, totp or recovery_code"
 _AUTHENTICATOR = "identifier of the authenticator"
 _KID = "name of the key"
+_OF_KEY = {
+    "kid": _KID,
+    "use": "what it signs",
+    "algorithm": "with what",
+    "region": "for which region",
+}
 _API_KEY = "identifier of the key, not its secret"
 _DIGEST = "SHA-256 of the text"
 _ADMINISTRATOR = "identifier of the administrator"
@@ -213,14 +219,14 @@ TOLD: Mapping[AuditKind, Told] = {
         "A pipeline's key was taken away.",
         {"key": _API_KEY, "by": "who said so: the host's operator"},
     ),
-    AuditKind.KEY_ANNOUNCED: Told("A signing key was made and published.", {"kid": _KID}),
-    AuditKind.KEY_ACTIVATED: Told("A signing key began to sign.", {"kid": _KID}),
+    AuditKind.KEY_ANNOUNCED: Told("A signing key was made and published.", _OF_KEY),
+    AuditKind.KEY_ACTIVATED: Told("A signing key began to sign.", _OF_KEY),
     AuditKind.KEY_RETIRED: Told(
-        "A signing key ceased to sign, or was published again after its removal.", {"kid": _KID}
+        "A signing key ceased to sign, or was published again after its removal.", _OF_KEY
     ),
-    AuditKind.KEY_REMOVED: Told("A signing key left the key set.", {"kid": _KID}),
+    AuditKind.KEY_REMOVED: Told("A signing key left the key set.", _OF_KEY),
     AuditKind.KEY_REVOKED: Told(
-        "A signing key was taken away for good, and all that it signed with it.", {"kid": _KID}
+        "A signing key was taken away for good, and all that it signed with it.", _OF_KEY
     ),
     AuditKind.SUBJECT_REVOKED: Told(
         "Everything that a subject had proved ended.",

@@ -327,9 +327,9 @@ class MemoryKeyStore(KeyStore):
 
     @override
     async def add(self, key: SealedKey) -> bool:
-        # One key of a use is active: of two instances that start at once the first one wins.
+        # One key of a ring is active: of two instances that start at once the first one wins.
         rival = any(
-            key.id == k.id or (key.use is k.use and key.state is k.state is KeyState.ACTIVE)
+            key.id == k.id or (key.ring == k.ring and key.state is k.state is KeyState.ACTIVE)
             for k in self._tables.keys.values()
         )
         if rival:

@@ -13,6 +13,7 @@ from stepup.domain.client import Client, Role
 from stepup.domain.errors import DependencyUnavailableError, InvalidSubjectTokenError
 from stepup.domain.ids import AuthenticatorId, ClientId, Subject
 from stepup.domain.keyring import Keyring
+from stepup.domain.site import Site
 from stepup.policy_language import document
 from stepup.ports import Ports, Upstreams
 from stepup.usecases.account import account_client
@@ -70,6 +71,7 @@ class World:
     clock: StillClock = field(default_factory=StillClock)
     upstreams: PretendUpstreams = field(default_factory=PretendUpstreams)
     document: str = field(default_factory=development_document)
+    site: Site = field(default_factory=a_site)
 
     def __post_init__(self) -> None:
         self.bank = a_client(
@@ -78,7 +80,6 @@ class World:
             roles=frozenset(Role),
             audiences=("bank-api",),
         )
-        self.site = a_site()
         self.snapshot = HeldSnapshot(
             document.parse(self.document, version=1),
             self.keyring,

@@ -3,23 +3,27 @@
 import asyncio
 
 from stepup.crypto.sealing import Sealer
-from stepup.domain.keyring import KeyUse
+from stepup.domain.keyring import KeyState, KeyUse
 from stepup.usecases import keys
+from tests.support.application import ONE_RING, a_site
 from tests.support.world import World
 
 SEALER = Sealer({1: bytes(32)}, lambda count: bytes(range(count)))
 
 
-async def test_the_first_start_makes_a_root_and_a_signing_key(world: World):
+async def test_the_first_start_makes_a_root_and_a_key_for_every_ring(world: World):
+    plan = world.site.key_plan
     await keys.ensure_keys(world.ports, SEALER)
     async with world.ports.database.transaction() as stores:
-        keyring = await keys.read_keyring(stores, SEALER)
+        keyring = await keys.read_keyring(stores, SEALER, plan)
 
-    assert keyring.active.algorithm == "ES256"
+    assert {key.ring for key in keyring.keys} == set(plan.rings)
+    assert {key.state for key in keyring.keys} == {KeyState.ACTIVE}
     assert len(keyring.root) == 32
 
 
-async def test_many_instances_that_start_at_once_use_the_same_keys(world: World):
+async def test_many_instances_that_start_at_once_use_the_same_keys():
+    world = World(site=a_site(signing_algorithms=ONE_RING))
     await asyncio.gather(*(keys.ensure_keys(world.ports, SEALER) for _ in range(20)))
 
     uses = [key.use for key in world.ports.database.tables.keys.values()]

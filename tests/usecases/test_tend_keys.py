@@ -10,13 +10,15 @@ from stepup.crypto.keys import seal_root, seal_signing_key
 from stepup.crypto.sealing import Sealer
 from stepup.domain.audit import AuditKind
 from stepup.domain.errors import DependencyUnavailableError
-from stepup.domain.keyring import SHORTEST_ANNOUNCEMENT, KeyRules, KeyState, StepKind
+from stepup.domain.key_life import SHORTEST_ANNOUNCEMENT, KeyRules, StepKind
+from stepup.domain.keyring import KeyState
 from stepup.ports import Lease
 from stepup.usecases import key_turns, keys, rotate, tend_keys
 from stepup.usecases.introspect import introspect
 from stepup.usecases.key_turns import KeyNotFoundError
 from stepup.usecases.rotate import KeyChangeUnknownError, KeyInUseError, RotatedJustNowError
 from stepup.usecases.tend_keys import tend
+from tests.support.application import ONE_RING, a_site
 from tests.support.world import World
 from tests.usecases.steps import issued
 
@@ -27,7 +29,7 @@ BY_HAND = KeyRules(lifetime=timedelta(0))
 
 @pytest.fixture
 async def world() -> World:
-    world = World()
+    world = World(site=a_site(signing_algorithms=ONE_RING))
     await keys.ensure_keys(world.ports, SEALER)
     return world
 

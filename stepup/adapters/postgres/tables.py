@@ -134,6 +134,8 @@ authenticator = Table(
     Index(None, "subject_id", "created_at", "id"),
 )
 
+# The root secret and one ring: the ES256 keys for access tokens of the first region. The release
+# before reads no other table, and takes every row of this one for a key of its only ring.
 key = Table(
     "key",
     metadata,
@@ -149,8 +151,37 @@ key = Table(
     Column("wanted_at", DateTime(timezone=True), nullable=True),
     Column("condemned_at", DateTime(timezone=True), nullable=True),
     Column("revoked_at", DateTime(timezone=True), nullable=True),
+    # NULL for the root secret, and in rows of a release that knew no regions: they are of the same
+    # region as the other ones here, and before any region has adopted them of none.
+    Column("region", Text, nullable=True),
     # Of two instances that start at once on an empty database, one makes the keys.
     Index("uq_key_one_active", "use", unique=True, postgresql_where=text("state = 'active'")),
+)
+
+# Every other ring.
+signing_key = Table(
+    "signing_key",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("use", Text, nullable=False),
+    Column("algorithm", Text, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("public_jwk", JSONB, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("since", DateTime(timezone=True), nullable=True),
+    Column("wanted_at", DateTime(timezone=True), nullable=True),
+    Column("condemned_at", DateTime(timezone=True), nullable=True),
+    Column("revoked_at", DateTime(timezone=True), nullable=True),
+    Index(
+        "uq_signing_key_one_active",
+        "use",
+        "algorithm",
+        "region",
+        unique=True,
+        postgresql_where=text("state = 'active'"),
+    ),
 )
 
 audit_event = Table(
@@ -346,8 +377,8 @@ signal_place = Table(
     CheckConstraint("only_row", name="only_row"),
 )
 
-# One row, moved on by triggers on `policy_version`, `policy_shadow`, `client` and `key`, so that a
-# change made by hand reaches every instance as well.
+# One row, moved on by triggers on `policy_version`, `policy_shadow`, `client`, `key` and
+# `signing_key`, so that a change made by hand reaches every instance as well.
 configuration_change = Table(
     "configuration_change",
     metadata,

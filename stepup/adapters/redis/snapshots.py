@@ -10,11 +10,22 @@ from stepup.adapters.redis.client import RedisClient
 from stepup.adapters.redis.times import epoch_ms, from_epoch_ms, span_ms
 from stepup.crypto.sealing import Sealer, UnsealError
 from stepup.domain.errors import NewerFormatError
+from stepup.domain.keyring import KeyState, KeyUse, SealedKey
 from stepup.ports import Configuration, Confirmation, SnapshotStore
 from stepup.ports.snapshots import ILLEGIBLE
 
+
+class _Copy(Configuration, frozen=True, kw_only=True):
+    """A configuration as it is kept: the keys of one ring, and of all others.
+
+    The release before knows one ring. It passes over `other_keys`, and would fail on their uses.
+    """
+
+    other_keys: tuple[SealedKey, ...] = ()
+
+
 _json = msgspec.json.Encoder()
-_configuration = msgspec.json.Decoder(Configuration)
+_copy = msgspec.json.Decoder(_Copy)
 _KEPT = span_ms(keys.SNAPSHOT_KEPT)
 # More than any version has.
 _DIGITS = 19
@@ -46,7 +57,7 @@ class RedisSnapshotStore(SnapshotStore):
         if content is None or at is None:
             return None
         try:
-            return _configuration.decode(content), at
+            return _whole(_copy.decode(content)), at
         except msgspec.ValidationError as error:
             raise NewerFormatError from error
 
@@ -64,7 +75,7 @@ class RedisSnapshotStore(SnapshotStore):
             if self._legible(configuration.issuer, written) is None:
                 gives_way = written[0] or b""
         seal = _Seal(self._sealer, configuration.issuer, version)
-        sealed = seal.content(_json.encode(configuration))
+        sealed = seal.content(_json.encode(_in_two(configuration)))
         reply = await self._client.run(
             scripts.KEEP_SNAPSHOT,
             [keys.snapshot()],
@@ -90,6 +101,29 @@ class RedisSnapshotStore(SnapshotStore):
         version = _number(written[0])
         at = _Seal(self._sealer, issuer, version).open_moment(written[1])
         return None if at is None else Confirmation(issuer, version, at)
+
+
+def _in_two(configuration: Configuration) -> _Copy:
+    keys = configuration.keys
+    signing = [k for k in keys if (k.use, k.algorithm) == (KeyUse.TOKEN, "ES256")]
+    oldest = min(signing, key=_seniority, default=None)
+    first = {
+        key.id for key in keys if key.use is KeyUse.ROOT or (oldest and key.ring == oldest.ring)
+    }
+    fields = {name: getattr(configuration, name) for name in configuration.__struct_fields__}
+    fields["keys"] = tuple(key for key in keys if key.id in first)
+    return _Copy(**fields, other_keys=tuple(key for key in keys if key.id not in first))
+
+
+def _seniority(key: SealedKey) -> tuple[bool, datetime]:
+    # A ring in which somebody signs: the release before would start with it.
+    return key.state is not KeyState.ACTIVE, key.created_at
+
+
+def _whole(copy: _Copy) -> Configuration:
+    fields = {name: getattr(copy, name) for name in Configuration.__struct_fields__}
+    fields["keys"] = (*copy.keys, *copy.other_keys)
+    return Configuration(**fields)
 
 
 class _Seal:
