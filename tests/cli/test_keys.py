@@ -3,6 +3,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from stepup.domain.keyring import KeyPlan
 from stepup.usecases import rotate as rotation
 
 pytestmark = [pytest.mark.postgres, pytest.mark.redis]
@@ -18,9 +19,22 @@ def test_lists_what_signs_and_what_everything_is_derived_from(operate, tmp_path)
     clients.write_text("[]")
     operate("client", "apply", str(clients))
     rows = json.loads(operate("keys", "list", "--json").output)
-    assert {(row["use"], row["state"]) for row in rows} == {("root", "active"), ("token", "active")}
+    assert {row["state"] for row in rows} == {"active"}
+    assert {(row["use"], row["algorithm"], row["region"]) for row in rows} == {
+        ("root", "HKDF-SHA256", None),
+        *((str(ring.use), ring.algorithm, "r1") for ring in KeyPlan(region="r1").rings),
+    }
     header, *lines = operate("keys", "list").output.splitlines()
-    assert header.split() == ["KID", "USE", "ALGORITHM", "STATE", "CREATED", "SINCE", "UNTIL"]
+    assert header.split() == [
+        "KID",
+        "USE",
+        "ALGORITHM",
+        "REGION",
+        "STATE",
+        "CREATED",
+        "SINCE",
+        "UNTIL",
+    ]
     assert [line.split()[0] for line in lines] == [row["kid"] for row in rows]
 
 
@@ -56,6 +70,41 @@ def test_a_rotation_is_announced_and_asked_for_once(operate, kids):
     assert kids()[first["kid"]] == "announced"
     assert first["until"] > first["created_at"]
     assert first["kid"] in operate("keys", "rotate", "--dry-run").output
+
+
+def test_one_ring_is_rotated_and_the_others_stay(operate, kids):
+    before = kids()
+    options = ("--use", "id_token", "--algorithm", "RS256", "--json")
+    key = json.loads(operate("keys", "rotate", "--emergency", *options).output)
+
+    assert (key["use"], key["algorithm"], key["state"]) == ("id_token", "RS256", "active")
+    assert kids() == before
+    rows = json.loads(operate("keys", "list", "--json").output)
+    [retired] = [row for row in rows if row["state"] == "retiring"]
+    assert (retired["use"], retired["algorithm"]) == ("id_token", "RS256")
+
+
+@pytest.mark.parametrize(
+    "options", [("--use", "token", "--algorithm", "RS256"), ("--use", "root")], ids=str
+)
+def test_a_ring_that_no_setting_names_is_not_rotated(operate, kids, options):
+    result = operate("keys", "rotate", *options)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+
+
+def test_a_key_for_anything_is_revoked_and_its_successor_signs(operate, kids):
+    rows = json.loads(operate("keys", "list", "--json").output)
+    for use in ("set", "status_list", "introspection"):
+        leaked = next(row for row in rows if row["use"] == use)
+        told = json.loads(operate("keys", "revoke", leaked["kid"], "--yes", "--json").output)
+        now = {row["kid"]: row for row in json.loads(operate("keys", "list", "--json").output)}
+        assert leaked["kid"] not in now
+        assert [now[told["active"]][name] for name in ("use", "algorithm", "state")] == [
+            use,
+            leaked["algorithm"],
+            "active",
+        ]
 
 
 def test_in_an_emergency_the_next_key_signs_at_once(operate, kids):

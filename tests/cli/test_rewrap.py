@@ -32,25 +32,25 @@ def rewrap(operate, tmp_path):
 
 def test_a_key_is_changed_in_steps_and_dropped_when_nothing_lies_under_it(operate, rewrap):
     phase = {"STEPUP_KEY_ENCRYPTION_ACTIVE": "71"}
-    assert "key 71 seals: 2 in PostgreSQL" in rewrap("--check", keys=OLD).output
+    assert "key 71 seals: 8 in PostgreSQL" in rewrap("--check", keys=OLD).output
     assert "key 72 may be dropped" in rewrap("--check", keys=BOTH, **phase).output
     assert rewrap("--check", keys=BOTH).exit_code == 3
 
     done = rewrap("--json", keys=BOTH)
     assert done.exit_code == 0, done.output
     report = json.loads(done.output)
-    assert report["rewrapped"] == {"keys": 2, "authenticators": 0, "copy": False}
+    assert report["rewrapped"] == {"keys": 8, "authenticators": 0, "copy": False}
     in_database = {key["key"]: key["in_database"] for key in report["keys"]}
     assert (in_database[71], in_database[72]) == (0, 2)
 
     listed = operate("keys", "list", "--json", STEPUP_KEY_ENCRYPTION_KEYS=NEW)
-    assert len(json.loads(listed.output)) == 2
+    assert len(json.loads(listed.output)) == 8
     assert operate("doctor", "--json", STEPUP_KEY_ENCRYPTION_KEYS=NEW).exit_code == 3  # no policy
 
 
 def test_looking_changes_nothing(rewrap):
     for _ in range(2):
-        assert "key 71 is needed: 2 in PostgreSQL" in rewrap("--check", keys=BOTH).output
+        assert "key 71 is needed: 8 in PostgreSQL" in rewrap("--check", keys=BOTH).output
 
 
 def test_a_key_that_was_dropped_too_early_is_a_finding(rewrap):
