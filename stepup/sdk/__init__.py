@@ -5,20 +5,24 @@ It stands alone: PyJWT and cryptography are all it needs, and it imports nothing
 
 from stepup.sdk.binding import bound_digest
 from stepup.sdk.client import LEVELS, StepUp, bearer_token
+from stepup.sdk.dpop import MemoryReplays, ReplayCache
 from stepup.sdk.errors import (
     AlreadyConsumedError,
     BindingError,
     BodyTypeError,
     CallbackError,
+    InvalidProof,
     InvalidToken,
     MissingToken,
     SdkError,
     ServiceError,
     StepUpRequired,
     UnavailableError,
+    UseDpopNonce,
 )
 from stepup.sdk.flow import ActionRequest, Decision, Pending, Started
 from stepup.sdk.pkce import Pkce, new_state
+from stepup.sdk.possession import Confirmation, Shown
 from stepup.sdk.requirement import Requirement
 from stepup.sdk.statuses import StatusCheck
 from stepup.sdk.tokens import VerifiedToken
@@ -30,19 +34,25 @@ __all__ = [
     "BindingError",
     "BodyTypeError",
     "CallbackError",
+    "Confirmation",
     "Decision",
+    "InvalidProof",
     "InvalidToken",
+    "MemoryReplays",
     "MissingToken",
     "Pending",
     "Pkce",
+    "ReplayCache",
     "Requirement",
     "SdkError",
     "ServiceError",
+    "Shown",
     "Started",
     "StatusCheck",
     "StepUp",
     "StepUpRequired",
     "UnavailableError",
+    "UseDpopNonce",
     "VerifiedToken",
     "bearer_token",
     "bound_digest",

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from stepup.sdk.bodies import MAX_BODY, BodyKind, fields_of, refuse_two_places
-from stepup.sdk.client import StepUp, bearer_token
+from stepup.sdk.client import StepUp
 from stepup.sdk.errors import AsgiApp, BindingError, Message, Receive, Scope, SdkError, Send
 from stepup.sdk.requirement import Requirement
 
@@ -57,7 +57,7 @@ class _Route:
 
 
 class StepUpMiddleware:
-    """Lets a request through when its bearer token is good for its route.
+    """Lets a request through when its token is good for its route.
 
     The verified token is at `scope["state"]["stepup"]`. Bound values come from the path's
     parameters and from the members of a JSON body, or the fields of a form on the routes named in
@@ -104,7 +104,7 @@ class StepUpMiddleware:
             return receive
         route, parameters = match
         values: dict[str, object] = {}
-        token = bearer_token(_header(scope, b"authorization"))
+        token, shown = self._su.read_shown(scope)
         if route.requirement.bind and token:
             body = await _body(receive)
             receive = _replay(body, receive)
@@ -116,7 +116,7 @@ class StepUpMiddleware:
             )
             refuse_two_places(parameters, fields, scope.get("query_string", b""))
             values = {**parameters, **fields}
-        verified = await self._su.admit(token, route.requirement, values)
+        verified = await self._su.admit(token, route.requirement, values, shown)
         scope.setdefault("state", {})["stepup"] = verified
         return receive
 

@@ -7,9 +7,17 @@ from urllib.parse import urlsplit
 
 from stepup.sdk import transport as standard
 from stepup.sdk.binding import digest_of
-from stepup.sdk.errors import AlreadyConsumedError, InvalidToken, MissingToken, StepUpRequired
+from stepup.sdk.dpop import ProofVerifier, ReplayCache
+from stepup.sdk.errors import (
+    AlreadyConsumedError,
+    InvalidToken,
+    MissingToken,
+    Scope,
+    StepUpRequired,
+)
 from stepup.sdk.flow import ActionRequest, Decision, Pending, Started
 from stepup.sdk.keys import Fetcher, KeySet
+from stepup.sdk.possession import CertificateOf, Shown, read_shown
 from stepup.sdk.requirement import Requirement
 from stepup.sdk.service import Service
 from stepup.sdk.statuses import StatusCheck, StatusLists
@@ -31,6 +39,10 @@ class StepUp:
     `recognizes` says whether a bearer token that is not ours is a valid one of the base identity
     provider: its holder is then told what to do, everybody else is only refused. With `status_check`
     a token that was revoked is refused as soon as its status list says so.
+
+    `base_url` is where callers reach this service, which DPoP proofs are for: without it no DPoP
+    token is accepted. Processes that serve it together share `replays`. With `dpop_nonce_secret`
+    proofs need a nonce. `certificate_of` finds the certificate that tokens may be bound to.
     """
 
     def __init__(  # noqa: PLR0913  a deployment's settings, all by keyword
@@ -46,6 +58,10 @@ class StepUp:
         start_url: str | None = None,
         recognizes: Recognize | None = None,
         status_check: StatusCheck | None = None,
+        base_url: str | None = None,
+        replays: ReplayCache | None = None,
+        dpop_nonce_secret: bytes | None = None,
+        certificate_of: CertificateOf | None = None,
         fetcher: Fetcher = standard.fetch,
         transport: Transport = standard.send,
         clock: Callable[[], float] = time,
@@ -61,11 +77,15 @@ class StepUp:
         self._statuses = (
             StatusLists(issuer, keys, status_check, transport, clock) if status_check else None
         )
+        self._base_url = base_url.rstrip("/") if base_url else None
+        self._certificate_of = certificate_of
+        proofs = ProofVerifier(replays=replays, nonce_secret=dpop_nonce_secret, clock=clock)
         self._verifier = Verifier(
             issuer=issuer,
             audience=audience,
             levels=ladder,
             keys=keys,
+            proofs=proofs if base_url else None,
             clock=clock,
         )
         self.blocking = Service(issuer, client_id, client_secret, transport)
@@ -80,13 +100,32 @@ class StepUp:
         for requirement in requirements:
             self._verifier.check(requirement)
 
+    @property
+    def takes_dpop(self) -> bool:
+        """Say whether DPoP tokens are accepted here."""
+        return self._base_url is not None
+
+    def read_shown(self, scope: Scope) -> tuple[str | None, Shown]:
+        """Return the token of an ASGI request, None if there is none, and how it was shown.
+
+        Raises:
+            BindingError: If the field Authorization was sent twice.
+        """
+        return read_shown(scope, self._base_url, self._certificate_of)
+
     def verify(
-        self, raw: str, requirement: Requirement, values: Values | None = None
+        self,
+        raw: str,
+        requirement: Requirement,
+        values: Values | None = None,
+        shown: Shown | None = None,
     ) -> VerifiedToken:
         """Return the token if it is good for what `requirement` demands with these values.
 
+        `shown` is how the request showed it; a token that is bound to a key is refused without.
+
         Raises:
-            InvalidToken: If it is not a valid token at all.
+            InvalidToken: If it is not a valid token at all, or its key is not proved.
             StepUpRequired: If it is valid, but not enough.
             BindingError: If a bound value is missing or has no exact form.
             UnavailableError: If the issuer's keys, or the token's status, are unknown and cannot
@@ -94,28 +133,36 @@ class StepUp:
         """
         try:
             self._check_status(raw)
-            return self._verifier.verify(raw, requirement, values)
+            return self._verifier.verify(raw, requirement, values, shown)
         except StepUpRequired as error:
             error.start_url = self.start_url
+            error.scheme = _scheme(shown)
             raise
-        except InvalidToken:
+        except InvalidToken as error:
+            error.scheme = _scheme(shown)
             if self._recognizes is None or not raw or not self._recognizes(raw):
                 raise
             reason = "this action must be confirmed"
-            raise StepUpRequired(requirement, reason, start_url=self.start_url) from None
+            needed = StepUpRequired(requirement, reason, start_url=self.start_url)
+            needed.scheme = _scheme(shown)
+            raise needed from None
 
     async def verify_async(
-        self, raw: str, requirement: Requirement, values: Values | None = None
+        self,
+        raw: str,
+        requirement: Requirement,
+        values: Values | None = None,
+        shown: Shown | None = None,
     ) -> VerifiedToken:
-        """Do what `verify` does; if the issuer must be asked for anything, in a thread."""
-        if self._recognizes is None:
+        """Do what `verify` does; if the issuer or a replay cache must be asked, in a thread."""
+        if self._recognizes is None and not (shown and shown.is_dpop):
             try:
                 ready = self._verifier.has_key_for(raw) and self._has_status_for(raw)
             except InvalidToken:
                 ready = True
             if ready:
-                return self.verify(raw, requirement, values)
-        return await asyncio.to_thread(self.verify, raw, requirement, values)
+                return self.verify(raw, requirement, values, shown)
+        return await asyncio.to_thread(self.verify, raw, requirement, values, shown)
 
     def _check_status(self, raw: str) -> None:
         # Before the requirement: who was revoked learns nothing about what is needed.
@@ -126,7 +173,11 @@ class StepUp:
         return self._statuses is None or self._statuses.is_known(self._verifier.read(raw).status)
 
     async def admit(
-        self, raw: str | None, requirement: Requirement, values: Values | None = None
+        self,
+        raw: str | None,
+        requirement: Requirement,
+        values: Values | None = None,
+        shown: Shown | None = None,
     ) -> VerifiedToken:
         """Verify, and use the token up if it is for one use; what the guards do.
 
@@ -135,8 +186,8 @@ class StepUp:
             AlreadyConsumedError: If somebody used it before.
         """
         if not raw:
-            raise MissingToken("there is no bearer token")
-        token = await self.verify_async(raw, requirement, values)
+            raise MissingToken(takes_dpop=self.takes_dpop)
+        token = await self.verify_async(raw, requirement, values, shown)
         if token.once and not await self.consume(raw, requirement, values):
             raise AlreadyConsumedError("This approval was used before.")
         return token
@@ -201,6 +252,10 @@ class StepUp:
     async def revoke(self, raw: str) -> None:
         """End a token before its time."""
         await asyncio.to_thread(self.blocking.revoke, raw)
+
+
+def _scheme(shown: Shown | None) -> str:
+    return "Bearer" if shown is None else shown.scheme
 
 
 def bearer_token(authorization: str | None) -> str | None:

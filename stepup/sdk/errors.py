@@ -17,6 +17,12 @@ Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+PROOF_ALGORITHMS = ("ES256", "PS256", "EdDSA")
+"""With what a DPoP proof may be signed: what FAPI 2.0 section 5.4.1 allows."""
+
+_SCHEMES = {"Bearer": "Bearer", "DPoP": f'DPoP algs="{" ".join(PROOF_ALGORITHMS)}"'}
+
+
 class SdkError(Exception):
     """A request that must not go on."""
 
@@ -71,11 +77,14 @@ class InvalidToken(SdkError):  # noqa: N818  public name, as in the documentatio
     def __init__(self, reason: str = "the token is not valid") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.scheme = "Bearer"
+        """The scheme that the token was shown with, which is answered in the same."""
 
     @property
     def headers(self) -> dict[str, str]:
         """Add the challenge of RFC 6750 section 3.1, which tells nothing about the policy."""
-        return super().headers | {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+        challenge = _challenge(self.scheme, {"error": self.code})
+        return super().headers | {"WWW-Authenticate": challenge}
 
     @property
     def problem(self) -> dict[str, object]:
@@ -84,15 +93,49 @@ class InvalidToken(SdkError):  # noqa: N818  public name, as in the documentatio
 
 
 class MissingToken(InvalidToken):
-    """There is no bearer token at all; RFC 6750 section 3 sends no error code then."""
+    """There is no token at all; RFC 6750 section 3 sends no error code then."""
 
     code = "missing_token"
     title = "An access token is needed"
 
+    def __init__(self, reason: str = "there is no token", *, takes_dpop: bool = False) -> None:
+        super().__init__(reason)
+        self.takes_dpop = takes_dpop
+
     @property
     def headers(self) -> dict[str, str]:
-        """Send the bare challenge."""
-        return super().headers | {"WWW-Authenticate": "Bearer"}
+        """Send the bare challenge of every scheme that would do (RFC 9449 section 7.2)."""
+        schemes = ["Bearer", _SCHEMES["DPoP"]] if self.takes_dpop else ["Bearer"]
+        return super().headers | {"WWW-Authenticate": ", ".join(schemes)}
+
+
+class InvalidProof(InvalidToken):
+    """The DPoP proof that came with the token does not hold (RFC 9449 section 7.1)."""
+
+    code = "invalid_dpop_proof"
+    title = "The DPoP proof is not valid"
+
+    def __init__(self, reason: str = "the proof is not valid") -> None:
+        super().__init__(reason)
+        self.scheme = "DPoP"
+
+
+class UseDpopNonce(InvalidProof):
+    """The DPoP proof must carry a nonce of ours; `nonce` is one (RFC 9449 section 9)."""
+
+    code = "use_dpop_nonce"
+    title = "The DPoP proof needs a nonce"
+
+    def __init__(self, nonce: str) -> None:
+        super().__init__("the proof has no nonce of ours, or an old one")
+        self.nonce = nonce
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Bring the nonce, and let scripts of other origins read it."""
+        exposed = "WWW-Authenticate, DPoP-Nonce"
+        fields = {"DPoP-Nonce": self.nonce, "Access-Control-Expose-Headers": exposed}
+        return super().headers | fields
 
 
 class StepUpRequired(SdkError):  # noqa: N818  public name, as in the documentation since the first day
@@ -109,6 +152,8 @@ class StepUpRequired(SdkError):  # noqa: N818  public name, as in the documentat
         self.requirement = requirement
         self.reason = reason
         self.start_url = start_url
+        self.scheme = "Bearer"
+        """The scheme that the token was shown with, which is answered in the same."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -118,7 +163,7 @@ class StepUpRequired(SdkError):  # noqa: N818  public name, as in the documentat
             "error_description": self.reason,
             "acr_values": self.requirement.level,
         }
-        challenge = "Bearer " + ", ".join(f"{k}={_quoted(v)}" for k, v in parameters.items())
+        challenge = _challenge(self.scheme, parameters)
         if self.requirement.max_age is not None:
             challenge += f", max_age={self.requirement.max_age}"
         return super().headers | {"WWW-Authenticate": challenge}
@@ -214,6 +259,12 @@ class UnavailableError(ServiceError):
     def headers(self) -> dict[str, str]:
         """Say when to come back."""
         return super().headers | {"Retry-After": str(self.retry_after)}
+
+
+def _challenge(scheme: str, parameters: dict[str, str]) -> str:
+    said = ", ".join(f"{name}={_quoted(value)}" for name, value in parameters.items())
+    # The scheme DPoP has a parameter already, so a comma goes on.
+    return f"{_SCHEMES[scheme]}{', ' if scheme == 'DPoP' else ' '}{said}"
 
 
 def _quoted(text: str) -> str:

@@ -8,7 +8,7 @@ is a problem document too.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from litestar.connection import ASGIConnection, Request
 from litestar.exceptions import HTTPException
@@ -17,8 +17,8 @@ from litestar.response import Response
 from litestar.types import ExceptionHandlersMap, Guard
 
 from stepup.sdk.bodies import BodyKind, check_kind, fields_of, refuse_two_places
-from stepup.sdk.client import StepUp, bearer_token
-from stepup.sdk.errors import BindingError, MissingToken, SdkError
+from stepup.sdk.client import StepUp
+from stepup.sdk.errors import MissingToken, Scope, SdkError
 from stepup.sdk.requirement import Requirement
 from stepup.sdk.tokens import VerifiedToken
 
@@ -44,7 +44,7 @@ def step_up(
     among: Iterable[Requirement] = (),
     body: BodyKind = "json",
 ) -> Guard:
-    """Make a guard that lets a request through when its bearer token meets `requirement`.
+    """Make a guard that lets a request through when its token meets `requirement`.
 
     Bound values are read from the path and the body, or by `values`; `body` says what the route
     takes, so that the caller cannot make us read another one. The verified token is then at
@@ -62,17 +62,13 @@ def step_up(
 
     async def guard(connection: Connection, _handler: BaseRouteHandler) -> None:
         try:
-            sent = connection.headers.getall("authorization", [])
-            # Two fields of one name: whoever reads the other one would see something else.
-            if len(sent) > 1:
-                raise BindingError("the field authorization was sent twice")
-            raw = bearer_token(sent[0] if sent else None)
+            raw, shown = su.read_shown(cast("Scope", connection.scope))
             if raw is None:
-                raise MissingToken("there is no bearer token")
+                raise MissingToken(takes_dpop=su.takes_dpop)
             bound = await read(connection) if choose or (fixed and fixed.bind) else {}
             wanted = choose(bound) if choose else fixed
             if wanted is not None:
-                connection.state.stepup = await su.admit(raw, wanted, bound)
+                connection.state.stepup = await su.admit(raw, wanted, bound, shown)
         except SdkError as error:
             raise RefusedException(error) from error
 

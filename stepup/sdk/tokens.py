@@ -7,6 +7,7 @@ from time import time
 from typing import NamedTuple
 
 from stepup.sdk.errors import InvalidToken
+from stepup.sdk.possession import Confirmation, confirmation_of
 
 CLOCK_LEEWAY = 5
 """How many seconds two hosts' clocks may differ; no other service's clock is trusted further."""
@@ -19,7 +20,7 @@ class VerifiedToken:
     """A token that was verified; nothing but verification makes one.
 
     `subject` is unique within the service. `subject_issuer` and `subject_sub` name the person at
-    the base identity provider.
+    the base identity provider. `confirmation` is the key that it is bound to, None for most.
     """
 
     raw: str = field(repr=False)
@@ -40,6 +41,7 @@ class VerifiedToken:
     once: bool
     scope: str | None
     status: "StatusClaim | None" = None
+    confirmation: Confirmation | None = None
 
     @property
     def expires_in(self) -> int:
@@ -75,9 +77,6 @@ def read_claims(
     # One string: a list would be a token for several services, which stepup never makes.
     if _text(claims, "aud") != audience:
         raise InvalidToken("the token is for another audience")
-    if "cnf" in claims:
-        # Taking a sender-constrained token as a bearer token would undo what it is for.
-        raise InvalidToken("the token is bound to a key, which is not supported yet")
     issued_at, expires_at = _seconds(claims, "iat"), _seconds(claims, "exp")
     auth_time = _seconds(claims, "auth_time")
     not_before = max(issued_at, _seconds(claims, "nbf")) if "nbf" in claims else issued_at
@@ -104,6 +103,7 @@ def read_claims(
         once=once,
         scope=_text(claims, "scope") if "scope" in claims else None,
         status=_status(claims),
+        confirmation=confirmation_of(claims),
     )
     return token, Times(not_before, expires_at, auth_time)
 

@@ -15,8 +15,10 @@ from time import time
 from typing import NamedTuple
 
 from stepup.sdk.binding import digest_of
+from stepup.sdk.dpop import ProofVerifier
 from stepup.sdk.errors import InvalidToken, StepUpRequired
 from stepup.sdk.keys import KeySet, VerifyingKey
+from stepup.sdk.possession import Shown, require_holder
 from stepup.sdk.requirement import Requirement
 from stepup.sdk.tokens import CLOCK_LEEWAY, VerifiedToken, read_claims
 
@@ -55,11 +57,13 @@ class Verifier:
         audience: str,
         levels: Iterable[str],
         keys: KeySet,
+        proofs: ProofVerifier | None = None,
         clock: Callable[[], float] = time,
     ) -> None:
         self.issuer = issuer
         self.audience = audience
         self.keys = keys
+        self._proofs = proofs
         self._ranks = {level: rank for rank, level in enumerate(levels)}
         self._clock = clock
         self._seen: dict[bytes, _Seen] = {}
@@ -77,23 +81,30 @@ class Verifier:
             raise ValueError(f"{requirement.level!r} is not one of the levels {list(self._ranks)}")
 
     def verify(
-        self, raw: str, requirement: Requirement, values: Mapping[str, object] | None = None
+        self,
+        raw: str,
+        requirement: Requirement,
+        values: Mapping[str, object] | None = None,
+        shown: Shown | None = None,
     ) -> VerifiedToken:
         """Return the token if it is good for what `requirement` demands.
 
         Raises:
-            InvalidToken: If it is not a valid token at all.
+            InvalidToken: If it is not a valid token at all, or its key is not proved by how it was
+                shown.
             StepUpRequired: If it is valid, but not enough.
             BindingError: If a bound value is missing or has no exact form.
             UnavailableError: If the issuer's keys are unknown and cannot be fetched.
         """
         name = _name(raw)
         seen = self._recall(name) or self._learn(raw, name)
+        if seen.token.confirmation is not None or (shown is not None and shown.is_dpop):
+            require_holder(raw, seen.token.confirmation, shown, self._proofs)
         self._require(seen, requirement, values)
         return seen.token
 
     def read(self, raw: str) -> VerifiedToken:
-        """Return the token if it is valid, whatever it is good for.
+        """Return the token if it is valid, whatever it is good for and whoever shows it.
 
         Raises:
             InvalidToken: If it is not a valid token.
