@@ -8,14 +8,19 @@ import secrets
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from stepup.cli.client_file import ClientEntry, client_of
+import msgspec
+
+from stepup.cli.client_file import ClientEntry
 from stepup.crypto.sealing import Sealer
+from stepup.domain import client_secret
 from stepup.domain.client import Client
+from stepup.domain.client_authentication import ClientSecret
+from stepup.domain.client_errors import ClientInvalidError
 from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.ids import ClientId
 from stepup.domain.keyring import Keyring
 from stepup.ports import Ports
-from stepup.usecases import clients, keys, policies
+from stepup.usecases import clients, keys, policies, registering
 
 _SECRET_BYTES = 32
 
@@ -68,7 +73,15 @@ async def apply_clients(
     """Register the clients that are new or differ.
 
     A client that came without a secret keeps the one it has; a new one gets one made here.
+
+    Raises:
+        ClientInvalidError: If one of them could not work; then none is registered.
     """
+    for entry in entries:
+        try:
+            registering.checked(ports, ClientId(entry.client_id), entry.registration)
+        except ClientInvalidError as error:
+            raise ClientInvalidError(error.findings, entry.client_id) from None
     await keys.ensure_keys(ports, sealer)
     async with ports.database.transaction() as stores:
         keyring = await keys.read_keyring(stores, sealer)
@@ -82,16 +95,22 @@ async def apply_clients(
 async def _apply_client(
     ports: Ports, keyring: Keyring, entry: ClientEntry, known: Client | None
 ) -> AppliedClient:
-    digests = known.secret_digests if known and not entry.client_secret else ()
-    made = None
-    if not digests:
+    client_id = ClientId(entry.client_id)
+    wanted = registering.checked(ports, client_id, entry.registration)
+    made, current = None, client_secret.secrets_of(known) if known else ()
+    if client_secret.has_secret(wanted) and (entry.client_secret or not current):
         made = None if entry.client_secret else secrets.token_urlsafe(_SECRET_BYTES)
-        secret = made or entry.client_secret
-        digests = (clients.secret_digest(keyring, ClientId(entry.client_id), secret),)
-    client = client_of(entry, digests)
-    if client == known:
+        digest = clients.secret_digest(keyring, client_id, made or entry.client_secret)
+        # One that is registered already stands, and with it what it is about to replace.
+        if current[:1] != (ClientSecret(digest),):
+            current = (ClientSecret(digest),)
+    wanted = client_secret.with_secrets(wanted, current)
+    if known is not None:
+        # Whether it is in service is said in other ways.
+        wanted = msgspec.structs.replace(wanted, disabled=known.disabled, revision=known.revision)
+    if wanted == known:
         return AppliedClient(entry.client_id, "unchanged")
-    await clients.put(ports, client)
+    await registering.put(ports, wanted)
     return AppliedClient(entry.client_id, "changed" if known else "created", made)
 
 

@@ -1,7 +1,8 @@
 """The file of clients that `stepup dev --clients` and `stepup client apply` read."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +11,30 @@ import rich_click as click
 import yaml
 
 from stepup.cli.files import read_text
-from stepup.domain.client import Client, Role
-from stepup.domain.ids import ClientId
+from stepup.domain.client_registration import Registration
+from stepup.domain.client_secret import takes_secret
 
 
-class ClientEntry(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=False
-):
-    """A client as the file and the ready file write it; `client_secret` is empty when not given."""
+class ClientEntry(Registration, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A client as the file and the ready file write it; `client_secret` is empty when not given.
+
+    `name` is what older files say for `client_name`.
+    """
 
     client_id: str
     client_secret: str = ""
     name: str = ""
-    redirect_uris: tuple[str, ...] = ()
-    roles: tuple[Role, ...] = (Role.PEP, Role.RP)
-    audiences: tuple[str, ...] = ()
-    subject_issuer: str | None = None
-    asserts_subject: bool = False
-    asserts_authentication: bool = False
+
+    @property
+    def registration(self) -> Registration:
+        """What is registered of it."""
+        fields = {name: getattr(self, name) for name in Registration.__struct_fields__}
+        return Registration(**fields | {"client_name": self.client_name or self.name})
+
+    @property
+    def takes_secret(self) -> bool:
+        """Say whether the client authenticates with a secret."""
+        return takes_secret(self.token_endpoint_auth_method)
 
     def __repr__(self) -> str:
         return f"ClientEntry({self.client_id})"
@@ -38,42 +45,43 @@ def read_clients(path: Path) -> tuple[ClientEntry, ...]:
 
     `client_secret_file` names a file with the secret, seen from the folder of the list.
     """
-    try:
+    with _told_of(path):
         document = yaml.safe_load(read_text(path))
         if isinstance(document, list):
             document = [_with_secret_of_file(entry, path.parent) for entry in document]
         entries = msgspec.convert(document, tuple[ClientEntry, ...])
         _refuse_doubles(entries)
+        _refuse_idle_secrets(entries)
+    return entries
+
+
+def read_client(path: Path) -> ClientEntry:
+    """Read one client that is to be registered, or end the command with one line."""
+    with _told_of(path):
+        entry = msgspec.convert(yaml.safe_load(read_text(path)), ClientEntry)
+        if entry.client_secret:
+            raise ValueError("the secret of a new client is made here; `apply` takes a given one")
+    return entry
+
+
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise click.ClickException(f"{path}: {reason}") from error
-    return entries
 
 
 def with_secrets(
     entries: Sequence[ClientEntry], secret_of: Callable[[str], str]
 ) -> tuple[ClientEntry, ...]:
-    """Give a secret to the clients that came without one."""
+    """Give a secret to the clients that came without one and have a use for it."""
     return tuple(
         entry
-        if entry.client_secret
+        if entry.client_secret or not entry.takes_secret
         else msgspec.structs.replace(entry, client_secret=secret_of(entry.client_id))
         for entry in entries
-    )
-
-
-def client_of(entry: ClientEntry, secret_digests: tuple[bytes, ...]) -> Client:
-    """Return the client that an entry describes."""
-    return Client(
-        client_id=ClientId(entry.client_id),
-        name=entry.name or entry.client_id,
-        secret_digests=secret_digests,
-        redirect_uris=entry.redirect_uris,
-        roles=frozenset(entry.roles),
-        audiences=entry.audiences,
-        subject_issuer=entry.subject_issuer,
-        asserts_subject=entry.asserts_subject,
-        asserts_authentication=entry.asserts_authentication,
     )
 
 
@@ -95,3 +103,10 @@ def _refuse_doubles(entries: Sequence[ClientEntry]) -> None:
             raise ValueError("a client_id is empty")
         if count > 1:
             raise ValueError(f"client {client_id} is there {count} times")
+
+
+def _refuse_idle_secrets(entries: Sequence[ClientEntry]) -> None:
+    for entry in entries:
+        if entry.client_secret and not entry.takes_secret:
+            method = entry.token_endpoint_auth_method
+            raise ValueError(f"client {entry.client_id} has a secret, and no use for it: {method}")

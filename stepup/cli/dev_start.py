@@ -14,6 +14,7 @@ from stepup.cli.dev_plan import Demo
 from stepup.cli.files import read_text
 from stepup.cli.findings import explain_findings
 from stepup.config import Settings
+from stepup.domain.client_errors import ClientInvalidError
 from stepup.domain.errors import PolicyInvalidError
 
 
@@ -29,6 +30,8 @@ def prepare(settings: Settings, policy: Path | None, clients: Sequence[ClientEnt
         asyncio.run(load_policy_and_clients(settings, text, clients))
     except PolicyInvalidError as error:
         raise click.ClickException(f"{policy}: {explain_findings(error)}") from error
+    except ClientInvalidError as error:
+        raise click.ClickException(error.detail) from error
 
 
 def read_policy(path: Path) -> str:

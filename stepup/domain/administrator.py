@@ -18,6 +18,10 @@ class Scope(StrEnum):
     DECISIONS_READ = "decisions:read"
     SUBJECTS_READ = "subjects:read"
     SUBJECTS_CHANGE = "subjects:change"
+    CLIENTS_READ = "clients:read"
+    CLIENTS_CHANGE = "clients:change"
+    CLIENTS_GRANT = "clients:grant"
+    """Register clients, and let them do more than before."""
 
 
 class AdminAction(StrEnum):
@@ -35,6 +39,8 @@ class AdminAction(StrEnum):
     DECISIONS_READ = "stepup.admin.decisions.read"
     SUBJECT_READ = "stepup.admin.subject.authenticators.read"
     SUBJECT_CHANGE = "stepup.admin.subject.authenticators.change"
+    CLIENT_READ = "stepup.admin.client.read"
+    CLIENT_CHANGE = "stepup.admin.client.change"
 
     @property
     def scope(self) -> Scope:
@@ -56,6 +62,8 @@ _SCOPES = {
     AdminAction.DECISIONS_READ: Scope.DECISIONS_READ,
     AdminAction.SUBJECT_READ: Scope.SUBJECTS_READ,
     AdminAction.SUBJECT_CHANGE: Scope.SUBJECTS_CHANGE,
+    AdminAction.CLIENT_READ: Scope.CLIENTS_READ,
+    AdminAction.CLIENT_CHANGE: Scope.CLIENTS_CHANGE,
 }
 
 

@@ -46,6 +46,10 @@ class AuditKind(StrEnum):
     POLICY_UNSCHEDULED = "policy.unscheduled"
     POLICY_UNSHADOWED = "policy.unshadowed"
     CLIENT_CHANGED = "client.changed"
+    CLIENT_DISABLED = "client.disabled"
+    CLIENT_ENABLED = "client.enabled"
+    CLIENT_REGISTERED = "client.registered"
+    CLIENT_SECRET_ROTATED = "client.secret_rotated"  # noqa: S105  the name of an event
     ADMINISTRATOR_APPOINTED = "administrator.appointed"
     ADMINISTRATOR_DISMISSED = "administrator.dismissed"
     API_KEY_CREATED = "api_key.created"

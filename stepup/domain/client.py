@@ -40,6 +40,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     the deployment's rule holds. `dpop_bound` and `tls_bound` when its tokens are always bound.
     `authorization_details_types` are the RFC 9396 types that it may use, None for all of them.
     `introspection_claims` are the members it may see in an introspection, None for all of them.
+    `revision` grows with every change.
     """
 
     client_id: ClientId
@@ -68,6 +69,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     introspection_signed_response_alg: str | None = None
     introspection_claims: tuple[str, ...] | None = None
     secrets: tuple[ClientSecret, ...] = ()
+    revision: int = 0
 
     @property
     def is_public(self) -> bool:

@@ -25,17 +25,17 @@ class VersionNotFoundError(StepUpError):
 
 
 class RevisionRequiredError(StepUpError):
-    """A change of a draft must say, in `If-Match`, which revision it changes."""
+    """A change must say, in `If-Match`, which revision it changes."""
 
     code = "revision_required"
-    message = "Send the ETag of the draft that you changed in If-Match."
+    message = "Send the ETag of what you changed in If-Match."
 
 
 class RevisionStaleError(StepUpError):
-    """Somebody changed the draft meanwhile: read it again before changing it."""
+    """Somebody changed it meanwhile: read it again before changing it."""
 
     code = "revision_stale"
-    message = "Somebody has changed the draft meanwhile."
+    message = "Somebody has changed it meanwhile."
 
     def __init__(self, revision: int) -> None:
         super().__init__()

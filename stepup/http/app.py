@@ -29,6 +29,7 @@ from stepup.http import (
 )
 from stepup.http.admin import (
     authenticators,
+    clients,
     decisions,
     explain,
     policy,
@@ -78,6 +79,7 @@ ROUTERS: tuple[Router, ...] = (
     account_recovery.router,
     assets.router,
     authenticators.router,
+    clients.router,
     policy.router,
     policy_drafts.router,
     policy_moves.router,

@@ -15,6 +15,7 @@ from litestar.exceptions import HTTPException
 from stepup.domain import (
     admin_errors,
     authorization_errors,
+    client_errors,
     errors,
     policy_errors,
     proof_errors,
@@ -66,6 +67,10 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     errors.PolicyNotFoundError: HTTPStatus.NOT_FOUND,
     errors.DecisionNotFoundError: HTTPStatus.NOT_FOUND,
     errors.DecisionDigestedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    client_errors.ClientNotFoundError: HTTPStatus.NOT_FOUND,
+    client_errors.ClientInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    client_errors.ClientExistsError: HTTPStatus.CONFLICT,
+    client_errors.SecretlessClientError: HTTPStatus.CONFLICT,
     policy_errors.DraftNotFoundError: HTTPStatus.NOT_FOUND,
     signal_errors.StreamNotFoundError: HTTPStatus.NOT_FOUND,
     signal_errors.SubjectNotRecognizedError: HTTPStatus.NOT_FOUND,

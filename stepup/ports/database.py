@@ -12,6 +12,7 @@ from stepup.domain.client import Client
 from stepup.domain.ids import (
     AttemptId,
     AuthenticatorId,
+    ClientId,
     Subject,
     SubjectId,
 )
@@ -31,6 +32,22 @@ class ClientStore(Protocol):
 
     async def all(self) -> Sequence[Client]:
         """Return every client."""
+        ...
+
+    async def page(self, *, after: str, count: int) -> Sequence[Client]:
+        """Return the next clients by identifier, those past `after`."""
+        ...
+
+    async def find(self, client_id: ClientId) -> Client | None:
+        """Return a client."""
+        ...
+
+    async def hold(self, client_id: ClientId) -> Client | None:
+        """Return a client, which nobody else changes until this transaction ends."""
+        ...
+
+    async def add(self, client: Client) -> bool:
+        """Add a client; of concurrent ones with one identifier one gets True."""
         ...
 
     async def put(self, client: Client) -> None:

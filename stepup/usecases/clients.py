@@ -1,7 +1,6 @@
-"""Clients: who is calling, and registering those who may."""
+"""Clients by their secret. Other ways: `client_authentication.py`; changes: `registering.py`."""
 
 from stepup.crypto import digests
-from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.client import Client
 from stepup.domain.client_authentication import AuthMethod, is_accepted
 from stepup.domain.errors import ClientAuthenticationError
@@ -42,15 +41,3 @@ async def authenticate(
     if not any(matches) or not is_accepted(client.auth_method, method, client.profile):
         raise ClientAuthenticationError
     return client
-
-
-async def put(ports: Ports, client: Client) -> None:
-    """Register a client, or replace what was registered under its identifier."""
-    now = ports.clock.now()
-    async with ports.database.transaction() as stores:
-        await stores.clients.put(client)
-        await stores.audit.append(
-            ports.entropy.token(16),
-            AuditEvent(kind=AuditKind.CLIENT_CHANGED, at=now, client_id=client.client_id),
-        )
-    await ports.state.changes.announce()

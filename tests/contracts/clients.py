@@ -1,5 +1,7 @@
 """What `ClientStore` promises."""
 
+import asyncio
+
 import pytest
 
 from stepup.domain.client import Client, Role
@@ -60,3 +62,29 @@ class ClientStoreContract:
         assert await database.configuration_version() == before
         async with database.transaction() as stores:
             assert list(await stores.clients.all()) == []
+
+    async def test_is_read_one_by_one_and_by_pages(self, database):
+        names = ["Z", "a", "a-b", "aB", "b"]
+        async with database.transaction() as stores:
+            for name in reversed(names):
+                client = Client(client_id=ClientId(name), name=name, revision=3)
+                assert await stores.clients.add(client)
+        async with database.transaction() as stores:
+            assert (await stores.clients.find(ClientId("aB"))).revision == 3
+            assert (await stores.clients.hold(ClientId("aB"))).revision == 3
+            assert await stores.clients.find(ClientId("A")) is None
+            assert await stores.clients.hold(ClientId("A")) is None
+            first = await stores.clients.page(after="", count=2)
+            rest = await stores.clients.page(after="a", count=9)
+        assert [client.client_id for client in (*first, *rest)] == names
+
+    async def test_of_concurrent_registrations_one_counts(self, database):
+        async def add(name: str) -> bool:
+            async with database.transaction() as stores:
+                return await stores.clients.add(Client(client_id=ClientId("shop"), name=name))
+
+        added = await asyncio.gather(*(add(f"number {n}") for n in range(5)))
+        assert sorted(added) == [False, False, False, False, True]
+        async with database.transaction() as stores:
+            found = await stores.clients.find(ClientId("shop"))
+        assert found.name == f"number {added.index(True)}"

@@ -21,6 +21,7 @@ _OF_KEY = {
 _API_KEY = "identifier of the key, not its secret"
 _DIGEST = "SHA-256 of the text"
 _ADMINISTRATOR = "identifier of the administrator"
+_BY_WHOM = {"by": "identifier of the administrator, or `host` and its user"}
 _OF_DRAFT = {
     "draft": "number of the draft",
     "by": _ADMINISTRATOR,
@@ -198,7 +199,13 @@ TOLD: Mapping[AuditKind, Told] = {
     ),
     AuditKind.POLICY_UNSCHEDULED: Told("A schedule was taken back.", _OF_DRAFT),
     AuditKind.POLICY_UNSHADOWED: Told("A draft ceased to be evaluated as a shadow.", _OF_DRAFT),
-    AuditKind.CLIENT_CHANGED: Told("A client was registered or changed.", {}),
+    AuditKind.CLIENT_CHANGED: Told("A client was changed, or applied from a file.", _BY_WHOM),
+    AuditKind.CLIENT_DISABLED: Told(
+        "A client was taken out of service, and its tokens ended.", _BY_WHOM
+    ),
+    AuditKind.CLIENT_ENABLED: Told("A client was put into service again.", _BY_WHOM),
+    AuditKind.CLIENT_REGISTERED: Told("A client was registered.", _BY_WHOM),
+    AuditKind.CLIENT_SECRET_ROTATED: Told("A client got a new secret.", _BY_WHOM),
     AuditKind.ADMINISTRATOR_APPOINTED: Told(
         "A subject may administer, or may do other things than before.",
         {"scopes": "what it may", "by": "who said so: the host's operator"},

@@ -190,6 +190,26 @@ class MemoryClientStore(ClientStore):
         return list(self._tables.clients.values())
 
     @override
+    async def page(self, *, after: str, count: int) -> Sequence[Client]:
+        later = sorted(name for name in self._tables.clients if name > after)
+        return [self._tables.clients[name] for name in later[:count]]
+
+    @override
+    async def find(self, client_id: ClientId) -> Client | None:
+        return self._tables.clients.get(client_id)
+
+    @override
+    async def hold(self, client_id: ClientId) -> Client | None:
+        return await self.find(client_id)
+
+    @override
+    async def add(self, client: Client) -> bool:
+        if client.client_id in self._tables.clients:
+            return False
+        await self.put(client)
+        return True
+
+    @override
     async def put(self, client: Client) -> None:
         self._tables.clients[client.client_id] = client
         self._tables.changes.append(None)

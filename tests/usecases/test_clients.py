@@ -10,7 +10,7 @@ from stepup.domain.audit import AuditKind
 from stepup.domain.client_authentication import ClientSecret
 from stepup.domain.errors import ClientAuthenticationError
 from stepup.domain.ids import ClientId
-from stepup.usecases import clients
+from stepup.usecases import clients, registering
 from tests.support.application import CLIENT_SECRET
 from tests.support.world import World
 from tests.usecases.steps import last_audited
@@ -68,7 +68,7 @@ async def test_registering_is_audited_and_announced(world: World):
     listening = world.ports.state.changes.listen()
     heard = asyncio.create_task(anext(listening))
     await asyncio.sleep(0)
-    await clients.put(world.ports, msgspec.structs.replace(world.bank, name="The bank"))
+    await registering.put(world.ports, msgspec.structs.replace(world.bank, name="The bank"))
 
     async with world.ports.database.transaction() as stores:
         assert [client.name for client in await stores.clients.all()] == ["The bank"]

@@ -21,7 +21,7 @@ from stepup.domain.keyring import SealedKey
 from stepup.domain.policy_draft import digest_of
 from stepup.policy_language import document
 from stepup.ports import Changes, Configuration, Database, ShadowPolicy
-from stepup.usecases import clients, keys, policies
+from stepup.usecases import keys, policies, registering
 from stepup.usecases import refresh as refreshing
 from stepup.usecases import snapshot as snapshots
 from stepup.usecases.account import account_client
@@ -67,12 +67,12 @@ def test_before_the_first_load_nothing_is_answered(world: World):
 
 
 async def test_everything_is_loaded_at_once(world: World, live: LiveSnapshot):
-    await clients.put(world.ports, world.bank)
+    bank = await registering.put(world.ports, world.bank)
     await refresh(world.ports, live, SEALER)
 
     assert live.policy.version == 1
     assert live.keyring.active
-    assert live.client(ClientId("bank")) == world.bank
+    assert live.client(ClientId("bank")) == bank
     assert live.client(ClientId("nobody")) is None
 
 
@@ -98,7 +98,7 @@ async def test_a_new_policy_is_swapped_in_and_told(world: World):
 
 async def test_a_policy_that_did_not_change_is_not_parsed_again(world: World, live: LiveSnapshot):
     before = live.policy
-    await clients.put(world.ports, world.bank)
+    await registering.put(world.ports, world.bank)
     await refresh(world.ports, live, SEALER)
 
     assert live.policy is before
@@ -108,13 +108,13 @@ async def test_a_policy_that_this_release_cannot_read_keeps_the_last_good_one(
     world: World, live: LiveSnapshot
 ):
     await keep_bad_policy(world)
-    await clients.put(world.ports, world.bank)
+    bank = await registering.put(world.ports, world.bank)
     assert await refresh(world.ports, live, SEALER)
 
     assert live.policy.version == 1
     assert "version 2" in live.refused_policy
     # What else changed is taken all the same.
-    assert live.client(ClientId("bank")) == world.bank
+    assert live.client(ClientId("bank")) == bank
 
 
 async def test_a_good_policy_ends_the_refusal(world: World, live: LiveSnapshot):
@@ -148,7 +148,7 @@ async def test_it_is_told_how_long_an_activation_took(world: World):
     await policies.activate(world.ports, a_document(), "carol")
     world.clock.advance(timedelta(hours=1))
     await refresh(world.ports, live, SEALER)
-    await clients.put(world.ports, world.bank)
+    await registering.put(world.ports, world.bank)
     await refresh(world.ports, live, SEALER)
     assert took == []
 
@@ -183,7 +183,7 @@ async def test_the_shadow_comes_with_the_configuration_and_goes_with_it(
     assert "sell" not in live.policy.actions
 
     read_once = live.shadow
-    await clients.put(world.ports, world.bank)
+    await registering.put(world.ports, world.bank)
     await refresh(world.ports, live, SEALER)
     assert live.shadow is read_once
 
@@ -263,7 +263,7 @@ async def test_a_client_of_the_database_cannot_take_the_place_of_a_built_in_one(
     world: World, live: LiveSnapshot
 ):
     forged = a_client(world.keyring, "stepup-account", redirect_uris=("https://evil.example/",))
-    await clients.put(world.ports, forged)
+    await registering.put(world.ports, forged)
     await refresh(world.ports, live, SEALER)
 
     assert live.client(ClientId("stepup-account")) == account_client(world.site)
@@ -403,7 +403,7 @@ async def test_following_waits_for_the_first_policy(world: World, monkeypatch: p
 async def test_one_request_never_sees_half_of_a_change(world: World, live: LiveSnapshot):
     held = live.loaded
     await policies.activate(world.ports, a_document("sell"), "carol")
-    await clients.put(world.ports, msgspec.structs.replace(world.bank, name="New"))
+    await registering.put(world.ports, msgspec.structs.replace(world.bank, name="New"))
     await refresh(world.ports, live, SEALER)
 
     assert held.policy.version == 1

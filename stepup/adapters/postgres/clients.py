@@ -1,16 +1,21 @@
 """Clients, each kept whole as a document: nothing asks for a part of one."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import Select, collate, func, select
 from sqlalchemy.dialects.postgresql import insert
 from typing_extensions import override
 
 from stepup.adapters.postgres.line import Transaction
 from stepup.adapters.postgres.tables import client as table
 from stepup.domain.client import Client
+from stepup.domain.ids import ClientId
 from stepup.ports import ClientStore
+
+# By bytes: a database's own order may leave out what makes two identifiers differ.
+_IN_ORDER = collate(table.c.client_id, "C")
 
 
 class PostgresClientStore(ClientStore):
@@ -25,6 +30,27 @@ class PostgresClientStore(ClientStore):
         return [msgspec.convert(row.data, Client) for row in rows]
 
     @override
+    async def page(self, *, after: str, count: int) -> Sequence[Client]:
+        statement = select(table.c.data).where(after < _IN_ORDER).order_by(_IN_ORDER).limit(count)
+        rows = await self._transaction.rows(statement)
+        return [msgspec.convert(row.data, Client) for row in rows]
+
+    @override
+    async def find(self, client_id: ClientId) -> Client | None:
+        return await self._one(select(table.c.data).where(table.c.client_id == client_id))
+
+    @override
+    async def hold(self, client_id: ClientId) -> Client | None:
+        statement = select(table.c.data).where(table.c.client_id == client_id)
+        return await self._one(statement.with_for_update())
+
+    @override
+    async def add(self, client: Client) -> bool:
+        values = {"client_id": client.client_id, "data": msgspec.to_builtins(client)}
+        statement = insert(table).values(values).on_conflict_do_nothing()
+        return await self._transaction.change(statement) == 1
+
+    @override
     async def put(self, client: Client) -> None:
         data = msgspec.to_builtins(client)
         statement = insert(table).values(client_id=client.client_id, data=data)
@@ -34,3 +60,7 @@ class PostgresClientStore(ClientStore):
                 set_={"data": statement.excluded.data, "updated_at": func.now()},
             )
         )
+
+    async def _one(self, statement: Select[Any]) -> Client | None:
+        rows = await self._transaction.rows(statement)
+        return msgspec.convert(rows[0].data, Client) if rows else None
