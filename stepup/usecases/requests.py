@@ -192,8 +192,8 @@ def _comes_back_over_tls(asked: Asked) -> None:
 
 CHECKS: tuple[tuple[Callable[[Asked], None], Way, Profile | None], ...] = (
     # check                              way           only for
-    (_asks_for_a_code,                   Way.EITHER,   None),
     (_names_no_request_uri,              Way.EITHER,   None),
+    (_asks_for_a_code,                   Way.EITHER,   None),
     (_is_pushed_where_it_must_be,        Way.BROWSER,  None),
     (_is_signed_where_it_must_be,        Way.EITHER,   None),
     (_has_no_subject_token_in_its_url,   Way.BROWSER,  None),

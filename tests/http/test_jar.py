@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 
+import httpx2
+import msgspec
 import pytest
 
 from tests.http.conftest import app_over
-from tests.http.flow import BANK, ID_TOKEN, Flow
-from tests.support.request_objects import JWK, a_request_object
+from tests.http.flow import BANK, ID_TOKEN, Flow, answer_in
+from tests.support.request_objects import JWK, a_request_object, claims_of
 from tests.support.world import BANK_CALLBACK, World
 
 
@@ -20,6 +22,8 @@ async def flow() -> AsyncIterator[Flow]:
         roles=world.bank.roles,
         audiences=world.bank.audiences,
         jwks=(JWK,),
+        pushed_only=False,
+        asserts_subject=True,
     )
     await world.enroll_app()
     async with app_over(world.ports) as http:
@@ -88,3 +92,81 @@ async def test_rfc9101_9_the_metadata_names_what_is_accepted(flow: Flow):
         "RS256",
         "EdDSA",
     }
+
+
+# --- through a browser ------------------------------------------------------------------------
+
+HTML = {"accept": "text/html"}
+
+
+def query_of(**changes: object) -> dict[str, str]:
+    """A signed request for alice as a browser brings it."""
+    return {"client_id": "bank", "request": a_request_object(**{"login_hint": "alice"} | changes)}
+
+
+async def brought(http: httpx2.AsyncClient, query: dict[str, str]) -> httpx2.Response:
+    return await http.get("/oauth2/authorize", params=query, headers=HTML)
+
+
+async def test_rfc9101_5_a_browser_brings_a_request_object_by_value(flow: Flow):
+    asking = await brought(flow.http, query_of(acr_values="urn:stepup:acr:2"))
+    assert asking.headers["location"].startswith("/c/")
+
+    answered = await flow.type_code(asking.headers["location"], flow.world.code())
+    assert answer_in(answered)["state"] == "state-1"
+
+
+async def test_rfc9101_6_3_attack_what_stands_beside_the_object_in_the_url_is_ignored(flow: Flow):
+    beside = {"acr_values": "urn:stepup:acr:1", "redirect_uri": "https://evil.example"}
+    asking = await brought(flow.http, query_of(acr_values="urn:stepup:acr:2") | beside)
+
+    answered = await flow.type_code(asking.headers["location"], flow.world.code())
+    assert answered.headers["location"].startswith(BANK_CALLBACK)
+
+
+async def test_rfc9101_6_3_attack_an_object_of_another_client_is_sent_nowhere(flow: Flow):
+    flow.world.add_client("shop", redirect_uris=(BANK_CALLBACK,), jwks=(JWK,), pushed_only=False)
+
+    refused = await brought(flow.http, query_of() | {"client_id": "shop"})
+    assert refused.status_code == 400
+    assert "location" not in refused.headers
+
+
+async def test_attack_an_object_that_another_browser_brings_again(flow: Flow):
+    query = query_of()
+    await brought(flow.http, query)
+    assert (await brought(flow.http, query)).headers["location"].startswith("/c/")
+
+    async with app_over(flow.world.ports) as another:
+        stolen = await brought(another, query)
+    assert answer_in(stolen)["error"] == "invalid_request_object"
+
+
+async def test_rfc9101_10_5_a_client_that_signs_its_requests_is_refused_unsigned_ones(flow: Flow):
+    flow.world.snapshot.clients[flow.world.bank.client_id] = msgspec.structs.replace(
+        flow.world.bank, signed_requests_only=True
+    )
+    unsigned = {name: str(value) for name, value in claims_of().items()}
+
+    refused = await brought(flow.http, unsigned)
+    assert answer_in(refused)["error"] == "invalid_request"
+
+
+async def test_rfc9101_5_2_3_a_request_uri_that_is_not_ours_is_not_supported(flow: Flow):
+    query = {
+        "client_id": "bank",
+        "redirect_uri": BANK_CALLBACK,
+        "request_uri": "https://bank.example/request.jwt",
+    }
+
+    refused = await brought(flow.http, query)
+    assert answer_in(refused)["error"] == "request_uri_not_supported"
+
+
+async def test_rfc6749_3_1_attack_a_repeated_parameter_in_the_url(flow: Flow):
+    query = query_of()
+    text = f"client_id=bank&request={query['request']}&request={query['request']}"
+
+    refused = await flow.http.get(f"/oauth2/authorize?{text}", headers=HTML)
+    assert refused.status_code == 400
+    assert "location" not in refused.headers
