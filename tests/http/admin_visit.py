@@ -12,6 +12,7 @@ from stepup.usecases.administrators import appoint
 from tests.http.flow import ID_TOKEN, code_in, hidden_fields, passkey_options
 from tests.support.application import CLIENT_SECRET, ISSUER
 from tests.support.authenticator import SoftwareAuthenticator
+from tests.support.dpop import ProofKey
 from tests.support.world import BANK_CALLBACK, IDP, PKCE_CHALLENGE, PKCE_VERIFIER, World
 
 POLICY = "/v1/admin/policy"
@@ -75,8 +76,10 @@ class AdminVisit:
         authorized = await self.http.get("/oauth2/authorize", params=query)
         where = authorized.headers["location"]
         answered = await (self._type(where) if how.get("with_app") else self._touch(where, sub))
+        key: ProofKey | None = how.get("bound_to")
         redeemed = await self.http.post(
             "/oauth2/token",
+            headers={} if key is None else self.proof(key, "POST", "/oauth2/token"),
             data={
                 "grant_type": "authorization_code",
                 "code": code_in(answered),
@@ -87,6 +90,10 @@ class AdminVisit:
         )
         assert redeemed.status_code == 200, redeemed.text
         return redeemed.json()["access_token"]
+
+    def proof(self, key: ProofKey, method: str, path: str, **said: str) -> dict[str, str]:
+        """Make the header with a DPoP proof."""
+        return {"dpop": key.proof(method, f"{ISSUER}{path}", self.world.clock.now(), **said)}
 
     async def activate(self, token: str) -> httpx2.Response:
         return await self.http.put(POLICY, content=DOCUMENT, headers=bearer(token))

@@ -9,6 +9,7 @@ import pytest
 from stepup.crypto import dpop
 from stepup.domain.authorization_errors import InvalidDpopProofError, UseDpopNonceError
 from stepup.usecases import proofs
+from tests.support.determinism import CountingEntropy
 from tests.support.dpop import ProofKey
 from tests.support.world import World
 
@@ -48,6 +49,39 @@ async def test_replay_of_twenty_requests_with_one_proof_one_is_served(world: Wor
 
     assert sum(isinstance(r, proofs.Proven) for r in results) == 1
     assert sum(isinstance(r, InvalidDpopProofError) for r in results) == 19
+
+
+async def test_replay_at_another_instance_is_refused(world: World, key: ProofKey):
+    other = World(keyring=world.keyring, clock=world.clock)
+    chance = CountingEntropy()
+    chance.drawn = 1000
+    other.ports = other.ports._replace(state=world.ports.state, entropy=chance)
+    proof = key.proof("POST", URL, world.clock.now())
+    await accept(world, proof)
+
+    with pytest.raises(InvalidDpopProofError):
+        await accept(other, proof)
+
+
+async def test_a_nonce_of_one_instance_is_good_at_another(world: World, key: ProofKey):
+    other = World(keyring=world.keyring, clock=world.clock)
+    require_nonces(other)
+
+    proof = key.proof("POST", URL, world.clock.now(), nonce=nonce_of(world))
+
+    assert await accept(other, proof)
+
+
+async def test_replay_a_proof_of_before_the_state_was_lost_may_have_been_seen(
+    world: World, key: ProofKey
+):
+    await world.ports.state.generations.lose()
+    with pytest.raises(InvalidDpopProofError):
+        await accept(world, key.proof("POST", URL, world.clock.now(), jti="before"))
+
+    # One that was made ahead of time could have been seen before as well, for ten seconds.
+    world.clock.advance(timedelta(seconds=11))
+    assert await accept(world, key.proof("POST", URL, world.clock.now(), jti="after"))
 
 
 async def test_rfc9449_11_1_a_jti_is_seen_once_however_the_proof_is_written(
