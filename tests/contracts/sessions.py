@@ -10,7 +10,7 @@ import pytest
 from stepup.domain.account import BaseIdentity, KeptRequest
 from stepup.domain.browser_session import KEPT_PER_BROWSER, BrowserSession, Proof, SignIn
 from stepup.ports import SessionStore, State
-from tests.support.builders import a_proof, a_subject
+from tests.support.builders import a_checked_request, a_proof, a_subject
 from tests.support.determinism import StillClock
 
 MINUTE = timedelta(minutes=1)
@@ -92,6 +92,11 @@ class SessionStoreContract:
         await states[0].sessions.keep_request(digest, kept)
         for _ in range(2):
             assert await states[1].sessions.find_request(digest) == kept
+
+    async def test_a_pushed_request_is_found_with_everything_that_was_checked(self, states, digest):
+        kept = KeptRequest(parameters={}, checked=a_checked_request())
+        await states[0].sessions.keep_request(digest, kept)
+        assert await states[1].sessions.find_request(digest) == kept
 
     async def test_browsers_are_apart(self, store, digest, proof):
         await store.add_proof(digest, proof)

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from stepup.domain.action_details import ActionDetails, DetailsResource
 from stepup.domain.assurance import (
     DEFAULT_LADDER,
     Acr,
@@ -13,10 +14,17 @@ from stepup.domain.assurance import (
     Method,
 )
 from stepup.domain.authenticator import Authenticator, Credential, TotpSecret, WebAuthnCredential
-from stepup.domain.authorization import Authorization, Purpose
+from stepup.domain.authorization import (
+    TICKET_LIFETIME,
+    Authorization,
+    Purpose,
+    ResponseMode,
+    Ticket,
+)
 from stepup.domain.binding import bound_digest
 from stepup.domain.browser_session import LONGEST_PROOF, Proof
 from stepup.domain.challenge import CHALLENGE_LIFETIME, Challenge
+from stepup.domain.checked_request import CheckedRequest, ResponseTarget, SignedObject
 from stepup.domain.condition import AttributeSchema, Condition, EvaluationError, Inputs
 from stepup.domain.decision import Allow, AllowReason, Basis, Decision
 from stepup.domain.decision_request import Attribute, AttributeType, DecisionRequest
@@ -90,6 +98,48 @@ def an_authorization(**changes: object) -> Authorization:
         "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
     }
     return Authorization(**fields | changes)
+
+
+def a_checked_request(**changes: object) -> CheckedRequest:
+    """One that waits for its subject, with everything that a request can have."""
+    ticket = Ticket(
+        id="ticket-1",
+        client_id=ClientId("bank"),
+        subject=a_subject("alice"),
+        requirement=a_requirement(methods=frozenset({Method.TOTP}), bind=frozenset({"amount"})),
+        purpose=a_purpose(),
+        issued_at=NOON,
+        expires_at=NOON + TICKET_LIFETIME,
+    )
+    fields: dict = {
+        "client_id": ClientId("bank"),
+        "pushed": False,
+        "target": ResponseTarget(
+            redirect_uri="https://bank.example/callback",
+            response_mode=ResponseMode.FORM_POST,
+            state="state-1",
+        ),
+        "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+        "scope": "openid",
+        "nonce": "nonce-1",
+        "prompt": frozenset({"login", "consent"}),
+        "max_age": 0,
+        "acr_values": (Acr("phr"), Acr("urn:stepup:acr:2")),
+        "essential_acr": True,
+        "ticket": ticket,
+        "details": ActionDetails(
+            action="payments.transfer",
+            properties=TRANSFER,
+            resource=DetailsResource(type="account", id="1"),
+        ),
+        "signed_object": SignedObject("object-1", NOON, NOON + TICKET_LIFETIME),
+        "expected_subject": a_subject("alice"),
+        "login_hint": "alice",
+        "dpop_jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I",
+        "waits_as": "digest-1",
+        "waits_until": NOON + TICKET_LIFETIME,
+    }
+    return CheckedRequest(**fields | changes)
 
 
 def a_challenge(*, now: datetime = NOON, **changes: object) -> Challenge:
