@@ -28,7 +28,7 @@ from stepup.domain.recorded_decision import Decided
 from stepup.domain.site import Site
 from stepup.domain.token import ElevatedToken
 from stepup.ports import Ports
-from stepup.usecases.consume import consume
+from stepup.usecases.consume import Expected, consume
 from stepup.usecases.degradation import decide_now
 from stepup.usecases.record import record
 from stepup.usecases.token_state import find_state
@@ -123,8 +123,6 @@ async def _use_up(ports: Ports, text: str, read: ReadToken) -> None:
     )
     attempt = AttemptId(ports.entropy.token(16))
     try:
-        await consume(
-            ports, ourselves, text, attempt, expected_action=read.token.action, expected_digest=None
-        )
+        await consume(ports, ourselves, text, attempt, Expected(action=read.token.action))
     except (TokenAlreadyConsumedError, TokenNotConsumableError) as error:
         raise TokenRefusedError from error

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 
 from stepup.crypto import tokens
 from stepup.domain.audit import AuditEvent, AuditKind
+from stepup.domain.binding import Properties, bound_digest
 from stepup.domain.client import Client, Role
 from stepup.domain.errors import (
     ClientNotAllowedError,
@@ -22,18 +24,29 @@ from stepup.usecases.token_state import readable, require_known
 Claims = Mapping[str, object]
 
 
+class Expected(NamedTuple):
+    """What a token must have been approved for, as far as its caller says: None for whatever it was.
+
+    `digest` is that of the action and the bound values, which `values` are themselves.
+    """
+
+    action: str | None = None
+    digest: str | None = None
+    values: Properties | None = None
+
+
 async def consume(
     ports: Ports,
     caller: Client,
     text: str,
     attempt: AttemptId,
-    *,
-    expected_action: str | None,
-    expected_digest: str | None,
+    expected: Expected,
 ) -> Claims:
     """Use up a once-only token: of all callers exactly one gets its claims.
 
-    What it was approved for is checked first, so that a wrong question burns nothing.
+    What it was approved for is checked first, so that a wrong question burns nothing: the action,
+    and the bound values or their digest. The answer is for the caller to hold whoever shows the
+    token to, too: `cnf` names the key of a token that is bound to one.
 
     Raises:
         ClientNotAllowedError: If the caller is no resource server.
@@ -50,9 +63,9 @@ async def consume(
     require_known(ports, token)
     if await ports.state.revocations.is_revoked(*read):
         raise TokenNotConsumableError
-    if expected_action not in {None, token.action}:
+    if expected.action not in {None, token.action}:
         raise TokenNotConsumableError("The token was approved for another action.")
-    if expected_digest not in {None, token.bound_digest}:
+    if not _has_values(token, expected):
         raise TokenNotConsumableError("The token was approved for other values.")
     consumed_at, entries = await _spend(ports, caller, token, attempt)
     # The process may have stood still between the mark and the spend: what was revoked meanwhile
@@ -76,6 +89,14 @@ async def consume(
         "consumed_at": int(consumed_at.timestamp()),
     }
     return shown_to(caller, claims)
+
+
+def _has_values(token: ElevatedToken, expected: Expected) -> bool:
+    digests = [] if expected.digest is None else [expected.digest]
+    if expected.values is not None:
+        # A once-only token names its action, or nobody could have signed it.
+        digests.append(bound_digest(token.action or "", expected.values))
+    return all(each == token.bound_digest for each in digests)
 
 
 async def _spend(

@@ -49,6 +49,22 @@ async def f2_primary_killed(trial: Trial) -> None:
         await trial.finish()
 
 
+async def f2_consumed_while_killed(trial: Trial) -> None:
+    """kill -9 of the primary while two services at two instances use up the same tokens."""
+    codes = await trial.make_codes(_ATTEMPTS)
+    async with trial.instance("a") as a, trial.instance("b") as b:
+        await asyncio.gather(*(a.redeem(each, now() + 15.0) for each in codes))
+        until_time = now() + 15.0
+        using = asyncio.gather(
+            *(instance.consume(each, until_time) for each in codes for instance in (a, b))
+        )
+        await asyncio.sleep(trial.chance.random() * 0.02)
+        await trial.kill_primary()
+        await using
+        assert len(trial.history.of("consume", Outcome.GRANTED)) >= _ATTEMPTS
+        await trial.finish()
+
+
 async def f2_links_lost_first(trial: Trial) -> None:
     """The replicas lose the primary under load, and a moment later it is killed.
 

@@ -199,21 +199,30 @@ class Instance:
             one.outcome = Outcome.GRANTED
             one.answer = f"{token_id(_KEYRING, challenge.id)} {redemption.redeemed_at.isoformat()}"
 
-    async def consume(self, challenge: Challenge) -> None:
-        """Use up the once-only token of a redeemed challenge."""
+    async def consume(self, challenge: Challenge, until: float = 0.0) -> Outcome:
+        """Use up the once-only token of a redeemed challenge; repeated with one attempt."""
         attempt = an_attempt()
-        with self._history.trying(self.name, CONSUME, challenge.id, attempt) as one:
-            try:
-                token = token_id(_KEYRING, challenge.id)
-                consumed = await self.tokens.consume(challenge.id, token, attempt, _now())
-            except TokenAlreadyConsumedError:
-                one.outcome = Outcome.TAKEN
-            except (TokenNotConsumableError, UnknownTokenError):
-                one.outcome = Outcome.REFUSED
-            except OutcomeUnknownError:
-                one.outcome = Outcome.UNKNOWN
-            else:
-                one.outcome, one.answer = Outcome.GRANTED, consumed.isoformat()
+        while True:
+            with self._history.trying(self.name, CONSUME, challenge.id, attempt) as one:
+                await self._consume_once(challenge, attempt, one)
+            if one.outcome not in {Outcome.UNKNOWN, Outcome.UNAVAILABLE} or _time() > until:
+                return one.outcome
+            await asyncio.sleep(_PAUSE)
+
+    async def _consume_once(self, challenge: Challenge, attempt: str, one: Try) -> None:
+        try:
+            token = token_id(_KEYRING, challenge.id)
+            consumed = await self.tokens.consume(challenge.id, token, attempt, _now())
+        except TokenAlreadyConsumedError:
+            one.outcome = Outcome.TAKEN
+        except (TokenNotConsumableError, UnknownTokenError):
+            one.outcome = Outcome.REFUSED
+        except OutcomeUnknownError:
+            one.outcome = Outcome.UNKNOWN
+        except DependencyUnavailableError:
+            one.outcome = Outcome.UNAVAILABLE
+        else:
+            one.outcome, one.answer = Outcome.GRANTED, consumed.isoformat()
 
     async def open_pending(self) -> Challenge:
         """Open a challenge that waits for its answer."""

@@ -28,6 +28,7 @@ class Row(msgspec.Struct, frozen=True):
 
 FAULTS: Mapping[str, Row] = {
     "F1": Row(faults.f1_many_at_once, 10, 500, control=Protection.LOOK_AND_WRITE),
+    "F2-consume": Row(faults.f2_consumed_while_killed, 2, 50),
     "F2": Row(faults.f2_primary_killed, 2, 100, nothing_lost=True),
     "F2-links": Row(
         faults.f2_links_lost_first, 1, 50, nothing_lost=True, control=Protection.NO_WAIT

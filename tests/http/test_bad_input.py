@@ -378,7 +378,30 @@ async def test_consuming_for_another_action_or_other_values_burns_nothing(flow: 
     token = await flow.token()
     assert (await flow.consume(token, action="payments.cancel")).status_code == 400
     assert (await flow.consume(token, bound_digest="other")).status_code == 400
-    assert (await flow.consume(token, action="payments.transfer")).status_code == 200
+    for bound in ('{"amount":"1.00"}', "[]", "", "{", '{"a":1,"a":2}', "null"):
+        refused = await flow.consume(token, bound=bound or "x")
+        assert refused.status_code == 400, bound
+    values = '{"payee":"ACME","amount":"500.00","currency":"EUR"}'
+    assert (await flow.consume(token, action="payments.transfer", bound=values)).status_code == 200
+
+
+async def test_a_lost_answer_is_asked_again_by_the_same_caller_and_by_no_other(flow: Flow):
+    """An idempotency key that was overheard is worth nothing to another client."""
+    flow.world.add_client("other-service", audiences=("bank-api",))
+    token = await flow.token()
+
+    async def consume(client: str) -> httpx2.Response:
+        return await flow.http.post(
+            "/oauth2/consume",
+            data={"token": token},
+            auth=(client, CLIENT_SECRET),
+            headers={"idempotency-key": "overheard"},
+        )
+
+    first, again, stolen = [await consume(c) for c in ("bank", "bank", "other-service")]
+    assert (first.status_code, again.status_code, stolen.status_code) == (200, 200, 409)
+    assert again.json() == first.json()
+    assert stolen.json()["consumed_at"] == first.json()["consumed_at"]
 
 
 # --- answers ----------------------------------------------------------------------------------

@@ -7,8 +7,11 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from stepup.crypto import tokens
 from stepup.domain.audit import AuditKind
+from stepup.domain.binding import bound_digest
 from stepup.domain.client import Role
+from stepup.domain.confirmation import Confirmation
 from stepup.domain.errors import (
     ClientNotAllowedError,
     DependencyUnavailableError,
@@ -31,10 +34,9 @@ actions:
 """
 
 
-async def use(world: World, token: str, attempt: AttemptId | None = None, **expected: str):
-    fields: dict = {"expected_action": None, "expected_digest": None}
+async def use(world: World, token: str, attempt: AttemptId | None = None, **expected: object):
     return await consume.consume(
-        world.ports, world.bank, token, attempt or an_attempt(), **fields | expected
+        world.ports, world.bank, token, attempt or an_attempt(), consume.Expected(**expected)
     )
 
 
@@ -75,8 +77,19 @@ async def test_the_same_attempt_gets_the_same_answer(world: World, token: str):
     assert await use(world, token, attempt) == first
 
 
+VALUES = {"amount": "500.00", "payee": "ACME", "currency": "EUR"}
+
+
 @pytest.mark.parametrize(
-    "expected", [{"expected_action": "payments.cancel"}, {"expected_digest": "other"}]
+    "expected",
+    [
+        {"action": "payments.cancel"},
+        {"digest": "other"},
+        {"values": {}},
+        {"values": VALUES | {"amount": "500.01"}},
+        {"values": VALUES | {"amount": 500}},
+        {"values": VALUES, "digest": "other"},
+    ],
 )
 async def test_a_question_about_something_else_burns_nothing(
     world: World, token: str, expected: dict
@@ -84,7 +97,28 @@ async def test_a_question_about_something_else_burns_nothing(
     with pytest.raises(TokenNotConsumableError):
         await use(world, token, **expected)
 
-    assert await use(world, token, expected_action="payments.transfer")
+    assert await use(world, token, action="payments.transfer")
+
+
+async def test_the_values_are_compared_as_the_subject_approved_them(world: World, token: str):
+    claims = await use(
+        world,
+        token,
+        action="payments.transfer",
+        values=VALUES,
+        digest=bound_digest("payments.transfer", VALUES),
+    )
+    assert claims["authorization_details"][0]["once"] is True
+
+
+async def test_the_claims_of_a_bound_token_say_whom_to_ask_for_a_proof(world: World, token: str):
+    """Consuming needs no proof of the service: it holds the caller of its own to the key."""
+    read = tokens.read(token, world.snapshot.keyring, world.site, world.clock.now())
+    bound = msgspec.structs.replace(read.token, confirmation=Confirmation(jkt="thumb"))
+    text = tokens.sign_elevated(bound, world.snapshot.keyring.active, world.site)
+    claims = await use(world, text)
+    assert claims["cnf"] == {"jkt": "thumb"}
+    assert claims["token_type"] == "DPoP"
 
 
 async def test_a_token_that_is_not_once_only_cannot_be_consumed():
@@ -108,9 +142,7 @@ async def test_a_stranger_s_token_cannot_be_consumed(world: World, token: str):
     shop = world.add_client("shop", audiences=("shop-api",))
 
     with pytest.raises(TokenNotConsumableError):
-        await consume.consume(
-            world.ports, shop, token, an_attempt(), expected_action=None, expected_digest=None
-        )
+        await consume.consume(world.ports, shop, token, an_attempt(), consume.Expected())
     assert await use(world, token)
 
 

@@ -153,9 +153,7 @@ async def test_a_revoked_token_approves_nothing(world: World):
 async def test_a_used_up_token_approves_nothing(world: World):
     await world.enroll_app()
     token = (await issued(world)).text
-    await consume.consume(
-        world.ports, world.bank, token, an_attempt(), expected_action=None, expected_digest=None
-    )
+    await consume.consume(world.ports, world.bank, token, an_attempt(), consume.Expected())
 
     assert isinstance((await ask(world, a_question(elevated_token=token))).decision, StepUp)
 

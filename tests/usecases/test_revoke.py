@@ -79,9 +79,7 @@ async def test_a_revoked_token_is_not_active_and_cannot_be_consumed(world: World
 
     assert await introspect.introspect(world.ports, world.bank, token) is None
     with pytest.raises(TokenNotConsumableError):
-        await consume.consume(
-            world.ports, world.bank, token, an_attempt(), expected_action=None, expected_digest=None
-        )
+        await consume.consume(world.ports, world.bank, token, an_attempt(), consume.Expected())
     assert AuditKind.TOKEN_REVOKED in await kinds(world.ports)
 
 

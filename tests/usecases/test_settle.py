@@ -66,12 +66,7 @@ def forget_use(world: World, challenge_id: ChallengeId) -> None:
 
 async def use(world: World, text: str, attempt: AttemptId | None = None):
     return await consume.consume(
-        world.ports,
-        world.bank,
-        text,
-        attempt or an_attempt(),
-        expected_action=None,
-        expected_digest=None,
+        world.ports, world.bank, text, attempt or an_attempt(), consume.Expected()
     )
 
 

@@ -127,12 +127,7 @@ async def test_without_redis_what_only_redis_knows_is_unknown(document: str, age
 
 async def use(moment: Moment, text: str):
     return await consume.consume(
-        moment.world.ports,
-        moment.world.bank,
-        text,
-        an_attempt(),
-        expected_action=None,
-        expected_digest=None,
+        moment.world.ports, moment.world.bank, text, an_attempt(), consume.Expected()
     )
 
 
