@@ -13,8 +13,8 @@ from stepup.domain.account import BaseIdentity
 from stepup.domain.approval import CLOCK_LEEWAY
 from stepup.domain.assurance import CeremonyFacts, Ladder, Method
 from stepup.domain.authorization import Authorization
-from stepup.domain.challenge import Challenge
-from stepup.domain.ids import AuthenticatorId, ChallengeId, Subject
+from stepup.domain.challenge import Challenge, givers_of
+from stepup.domain.ids import ChallengeId, Subject
 
 # The default ladder's longest age; whatever a policy says, nothing is remembered for longer.
 LONGEST_PROOF = timedelta(hours=1)
@@ -30,8 +30,7 @@ PROMPTS_FOR_A_CEREMONY = frozenset({"login", "select_account"})
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
     """The ceremonies that answered one challenge in one browser.
 
-    `authenticators` are those that can have taken part; none of them was younger than
-    `credential_age` then.
+    None of the authenticators that can have taken part was younger than `credential_age` then.
     """
 
     challenge_id: ChallengeId
@@ -39,7 +38,6 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     passed: tuple[CeremonyFacts, ...]
     auth_time: datetime
     expires_at: datetime
-    authenticators: tuple[AuthenticatorId, ...] = ()
     credential_age: timedelta = timedelta(0)
 
 
@@ -72,8 +70,13 @@ def proof_of(challenge: Challenge, ladder: Ladder) -> Proof | None:
     if verified_at is None or not methods or Method.RECOVERY_CODE in methods:
         return None
     kept = min(LONGEST_PROOF, max(level.max_age for level in ladder.levels))
-    # Which of them it was is not recorded: the youngest that it can have been counts.
-    possible = [a for a in challenge.authenticators if a.method in methods]
+    givers = givers_of(challenge.passed)
+    # Where nobody noted which of them it was, the youngest that it can have been counts.
+    possible = [
+        a
+        for a in challenge.authenticators
+        if (a.method in methods if givers is None else a.id in givers)
+    ]
     ages = [verified_at - a.created_at for a in possible]
     return Proof(
         challenge_id=challenge.id,
@@ -81,7 +84,6 @@ def proof_of(challenge: Challenge, ladder: Ladder) -> Proof | None:
         passed=challenge.passed,
         auth_time=verified_at,
         expires_at=verified_at + kept,
-        authenticators=tuple(a.id for a in possible),
         credential_age=max(min(ages, default=timedelta(0)), timedelta(0)),
     )
 

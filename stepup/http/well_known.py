@@ -16,6 +16,8 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from stepup.domain.action_details import STEPUP_ACTION
+from stepup.domain.authorization import ResponseMode
+from stepup.domain.authorization_request import PROMPTS
 from stepup.domain.client_authentication import AuthMethod
 from stepup.domain.confirmation import DPOP_ALGORITHMS
 from stepup.domain.key_life import JWKS_MAX_AGE
@@ -25,6 +27,7 @@ from stepup.domain.site import Site
 from stepup.domain.status import STATUS_PATH
 from stepup.http.caching import cacheable, tag_of
 from stepup.http.openapi import problem_responses, returns
+from stepup.pages import locales
 from stepup.ports import Ports
 from stepup.usecases import keys
 
@@ -88,7 +91,9 @@ def oauth_metadata(ports: Ports) -> dict[str, object]:
         "revocation_endpoint_auth_signing_alg_values_supported": _ASSERTION_ALGORITHMS,
         "jwks_uri": site.url(_JWKS),
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": list(ResponseMode),
+        "prompt_values_supported": sorted(PROMPTS),
+        "ui_locales_supported": list(locales.available()),
         "grant_types_supported": ["authorization_code"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,

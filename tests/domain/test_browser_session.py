@@ -16,6 +16,7 @@ from stepup.domain.browser_session import (
     proof_of,
     satisfying,
 )
+from stepup.domain.ids import AuthenticatorId
 from stepup.domain.requirement import Requirement
 from tests.support.builders import (
     A_TOTP,
@@ -158,7 +159,6 @@ def test_a_challenge_leaves_its_facts_and_its_moment():
         passed=(A_TOUCH,),
         auth_time=NOON + MINUTE,
         expires_at=NOON + MINUTE + LONGEST_PROOF,
-        authenticators=(challenge.authenticators[1].id,),
         credential_age=MINUTE,
     )
 
@@ -187,6 +187,21 @@ def test_the_youngest_authenticator_that_can_have_answered_says_the_age():
     )
     assert proof is not None
     assert proof.credential_age == timedelta(days=2)
+
+
+def test_the_age_is_that_of_the_authenticator_that_answered_where_it_was_noted():
+    passkey = a_challenge().authenticators[1]
+    older = msgspec.structs.replace(passkey, created_at=NOON - timedelta(days=9))
+    younger = msgspec.structs.replace(
+        passkey, id=AuthenticatorId("younger"), created_at=NOON - timedelta(days=2)
+    )
+    touched = msgspec.structs.replace(A_TOUCH, authenticator_id=older.id)
+    proof = proof_of(
+        answered(authenticators=(older, younger), passed=(touched,), verified_at=NOON),
+        DEFAULT_LADDER,
+    )
+    assert proof is not None
+    assert proof.credential_age == timedelta(days=9)
 
 
 def test_a_recovery_code_and_an_open_challenge_leave_nothing():

@@ -7,6 +7,7 @@ from stepup.domain.assurance import DEFAULT_LADDER
 from stepup.domain.keyring import Keyring, KeyState
 from stepup.http.app import create_app
 from stepup.http.health import Readiness
+from stepup.pages.locales import available
 from tests.http.probe_routes import FRAME
 from tests.support.application import (
     ISSUER,
@@ -34,6 +35,14 @@ async def test_the_authorization_server_describes_itself(frame):
     assert metadata["authorization_response_iss_parameter_supported"] is True
     assert metadata["acr_values_supported"] == list(DEFAULT_LADDER.acrs)
     assert metadata["jwks_uri"] == f"{ISSUER}{JWKS}"
+
+
+async def test_what_a_browser_may_bring_and_how_answers_get_back_is_told(frame):
+    metadata = (await frame.get(OIDC)).json()
+
+    assert metadata["response_modes_supported"] == ["query", "form_post"]
+    assert metadata["prompt_values_supported"] == ["consent", "login", "none", "select_account"]
+    assert set(metadata["ui_locales_supported"]) == set(available())
 
 
 async def test_every_promised_endpoint_is_ours(frame):

@@ -9,7 +9,7 @@ from stepup.domain.account import BaseIdentity
 from stepup.domain.browser_session import LONGEST_PROOF, BrowserSession
 from stepup.domain.challenge import Challenge
 from stepup.domain.errors import DependencyUnavailableError
-from stepup.domain.ids import ClientId
+from stepup.domain.ids import AuthenticatorId, ClientId
 from stepup.domain.requirement import Requirement
 from stepup.usecases import provision, sessions
 from stepup.usecases.revocation_feed import LiveRevocations
@@ -18,6 +18,7 @@ from stepup.usecases.sessions import SessionSecret
 from tests.support.builders import A_TOUCH, a_challenge, an_authorization
 from tests.support.world import World
 
+SOME_KEY = AuthenticatorId("some-key")
 PLANTED = SessionSecret("planted")
 MINUTE = timedelta(minutes=1)
 
@@ -30,9 +31,12 @@ def a_request(world: World, sub: str = "alice", **requirement: object) -> Challe
     return a_challenge(now=world.clock.now(), authorization=authorization)
 
 
-def an_answered(world: World, sub: str = "alice") -> Challenge:
+def an_answered(
+    world: World, sub: str = "alice", by: AuthenticatorId | None = SOME_KEY
+) -> Challenge:
     asked = a_request(world, sub)
-    return msgspec.structs.replace(asked, passed=(A_TOUCH,), verified_at=world.clock.now())
+    touched = msgspec.structs.replace(A_TOUCH, authenticator_id=by)
+    return msgspec.structs.replace(asked, passed=(touched,), verified_at=world.clock.now())
 
 
 async def a_session(world: World, sub: str = "alice") -> SessionSecret:
@@ -129,11 +133,18 @@ async def test_attack_a_session_does_not_outlive_the_revocation_that_ended_it(wo
 
 async def test_attack_a_removed_authenticator_s_session_is_worthless(world: World):
     removed, _ = await world.enroll_passkey()
-    secret = await a_session(world)
+    kept, _ = await world.enroll_passkey()
+    by_removed, by_kept, by_somebody = [
+        await sessions.keep(world.ports, None, an_answered(world, by=by))
+        for by in (removed.id, kept.id, None)
+    ]
 
     await provision.remove(world.ports, world.subject(), removed.id)
 
-    assert await is_asked(world, secret)
+    assert await is_asked(world, by_removed)
+    # It may have been the removed one.
+    assert await is_asked(world, by_somebody)
+    assert not await is_asked(world, by_kept)
 
 
 async def test_whoever_cannot_know_what_was_revoked_asks(world: World):
