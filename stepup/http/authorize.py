@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from litestar import Request, Router, get, post
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 
 from stepup.domain import errors
 from stepup.domain.account import BaseIdentity, KeptRequest
@@ -35,6 +36,13 @@ from stepup.usecases.front import Arrived
 
 RESUME_PATH = f"{AUTHORIZE_PATH}/resume"
 _OTHERS = tuple(name for name in PARAMETERS if name != "client_id")
+_FORM = ResponseSpec(
+    str,
+    generate_examples=False,
+    media_type="text/html",
+    description="The answer, in a form that sends itself (`response_mode=form_post`).",
+)
+_RESPONSES = {200: _FORM, **oauth_responses(errors.WrongBrowserError)}
 
 
 @get(
@@ -42,7 +50,8 @@ _OTHERS = tuple(name for name in PARAMETERS if name != "client_id")
     tags=["oauth"],
     status_code=303,
     operation_class=reads_query(("client_id",), _OTHERS),
-    responses=oauth_responses(errors.WrongBrowserError),
+    media_type="text/html",
+    responses=_RESPONSES,
 )
 async def authorize(request: Request[Any, Any, Any], ports: NamedDependency[Ports]) -> PageResponse:
     """Go on with a request that a browser brings (OpenID Connect Core 3.1.2.1, RFC 9126 4).
@@ -57,7 +66,8 @@ async def authorize(request: Request[Any, Any, Any], ports: NamedDependency[Port
     tags=["oauth"],
     status_code=303,
     operation_class=reads_form(("client_id",), _OTHERS),
-    responses=oauth_responses(errors.WrongBrowserError),
+    media_type="text/html",
+    responses=_RESPONSES,
 )
 async def authorize_posted(
     request: Request[Any, Any, Any], ports: NamedDependency[Ports]
@@ -68,8 +78,9 @@ async def authorize_posted(
     is kept, and gone on with there.
     """
     form = await read_form(request)
+    client_id = form.need("client_id")
     if "request_uri" in form:
-        query = {name: form[name] for name in ("client_id", "request_uri") if name in form}
+        query = {"client_id": client_id, "request_uri": form["request_uri"]}
         return see_other(f"{AUTHORIZE_PATH}?{urlencode(query)}")
     handle = await front.keep(ports, form)
     return see_other(f"{RESUME_PATH}?{urlencode({'request': handle})}")

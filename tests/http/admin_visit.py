@@ -70,7 +70,9 @@ class AdminVisit:
             "subject_token": self.world.subject_token(sub),
             "subject_token_type": ID_TOKEN,
         }
-        pushed = await self.http.post("/oauth2/par", data=form | asked, auth=CONSOLE)
+        pushed = await self.http.post(
+            "/oauth2/par", data=form | {"prompt": "login"} | asked, auth=CONSOLE
+        )
         assert pushed.status_code == 201, pushed.text
         query = {"client_id": "console", "request_uri": pushed.json()["request_uri"]}
         authorized = await self.http.get("/oauth2/authorize", params=query)

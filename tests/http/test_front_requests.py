@@ -308,8 +308,9 @@ async def test_attack_open_redirect_rfc6749_4_1_2_1_must_not_redirect_to_an_inva
     if method == "GET":
         refused = await visitor.http.get("/oauth2/authorize", params=sent, headers=HTML)
     else:
-        posted = await visitor.http.post("/oauth2/authorize", data=sent, headers=HTML)
-        refused = await visitor.http.get(posted.headers["location"], headers=HTML)
+        refused = await visitor.http.post("/oauth2/authorize", data=sent, headers=HTML)
+    if refused.headers.get("location", "").startswith("/oauth2/authorize/"):
+        refused = await visitor.http.get(refused.headers["location"], headers=HTML)
     assert refused.status_code in {400, 403}
     assert "location" not in refused.headers
     assert "evil.example" not in refused.text

@@ -10,7 +10,8 @@ from tests.support.dpop import ProofKey
 from tests.support.world import BANK_CALLBACK
 
 WITH_OPENID = {"scope": "openid accounts"}
-LEVEL_ALONE = {"step_up_ticket": "", "acr_values": "urn:stepup:acr:2"}
+# A ceremony each time, whatever this browser has proved before.
+LEVEL_ALONE = {"step_up_ticket": "", "acr_values": "urn:stepup:acr:2", "prompt": "login"}
 
 
 async def code_for(flow: Flow, **changes: str) -> str:
