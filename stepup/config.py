@@ -308,6 +308,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "They say who did what, so no longer than a replay looks back."
         ),
     ] = timedelta(days=30)
+    signals_default_subjects: Annotated[
+        Literal["ALL", "NONE"],
+        Meta(
+            description="Whom a new stream of security events covers: every subject of its "
+            "receiver's issuer, or those alone that the receiver adds."
+        ),
+    ] = "ALL"
     drain_delay: Annotated[
         timedelta,
         Meta(

@@ -268,6 +268,51 @@ redis_reply_mismatches_total = _counter(
 )
 
 
+signals_delivered_total = _counter(
+    "signals_delivered_total",
+    "Security events that a receiver has, by method: push or poll.",
+    "method",
+)
+signals_set_aside_total = _counter(
+    "signals_set_aside_total",
+    "Security events that were set aside, by problem: refused (the receiver said so) or unbearable "
+    "(it answered wrongly too often).",
+    "problem",
+)
+signal_push_failures_total = _counter(
+    "signal_push_failures_total",
+    "Pushes of security events that will be tried again, by problem: answered (wrongly) or "
+    "unreachable.",
+    "problem",
+)
+signal_streams_paused_total = _counter(
+    "signal_streams_paused_total",
+    "Streams of security events that were paused because too much was set aside.",
+)
+signals_expired_total = _counter(
+    "signals_expired_total",
+    "Security events that were dropped because no receiver had fetched them within a week.",
+)
+signal_backlog_entries = Gauge(
+    "stepup_signal_backlog_entries",
+    "Security events that wait for their receivers.",
+    multiprocess_mode="livemostrecent",
+    registry=REGISTRY,
+)
+signal_backlog_oldest_age_seconds = Gauge(
+    "stepup_signal_backlog_oldest_age_seconds",
+    "How long the oldest security event has waited for its receiver.",
+    multiprocess_mode="livemostrecent",
+    registry=REGISTRY,
+)
+signals_aside_entries = Gauge(
+    "stepup_signals_aside_entries",
+    "Security events that were set aside, and wait for an operator.",
+    multiprocess_mode="livemostrecent",
+    registry=REGISTRY,
+)
+
+
 class MetricText(NamedTuple):
     """What the documentation says about a metric."""
 

@@ -16,8 +16,10 @@ from stepup.adapters.observed_cache import ObservedCredentialCache
 from stepup.adapters.observed_decisions import ObservedDecisionLog
 from stepup.adapters.observed_keys import ObservedKeys
 from stepup.adapters.observed_shadow import ObservedShadowLog
+from stepup.adapters.observed_signals import ObservedSignals
 from stepup.adapters.postgres.database import PostgresDatabase
 from stepup.adapters.postgres.standbys import Standbys
+from stepup.adapters.receivers.pushing import HttpPusher
 from stepup.adapters.redis.seals import find_seals
 from stepup.adapters.redis.server_settings import Inspection
 from stepup.adapters.redis.state import RedisState
@@ -45,12 +47,14 @@ from stepup.usecases.activations import keep_schedule
 from stepup.usecases.drain import drain
 from stepup.usecases.fill_cache import fill_cache
 from stepup.usecases.losses import follow_losses
+from stepup.usecases.push_signals import push
 from stepup.usecases.record import carry_records, send_last_records, send_records
 from stepup.usecases.refresh import follow, refresh
 from stepup.usecases.revocation_feed import LiveRevocations
 from stepup.usecases.sealed_copy import look_after_copy
 from stepup.usecases.snapshot import LiveSnapshot
 from stepup.usecases.status_lists import LiveStatusLists
+from stepup.usecases.tell_signals import tell
 from stepup.usecases.tend_keys import keep_keys
 
 # What is done in it is among these, or small beside them.
@@ -93,6 +97,8 @@ class Application:
                 "revocation_feed": lambda: revocation_feed.follow(ports, revocations),
                 "status_lists": lambda: status_lists.follow(ports, lists),
                 "losses": lambda: follow_losses(ports),
+                "signals": lambda: tell(ports),
+                "signal_push": lambda: push(ports, self._parts.pusher, ObservedSignals()),
                 "policy_schedule": lambda: keep_schedule(ports, self._workshop),
                 **(filling if settings.credential_cache == "all" else {}),
             }
@@ -246,6 +252,7 @@ class _Parts:
         self.upstreams = HttpUpstreams(
             tuple(map(_provider, settings.upstreams)), clock, development=settings.development
         )
+        self.pusher = HttpPusher(development=settings.development)
         self.snapshot = LiveSnapshot(
             clock,
             usable_for=settings.snapshot_usable_for,
@@ -283,6 +290,7 @@ class _Parts:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.database.close)
             stack.push_async_callback(self.upstreams.close)
+            stack.push_async_callback(self.pusher.close)
             await stack.enter_async_context(self.state)
             yield
 
@@ -307,6 +315,7 @@ def _site(settings: Settings) -> Site:
         decision_sampling=settings.decision_sampling,
         shadow_sampling=settings.shadow_sampling,
         policy_approvals=settings.approvals_needed,
+        signals_about_everybody=settings.signals_default_subjects == "ALL",
         pushed_requests_required=settings.pushed_requests_required,
         base_login=any(
             upstream.issuer == settings.subject_issuer and upstream.client_id is not None

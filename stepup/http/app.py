@@ -48,6 +48,9 @@ from stepup.http.health import Readiness
 from stepup.http.middleware import Edge
 from stepup.http.oauth import consume, introspect, par, revoke, token, userinfo
 from stepup.http.proofs import provide_proof, provide_shown_token
+from stepup.http.signals import configuration as signal_configuration
+from stepup.http.signals import polling as signal_polling
+from stepup.http.signals import streams as signal_streams
 from stepup.ports import Ports
 from stepup.ports.workshop import Workshop
 from stepup.usecases.status_lists import LiveStatusLists
@@ -88,6 +91,9 @@ ROUTERS: tuple[Router, ...] = (
     shadow.router,
     explain.router,
     explain.recorded_router,
+    signal_configuration.router,
+    signal_streams.router,
+    signal_polling.router,
     dev.router,
 )
 """Every part of the interface; a new file of routes adds its router here."""

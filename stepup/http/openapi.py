@@ -264,6 +264,11 @@ def openapi_config(site: Site) -> OpenAPIConfig:
                 "token": SecurityScheme(
                     type="http", scheme="bearer", description="An access token of ours."
                 ),
+                "receiver": SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    description="A token of a receiver's own, from the grant client_credentials.",
+                ),
                 "admin": SecurityScheme(
                     type="http",
                     scheme="bearer",

@@ -95,6 +95,8 @@ def oauth_metadata(ports: Ports) -> dict[str, object]:
         "prompt_values_supported": sorted(PROMPTS),
         "ui_locales_supported": list(locales.available()),
         "grant_types_supported": ["authorization_code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "client_credentials"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         # OpenID Connect's default is true and means documents fetched from the client; what PAR
@@ -152,7 +154,7 @@ async def oauth_authorization_server(
     issuer_path: FromPath[str] = "",
 ) -> Response[bytes]:
     """Return the metadata of the authorization server."""
-    return _document(request, oauth_metadata(ports), _for_issuer(ports.site, issuer_path))
+    return _document(request, oauth_metadata(ports), caching_for_issuer(ports.site, issuer_path))
 
 
 @get(
@@ -178,7 +180,9 @@ async def authzen_configuration(
     issuer_path: FromPath[str] = "",
 ) -> Response[bytes]:
     """Return the metadata of the policy decision point."""
-    return _document(request, authzen_metadata(ports.site), _for_issuer(ports.site, issuer_path))
+    return _document(
+        request, authzen_metadata(ports.site), caching_for_issuer(ports.site, issuer_path)
+    )
 
 
 @get(
@@ -200,7 +204,12 @@ def _algorithms(keyring: Keyring, use: KeyUse) -> list[str]:
     return found
 
 
-def _for_issuer(site: Site, path: str) -> str:
+def caching_for_issuer(site: Site, path: str) -> str:
+    """Return how long a document may be kept; a document of another issuer is not here.
+
+    Raises:
+        NotFoundException: If the path is not our issuer's.
+    """
     # RFC 8414 section 3.1: the issuer's path follows the well-known name; any other path is
     # somebody else's issuer.
     if path.strip("/") not in {"", urlsplit(site.issuer).path.strip("/")}:

@@ -126,7 +126,12 @@ def test_a_query_is_described(document):
 
 def test_routes_say_how_callers_authenticate(document):
     assert document["paths"]["/transfers"]["post"]["security"] == [{"client": []}]
-    assert document["components"]["securitySchemes"].keys() == {"client", "token", "admin"}
+    assert document["components"]["securitySchemes"].keys() == {
+        "client",
+        "token",
+        "receiver",
+        "admin",
+    }
 
 
 async def test_nothing_is_loaded_from_elsewhere(frame):

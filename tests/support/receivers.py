@@ -27,7 +27,8 @@ PUSHED = Wish(
 
 def a_receiver(world: World, client_id: str = CRM, **changes: object) -> Client:
     """Register a receiver of security events."""
-    client = a_client(world.keyring, client_id=client_id, roles=frozenset({Role.SSF}), **changes)
+    fields: dict = {"roles": frozenset({Role.SSF})}
+    client = a_client(world.keyring, client_id, **fields | changes)
     world.snapshot.clients[client.client_id] = client
     return client
 

@@ -23,6 +23,7 @@ from stepup.domain.token import ElevatedToken
 from stepup.http.attempts import attempt_of, names_its_attempt
 from stepup.http.caller import lets_public_clients_in
 from stepup.http.form import Form
+from stepup.http.oauth import client_credentials
 from stepup.http.openapi import CLIENT_SECURITY, oauth_responses, reads_form
 from stepup.http.request_log import request_log
 from stepup.ports import Ports
@@ -79,6 +80,8 @@ async def token(
     proof: NamedDependency[Confirmation | None],
 ) -> TokenResponse:
     """Redeem a code, once; the same `Idempotency-Key` gets the same tokens again."""
+    if form.get("grant_type") == client_credentials.GRANT:
+        return TokenResponse(**await client_credentials.granted(form, form_caller, ports, proof))
     _check_grant(form)
     asked = _Asked(request, form, form_caller, proof)
     try:

@@ -1,0 +1,122 @@
+"""Access tokens of clients themselves, for our own endpoints (RFC 9068, RFC 6749 section 4.4).
+
+They are `at+jwt` like elevated tokens, and can never pass for one: nobody has stepped up, so they
+have neither `acr` nor `auth_time` nor a subject identifier, without which no reader of ours and no
+SDK takes a token; and their audience is our own interface, which is nobody else's.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+
+from stepup.crypto import jwts
+from stepup.crypto.jwts import InvalidTokenError
+from stepup.crypto.tokens import ELEVATED_TYP
+from stepup.domain.confirmation import Confirmation
+from stepup.domain.ids import ClientId
+from stepup.domain.keyring import Keyring, KeyUse
+
+__all__ = ["InvalidTokenError", "MachineToken", "read", "sign"]
+
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+_Seconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
+
+
+class MachineToken(msgspec.Struct, frozen=True, kw_only=True):
+    """What such a token says."""
+
+    id: str
+    client_id: ClientId
+    scopes: frozenset[str]
+    issued_at: datetime
+    expires_at: datetime
+    confirmation: Confirmation | None = None
+
+
+class _Confirmation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    jkt: _Text | None = None
+    x5t_s256: _Text | None = msgspec.field(default=None, name="x5t#S256")
+
+
+class _Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    iss: _Text
+    sub: _Text
+    aud: _Text
+    client_id: _Text
+    scope: _Text
+    iat: _Seconds
+    exp: _Seconds
+    jti: _Text
+    cnf: _Confirmation | None = None
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(_Claims)
+_members = msgspec.json.Decoder(dict[str, Any])
+# What an elevated token says of a person.
+_OF_A_PERSON = frozenset({"acr", "auth_time", "sub_id", "amr"})
+
+
+def sign(token: MachineToken, keyring: Keyring, *, issuer: str, audience: str) -> str:
+    """Sign a token; its subject is the client itself (RFC 9068 section 2.2)."""
+    cnf = token.confirmation
+    claims = _Claims(
+        iss=issuer,
+        sub=token.client_id,
+        aud=audience,
+        client_id=token.client_id,
+        scope=" ".join(sorted(token.scopes)),
+        iat=int(token.issued_at.timestamp()),
+        exp=int(token.expires_at.timestamp()),
+        jti=token.id,
+        cnf=None if cnf is None else _Confirmation(jkt=cnf.jkt, x5t_s256=cnf.x5t_s256),
+    )
+    key = keyring.signer(KeyUse.TOKEN)
+    signing_key = jwts.Key(algorithm=key.algorithm, key=key.private_key)
+    return jwts.sign(_encoder.encode(claims), signing_key, typ=ELEVATED_TYP, key_id=key.id)
+
+
+def read(
+    text: str, keyring: Keyring, *, expected_issuer: str, expected_audience: str, now: datetime
+) -> MachineToken:
+    """Verify a token that a client shows at our own interface.
+
+    Raises:
+        InvalidTokenError: If it was changed, has expired, or is of another kind.
+    """
+    key = keyring.find(jwts.peek(text).kid or "")
+    if key is None:
+        raise InvalidTokenError("the key is unknown")
+    verification_key = jwts.Key(algorithm=key.algorithm, key=_public_key(key.private_key))
+    payload = jwts.verify(text, verification_key, typs=(ELEVATED_TYP,))
+    try:
+        claims = _decoder.decode(payload)
+        members = _members.decode(payload)
+    except jwts.MALFORMED_JSON:
+        raise InvalidTokenError("the claims are malformed") from None
+    is_ours = claims.iss == expected_issuer and claims.aud == expected_audience
+    if not is_ours or claims.sub != claims.client_id or not _OF_A_PERSON.isdisjoint(members):
+        raise InvalidTokenError("the token is for something else")
+    token = _token(claims)
+    jwts.check_times(now, issued_at=token.issued_at, expires_at=token.expires_at)
+    return token
+
+
+def _public_key(private_key: Any) -> object:
+    return private_key.public_key()
+
+
+def _token(claims: _Claims) -> MachineToken:
+    try:
+        cnf = claims.cnf and Confirmation(jkt=claims.cnf.jkt, x5t_s256=claims.cnf.x5t_s256)
+    except ValueError:
+        raise InvalidTokenError("the binding is malformed") from None
+    return MachineToken(
+        id=claims.jti,
+        client_id=ClientId(claims.client_id),
+        scopes=frozenset(claims.scope.split()),
+        issued_at=datetime.fromtimestamp(claims.iat, UTC),
+        expires_at=datetime.fromtimestamp(claims.exp, UTC),
+        confirmation=cnf or None,
+    )

@@ -1,0 +1,1 @@
+"""Shared Signals: what receivers of our events ask, and what transmitters tell us."""
