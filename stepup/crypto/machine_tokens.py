@@ -85,7 +85,7 @@ def read(
     Raises:
         InvalidTokenError: If it was changed, has expired, or is of another kind.
     """
-    key = keyring.find(jwts.peek(text).kid or "")
+    key = keyring.find(jwts.peek(text).kid or "", KeyUse.TOKEN)
     if key is None:
         raise InvalidTokenError("the key is unknown")
     verification_key = jwts.Key(algorithm=key.algorithm, key=_public_key(key.private_key))

@@ -9,9 +9,9 @@ import msgspec
 from stepup.crypto import security_events
 from stepup.domain.client import Client
 from stepup.domain.errors import InvalidRequestError
-from stepup.domain.keyring import KeyUse
 from stepup.domain.streams import DeliveryMethod, QueuedEvent, Stream, StreamId
 from stepup.ports import Ports
+from stepup.usecases.signing import set_signer
 from stepup.usecases.streams import own
 
 MAX_EVENTS = 100
@@ -60,7 +60,7 @@ async def poll(
         if events or in_a_hurry or ports.clock.now() >= until:
             break
         await asyncio.sleep(_LOOK_EVERY.total_seconds())
-    key = ports.snapshot.keyring.signer(KeyUse.SET)
+    key = set_signer(ports)
     return Polled(
         sets={each.id: security_events.sign(each.claims, key) for each in events[:count]},
         more_available=len(events) > count,

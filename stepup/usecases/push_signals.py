@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from stepup.crypto import security_events, stream_headers
-from stepup.domain.keyring import KeyUse
 from stepup.domain.pushing import (
     MAX_SET_ASIDE,
     MAX_TRIES,
@@ -25,6 +24,7 @@ from stepup.domain.pushing import (
 from stepup.domain.signals import EventType
 from stepup.domain.streams import RETENTION, QueuedEvent, StreamStatus
 from stepup.ports import Ports, Pusher, PushHealth, PushTurn, SignalBacklog, Stores
+from stepup.usecases.signing import set_signer
 from stepup.usecases.streams import about
 from stepup.usecases.tell_signals import addressed
 
@@ -158,7 +158,7 @@ class _Serving:
 
     async def _send(self, event: QueuedEvent) -> Verdict:
         keyring, delivery = self._ports.snapshot.keyring, self._stream.delivery
-        text = security_events.sign(event.claims, keyring.signer(KeyUse.SET))
+        text = security_events.sign(event.claims, set_signer(self._ports))
         sealed = delivery.sealed_header
         header = (
             None if sealed is None else stream_headers.unseal(sealed, keyring.root, self._stream.id)

@@ -30,6 +30,18 @@ def signer_for(
     return _under_fapi(keyring, use)
 
 
+def set_signer(ports: Ports) -> SigningKey:
+    """Return the key that signs security events, whoever receives them.
+
+    Raises:
+        DependencyUnavailableError: If there is none yet.
+    """
+    try:
+        return ports.snapshot.keyring.signer(KeyUse.SET)
+    except LookupError as error:
+        raise DependencyUnavailableError("There is no key to sign with.") from error
+
+
 def _under_fapi(keyring: Keyring, use: KeyUse) -> SigningKey:
     for algorithm in fapi.ALGORITHMS:
         with suppress(LookupError):

@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from stepup.crypto import security_events
+from stepup.crypto.keys import generate_signing_key
 from stepup.domain.client import Client, Role
 from stepup.domain.ids import ClientId
+from stepup.domain.keyring import KeyState, KeyUse
 from stepup.domain.pushing import Delivered, Verdict
 from stepup.domain.signals import SecurityEvent
 from stepup.domain.streams import DeliveryMethod, Stream
@@ -19,6 +23,7 @@ from tests.support.application import a_client
 from tests.support.world import World
 
 CRM = ClientId("crm")
+SET_KEY = generate_signing_key("RS256", state=KeyState.ACTIVE, use=KeyUse.SET)
 ENDPOINT = "https://crm.example/events"
 PUSHED = Wish(
     method=DeliveryMethod.PUSH, endpoint_url=ENDPOINT, authorization_header="Bearer of-the-crm"
@@ -30,6 +35,9 @@ def a_receiver(world: World, client_id: str = CRM, **changes: object) -> Client:
     fields: dict = {"roles": frozenset({Role.SSF})}
     client = a_client(world.keyring, client_id, **fields | changes)
     world.snapshot.clients[client.client_id] = client
+    keyring = world.snapshot.keyring
+    if SET_KEY not in keyring.keys:
+        world.snapshot.held_keyring = replace(keyring, keys=(*keyring.keys, SET_KEY))
     return client
 
 
