@@ -94,8 +94,6 @@ def oauth_metadata(ports: Ports) -> dict[str, object]:
         "response_modes_supported": list(ResponseMode),
         "prompt_values_supported": sorted(PROMPTS),
         "ui_locales_supported": list(locales.available()),
-        "grant_types_supported": ["authorization_code"],
-        "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "client_credentials"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
