@@ -47,7 +47,7 @@ docs: .venv/.installed
 
 lock:
 	$(LOCK) --extra dev --extra otel --output-file requirements/dev.txt pyproject.toml
-	$(LOCK) --constraint requirements/dev.txt --extra server --extra embedded --extra otel \
+	$(LOCK) --constraint requirements/dev.txt --extra server --extra embedded --extra pkcs11 --extra otel \
 	  --output-file requirements/server.txt pyproject.toml
 	$(LOCK) --constraint requirements/dev.txt --output-file requirements/base.txt pyproject.toml
 

@@ -81,9 +81,38 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Secret,
         Meta(
             description="Keys that seal secrets at rest, as `1:<32 bytes in base64>,2:...`; "
-            "`key_encryption_active` says which one seals, all of them unseal."
+            "`key_encryption_active` says which one seals, all of them unseal. Must be given, "
+            "unless `key_encryption_source` is `file`.",
+            extra={"default": "-"},
         ),
-    ]
+    ] = Secret("")
+    key_encryption_source: Annotated[
+        Literal["settings", "file", "pkcs11"],
+        Meta(
+            description="Where those keys are: `settings` as they are, `file` in "
+            "`key_encryption_file`, `pkcs11` in the settings and wrapped by `stepup keys wrap`."
+        ),
+    ] = "settings"
+    key_encryption_file: Annotated[
+        str | None,
+        Meta(
+            description="File with the keys, one `1:<base64>` a line, that nobody else may read "
+            "(`0400` or `0440`); read at each start."
+        ),
+    ] = None
+    pkcs11_module: Annotated[
+        str | None, Meta(description="The vendor's PKCS#11 library, an absolute path.")
+    ] = None
+    pkcs11_token: Annotated[
+        str | None, Meta(description="Label of the token that holds the wrapping key.")
+    ] = None
+    pkcs11_key: Annotated[
+        str, Meta(description="Label of the AES key in that token which wraps.")
+    ] = "stepup"
+    pkcs11_pin: Annotated[
+        Secret | None,
+        Meta(description="PIN of the token, best as `pkcs11_pin_file`; never on a command line."),
+    ] = None
     key_encryption_active: Annotated[
         int | None,
         Meta(
@@ -328,7 +357,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key_encryption_ring(self) -> dict[int, bytes]:
-        """The key-encryption keys by number."""
+        """The key-encryption keys by number, once they are unwrapped."""
         return parse_keys(self.key_encryption_keys.reveal())
 
     @property

@@ -8,7 +8,7 @@ start with one line.
 import difflib
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin
@@ -35,6 +35,7 @@ from stepup.config_values import (
     check_redis_url,
     check_signing_algorithms,
     check_url,
+    parse_entries,
     parse_keys,
 )
 
@@ -88,6 +89,8 @@ def load(
     """
     values = {key: given.value for key, given in read(environ, toml_path, overrides).items()}
     missing = [key for key in REQUIRED if key not in values]
+    if values.get("key_encryption_source") != "file" and "key_encryption_keys" not in values:
+        missing.append("key_encryption_keys")
     if missing:
         first, *others = (f"{_PREFIX}{key.upper()}" for key in missing)
         also = f" Missing too: {', '.join(others)}." if others else ""
@@ -134,6 +137,8 @@ def _toml_layer(path: Path | None) -> Iterator[tuple[str, Given]]:
 
 def _override_layer(overrides: Mapping[str, Any]) -> Iterator[tuple[str, Given]]:
     for key, value in overrides.items():
+        if key.lower().replace("-", "_") == "pkcs11_pin":
+            raise SettingsError("--set pkcs11_pin: everybody sees it there; give pkcs11_pin_file")
         yield key.lower().replace("-", "_"), Given(value, f"--set {key}")
 
 
@@ -242,7 +247,7 @@ def _check(settings: Settings) -> None:
         raise SettingsError("STEPUP_ADMIN_TOKEN: accepted in development mode only")
     _expect("postgres_url", check_postgres_url, settings.postgres_url.reveal())
     _expect("redis_url", check_redis_url, settings.redis_url.reveal())
-    _expect("key_encryption_keys", parse_keys, settings.key_encryption_keys.reveal())
+    _check_key_encryption(settings)
     _check_keys(settings)
     _check_signing(settings)
     for origin in settings.webauthn_origins:
@@ -290,12 +295,34 @@ def _check_replicas(settings: Settings) -> None:
         raise SettingsError("STEPUP_REDIS_ALL_REPLICAS: less than STEPUP_REDIS_REPLICAS")
 
 
-def _check_keys(settings: Settings) -> None:
-    sealing, ring = settings.key_encryption_active, settings.key_encryption_ring
-    if sealing is not None and sealing not in ring:
+def _check_key_encryption(settings: Settings) -> None:
+    source, entries = settings.key_encryption_source, settings.key_encryption_keys.reveal()
+    if source == "file":
+        if settings.key_encryption_file is None:
+            raise SettingsError("STEPUP_KEY_ENCRYPTION_FILE is missing: where the keys are")
+        return
+    if source == "pkcs11":
+        for key in ("pkcs11_module", "pkcs11_token", "pkcs11_pin"):
+            if getattr(settings, key) is None:
+                raise SettingsError(f"{_PREFIX}{key.upper()} is missing: {describe(key)}")
+    _expect("key_encryption_keys", parse_keys if source == "settings" else parse_entries, entries)
+    check_sealing_key(settings, parse_entries(entries))
+
+
+def check_sealing_key(settings: Settings, numbers: Collection[int]) -> None:
+    """Refuse to seal under a key that is not there.
+
+    Raises:
+        SettingsError: If `key_encryption_active` is none of these.
+    """
+    sealing = settings.key_encryption_active
+    if sealing is not None and sealing not in numbers:
         raise SettingsError(
             f"STEPUP_KEY_ENCRYPTION_ACTIVE: key {sealing} is not among STEPUP_KEY_ENCRYPTION_KEYS"
         )
+
+
+def _check_keys(settings: Settings) -> None:
     announced, lifetime = settings.signing_key_announcement, settings.signing_key_lifetime
     if announced < _SHORTEST_ANNOUNCEMENT:
         raise SettingsError("STEPUP_SIGNING_KEY_ANNOUNCEMENT: at least 15m, or caches outlive it")

@@ -125,18 +125,27 @@ def check_signing_algorithms(names: Iterable[str]) -> None:
         raise ValueError(f"expected each once, among {', '.join(SIGNING_ALGORITHMS)}")
 
 
-def parse_keys(text: str) -> dict[int, bytes]:
-    """Read key-encryption keys written as `1:<base64>,2:<base64>`; no message repeats a key."""
-    keys: dict[int, bytes] = {}
+def parse_entries(text: str) -> dict[int, str]:
+    """Take `1:<base64>,2:<base64>` apart, of whatever length; no message repeats an entry."""
+    entries: dict[int, str] = {}
     for position, entry in enumerate(text.split(","), start=1):
         match = _KEY.fullmatch(entry.strip())
         if match is None:
             raise ValueError(f"entry {position} is not written as number:base64")
-        number, key = int(match[1]), _decoded(match[2])
+        number = int(match[1])
+        if number in entries:
+            raise ValueError(f"key {number} is given twice")
+        entries[number] = match[2]
+    return entries
+
+
+def parse_keys(text: str) -> dict[int, bytes]:
+    """Read key-encryption keys written as `1:<base64>,2:<base64>`; no message repeats a key."""
+    keys: dict[int, bytes] = {}
+    for number, entry in parse_entries(text).items():
+        key = _decoded(entry)
         if key is None:
             raise ValueError(f"key {number} is not {KEY_BYTES} bytes of base64")
-        if number in keys:
-            raise ValueError(f"key {number} is given twice")
         keys[number] = key
     return keys
 

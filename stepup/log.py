@@ -28,6 +28,7 @@ _SECRET_KEYS = frozenset(
         "login_token",
         "nonce",
         "password",
+        "pkcs11_pin",
         "proof",
         "postgres_url",
         "redis_url",

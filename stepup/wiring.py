@@ -10,7 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from stepup import log, telemetry
+from stepup.adapters.keywrap.pkcs11 import Pkcs11Keys, Token
+from stepup.adapters.keywrap.plain import PlainKeys, read_private_file
 from stepup.adapters.observed import ObservedOutbox
 from stepup.adapters.observed_cache import ObservedCredentialCache
 from stepup.adapters.observed_decisions import ObservedDecisionLog
@@ -27,7 +31,9 @@ from stepup.adapters.system import SystemClock, SystemEntropy, monotonic
 from stepup.adapters.upstream.provider import Provider
 from stepup.adapters.upstream.upstreams import HttpUpstreams
 from stepup.adapters.workshop.processes import ProcessWorkshop
-from stepup.config import Settings, UpstreamSettings
+from stepup.config import Secret, Settings, UpstreamSettings
+from stepup.config_reading import SettingsError, check_sealing_key
+from stepup.config_values import parse_entries, parse_keys
 from stepup.crypto.certificates import read_authorities
 from stepup.crypto.sealing import Sealer
 from stepup.domain.client import Client
@@ -40,6 +46,7 @@ from stepup.domain.key_life import KeyRules
 from stepup.domain.keyring import KeyPlan, KeyUse
 from stepup.domain.site import Site
 from stepup.ports import Ports
+from stepup.ports.key_wrapping import KeyWrapError, KeyWrapping
 from stepup.ports.seals import SealedUntil
 from stepup.ports.workshop import Workshop
 from stepup.usecases import revocation_feed, shadow, status_lists
@@ -190,6 +197,72 @@ def key_plan(settings: Settings) -> KeyPlan:
     return KeyPlan(region=settings.region, algorithms=algorithms)
 
 
+def key_wrapping(settings: Settings) -> KeyWrapping:
+    """Return what unwraps the key-encryption keys of these settings.
+
+    Raises:
+        KeyWrapError: If the settings do not say enough.
+    """
+    if settings.key_encryption_source == "pkcs11":
+        given = {name: getattr(settings, name) for name in settings.__struct_fields__}
+        return pkcs11_keys(given)
+    return PlainKeys(settings.key_encryption_source)
+
+
+def pkcs11_keys(settings: Mapping[str, Any]) -> Pkcs11Keys:
+    """Return the token that these settings name, of which others may be missing.
+
+    Raises:
+        KeyWrapError: If they name none.
+    """
+    module, label = settings.get("pkcs11_module"), settings.get("pkcs11_token")
+    pin = settings.get("pkcs11_pin")
+    if module is None or label is None or pin is None:
+        raise KeyWrapError("no token: pkcs11_module, pkcs11_token and pkcs11_pin_file name it")
+    return Pkcs11Keys(Token(module, label, settings.get("pkcs11_key") or "stepup", pin.reveal()))
+
+
+def keys_in_file(path: Path) -> Mapping[int, bytes]:
+    """Read key-encryption keys from a file of theirs.
+
+    Raises:
+        KeyWrapError: If somebody else can read the file, or it cannot be read.
+        ValueError: If it holds none.
+    """
+    return parse_keys(read_private_file(path))
+
+
+def with_keys(settings: Settings) -> Settings:
+    """Return settings that hold the key-encryption keys themselves, wherever they come from.
+
+    Done once at a start, before anything is served; who runs needs neither the file nor the token.
+
+    Raises:
+        KeyWrapError: If they cannot be had.
+    """
+    if settings.key_encryption_source == "settings":
+        return settings
+    if settings.key_encryption_source == "file":
+        text = read_private_file(Path(settings.key_encryption_file or ""))
+    else:
+        text = settings.key_encryption_keys.reveal()
+    wrapping = key_wrapping(settings)
+    try:
+        entries = parse_entries(text)
+        check_sealing_key(settings, entries)
+    except (ValueError, SettingsError) as error:
+        raise KeyWrapError(f"key-encryption keys: {error}") from error
+    keys = {number: wrapping.unwrap(number, entry) for number, entry in entries.items()}
+    as_they_are = PlainKeys("settings")
+    plain = ",".join(f"{number}:{as_they_are.wrap(number, key)}" for number, key in keys.items())
+    return msgspec.structs.replace(
+        settings,
+        key_encryption_source="settings",
+        key_encryption_keys=Secret(plain),
+        pkcs11_pin=None,
+    )
+
+
 async def standbys_of_postgres(settings: Settings) -> Standbys:
     """Say whom PostgreSQL's commits wait for, and who acknowledges.
 
@@ -234,6 +307,7 @@ class _Parts:
 
     def __init__(self, settings: Settings, built_in_clients: Sequence[Client] = ()) -> None:
         clock, entropy = SystemClock(), SystemEntropy()
+        settings = with_keys(settings)
         site = _site(settings)
         self.sealer = Sealer(
             settings.key_encryption_ring,

@@ -242,3 +242,34 @@ def test_of_so_many_decisions_one_is_a_whole_number(one_in):
 def test_certificates_are_heard_of_from_trusted_proxies(given, message):
     with pytest.raises(SettingsError, match=message):
         load(ENOUGH | given)
+
+
+def test_a_pin_is_never_given_on_the_command_line():
+    with pytest.raises(SettingsError, match="pkcs11_pin_file"):
+        load(ENOUGH, overrides={"pkcs11-pin": "1234"})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"SIGNING_ALGORITHM_TOKEN": "HS256"}, "SIGNING_ALGORITHM_TOKEN: expected"),
+        ({"SIGNING_ALGORITHM_SET": "none"}, "SIGNING_ALGORITHM_SET: expected"),
+        ({"SIGNING_ALGORITHMS_ID_TOKEN": "RS256,RS256"}, "expected each once"),
+        ({"SIGNING_ALGORITHMS_ID_TOKEN": "ES256"}, "wants RS256 among them"),
+        ({"SIGNING_ALGORITHMS_INTROSPECTION": ""}, "expected each once"),
+        ({"KEY_ENCRYPTION_SOURCE": "file"}, "KEY_ENCRYPTION_FILE is missing"),
+        ({"KEY_ENCRYPTION_SOURCE": "pkcs11"}, "PKCS11_MODULE is missing"),
+        ({"KEY_ENCRYPTION_SOURCE": "vault"}, "KEY_ENCRYPTION_SOURCE"),
+    ],
+    ids=str,
+)
+def test_settings_of_keys_that_cannot_be_meant_are_refused(given: dict[str, str], said: str):
+    environ = ENOUGH | {f"STEPUP_{key}": value for key, value in given.items()}
+    with pytest.raises(SettingsError, match=said):
+        load(environ)
+
+
+def test_each_use_is_signed_with_the_algorithm_that_its_setting_names():
+    settings = load(ENOUGH | {"STEPUP_SIGNING_ALGORITHM_TOKEN": "EdDSA"})
+    assert settings.signing_algorithms["token"] == ("EdDSA",)
+    assert set(settings.signing_algorithms["id_token"]) == {"ES256", "RS256"}

@@ -16,7 +16,7 @@ from stepup import wiring
 from stepup.cli.as_json import json_option
 from stepup.cli.audit_rows import FORMATS
 from stepup.cli.findings import FINDINGS
-from stepup.cli.settings import load_settings, settings_options
+from stepup.cli.settings import load_settings, settings_options, with_keys
 from stepup.config import Settings
 from stepup.crypto import audit_chain
 from stepup.crypto.audit_chain import ChainHead
@@ -74,7 +74,7 @@ def verify(
     config_file: Path | None, sets: Sequence[str], head: ChainHead | None, as_json: bool
 ) -> None:
     """Walk the whole chain; exit with 3 and the first fault when it does not hold."""
-    settings = load_settings(config_file, sets)
+    settings = with_keys(load_settings(config_file, sets))
     verified = _run(settings, lambda ports, key: log.verify(ports, key, head))
     if as_json:
         click.echo(json.dumps(_as_object(verified), indent=2))
@@ -112,14 +112,14 @@ def export(
         async for record in log.export(ports, since, until):
             click.echo(lines.row(record))
 
-    _run(load_settings(config_file, sets), write)
+    _run(with_keys(load_settings(config_file, sets)), write)
 
 
 @audit.command()
 @settings_options
 def anchor(config_file: Path | None, sets: Sequence[str]) -> None:
     """Print the head of the chain, to be kept where nobody who writes the database can write."""
-    settings = load_settings(config_file, sets)
+    settings = with_keys(load_settings(config_file, sets))
     click.echo(_run(settings, lambda ports, _key: log.head(ports)))
 
 
@@ -127,7 +127,7 @@ def anchor(config_file: Path | None, sets: Sequence[str]) -> None:
 @settings_options
 def adopt(config_file: Path | None, sets: Sequence[str]) -> None:
     """Chain the entries that a release without a chain wrote, once none of it runs any more."""
-    settings = load_settings(config_file, sets)
+    settings = with_keys(load_settings(config_file, sets))
     count = _run(settings, lambda ports, _key: log.adopt(ports))
     click.echo(f"{count} entries chained")
 

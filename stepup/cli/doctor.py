@@ -13,7 +13,7 @@ from stepup import wiring
 from stepup.cli.as_json import json_array_option
 from stepup.cli.db import schema_finding
 from stepup.cli.findings import FINDINGS
-from stepup.cli.settings import load_settings, settings_options
+from stepup.cli.settings import load_settings, settings_options, with_keys
 from stepup.config import Settings
 from stepup.crypto.sealing import Sealer, UnsealError
 from stepup.domain.errors import StepUpError
@@ -37,7 +37,7 @@ class Finding(NamedTuple):
 @json_array_option
 def doctor(config_file: Path | None, sets: Sequence[str], as_json: bool) -> None:
     """Look at settings, database, schema, Redis, keys and policy; exit with 3 on a finding."""
-    settings = load_settings(config_file, sets)
+    settings = with_keys(load_settings(config_file, sets))
     schema = schema_finding(settings.postgres_url.reveal())
     findings = [
         Finding("settings", True, f"the issuer is {settings.issuer}"),

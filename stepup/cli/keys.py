@@ -14,6 +14,7 @@ from stepup.cli.findings import FINDINGS
 from stepup.cli.operating import operate
 from stepup.cli.rewrap import rewrap
 from stepup.cli.settings import load_settings, settings_options
+from stepup.cli.wrap import wrap
 from stepup.config import Settings
 from stepup.crypto.sealing import Sealer
 from stepup.domain.ids import KeyId
@@ -182,6 +183,7 @@ def restore(config_file: Path | None, sets: Sequence[str], kid: str, as_json: bo
 
 
 keys.add_command(rewrap)
+keys.add_command(wrap)
 
 
 def _ring(settings: Settings, use: str, algorithm: str | None) -> Ring:

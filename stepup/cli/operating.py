@@ -11,6 +11,7 @@ from stepup.crypto.sealing import Sealer, UnsealError
 from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.policy_errors import ApprovalRequiredError
 from stepup.ports import Ports
+from stepup.ports.key_wrapping import KeyWrapError
 
 WITHOUT_APPROVAL = "the first policy and `policy_approvals` 0 need no approval"
 _Done = TypeVar("_Done")
@@ -21,7 +22,7 @@ async def operate(settings: Settings, task: Callable[[Ports, Sealer], Awaitable[
     try:
         async with wiring.open_ports(settings) as (ports, sealer):
             return await task(ports, sealer)
-    except DependencyUnavailableError as error:
+    except (DependencyUnavailableError, KeyWrapError) as error:
         raise click.ClickException(str(error)) from error
     except ApprovalRequiredError as error:
         raise click.ClickException(f"{error} ({WITHOUT_APPROVAL})") from error

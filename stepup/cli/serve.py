@@ -13,7 +13,7 @@ import structlog
 from stepup import log, wiring
 from stepup.cli.children import WorkerError, Workers
 from stepup.cli.listening import listen_or_explain
-from stepup.cli.settings import load_settings, settings_options
+from stepup.cli.settings import load_settings, settings_options, with_keys
 from stepup.cli.stopping import stoppable
 from stepup.config import Settings
 from stepup.domain.errors import DependencyUnavailableError
@@ -42,6 +42,8 @@ def serve(workers: int | None, config_file: Path | None, sets: Sequence[str]) ->
     settings = load_settings(config_file, sets)
     if workers is not None:
         settings = msgspec.structs.replace(settings, workers=workers)
+    # Once, for all workers and those that take their place: who serves needs no token.
+    settings = with_keys(settings)
     log.configure_logging(settings.log_level, settings.log_format)
     with stoppable(), ExitStack() as stack:
         sockets = listen_or_explain(settings.host, settings.port)

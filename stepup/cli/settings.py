@@ -9,6 +9,7 @@ import rich_click as click
 
 from stepup.config import Settings
 from stepup.config_reading import Given, SettingsError, load, read
+from stepup.ports.key_wrapping import KeyWrapError
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -38,6 +39,16 @@ def load_settings(config_file: Path | None, sets: Sequence[str]) -> Settings:
     try:
         return load(os.environ, config_file, parse_sets(sets))
     except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def with_keys(settings: Settings) -> Settings:
+    """Return settings that hold the key-encryption keys, or end the command with one line."""
+    from stepup import wiring  # noqa: PLC0415  most commands that read settings open nothing
+
+    try:
+        return wiring.with_keys(settings)
+    except KeyWrapError as error:
         raise click.ClickException(str(error)) from error
 
 
