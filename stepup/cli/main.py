@@ -15,6 +15,7 @@ _COMMANDS = {
     "db": "stepup.cli.db:db",
     "policy": "stepup.cli.policy.commands:policy",
     "client": "stepup.cli.client:client",
+    "revocation": "stepup.cli.revocation:revocation",
     "admin": "stepup.cli.admin.commands:admin",
     "keys": "stepup.cli.keys:keys",
     "audit": "stepup.cli.audit:audit",

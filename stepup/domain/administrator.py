@@ -18,6 +18,8 @@ class Scope(StrEnum):
     DECISIONS_READ = "decisions:read"
     SUBJECTS_READ = "subjects:read"
     SUBJECTS_CHANGE = "subjects:change"
+    REVOCATIONS_READ = "revocations:read"
+    REVOCATIONS_CHANGE = "revocations:change"
     CLIENTS_READ = "clients:read"
     CLIENTS_CHANGE = "clients:change"
     CLIENTS_GRANT = "clients:grant"
@@ -39,6 +41,8 @@ class AdminAction(StrEnum):
     DECISIONS_READ = "stepup.admin.decisions.read"
     SUBJECT_READ = "stepup.admin.subject.authenticators.read"
     SUBJECT_CHANGE = "stepup.admin.subject.authenticators.change"
+    REVOCATION_READ = "stepup.admin.revocations.read"
+    REVOCATION_CHANGE = "stepup.admin.revocations.change"
     CLIENT_READ = "stepup.admin.client.read"
     CLIENT_CHANGE = "stepup.admin.client.change"
 
@@ -62,6 +66,8 @@ _SCOPES = {
     AdminAction.DECISIONS_READ: Scope.DECISIONS_READ,
     AdminAction.SUBJECT_READ: Scope.SUBJECTS_READ,
     AdminAction.SUBJECT_CHANGE: Scope.SUBJECTS_CHANGE,
+    AdminAction.REVOCATION_READ: Scope.REVOCATIONS_READ,
+    AdminAction.REVOCATION_CHANGE: Scope.REVOCATIONS_CHANGE,
     AdminAction.CLIENT_READ: Scope.CLIENTS_READ,
     AdminAction.CLIENT_CHANGE: Scope.CLIENTS_CHANGE,
 }

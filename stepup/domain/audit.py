@@ -59,6 +59,7 @@ class AuditKind(StrEnum):
     KEY_RETIRED = "key.retired"
     KEY_REMOVED = "key.removed"
     KEY_REVOKED = "key.revoked"
+    REVOCATION_MADE = "revocation.made"
     SUBJECT_REVOKED = "subject.revoked"
     STATE_LOST = "state.lost"
     AUDIT_LOG_ADOPTED = "audit_log.adopted"

@@ -36,6 +36,7 @@ from stepup.http.admin import (
     policy_drafts,
     policy_moves,
     replay,
+    revocations,
     shadow,
 )
 from stepup.http.admin.gate import provide_administrator
@@ -88,6 +89,7 @@ ROUTERS: tuple[Router, ...] = (
     policy_moves.router,
     decisions.router,
     replay.router,
+    revocations.router,
     shadow.router,
     explain.router,
     explain.recorded_router,

@@ -4,10 +4,9 @@ Who receives our security events is told from there (`session-revoked`).
 """
 
 from stepup.domain.audit import AuditEvent, AuditKind
-from stepup.domain.errors import DependencyUnavailableError, OutcomeUnknownError
 from stepup.domain.ids import SubjectId
-from stepup.ports import AuditRecorded, Ports
-from stepup.usecases.revoke import revoke_subject
+from stepup.ports import Ports
+from stepup.usecases.revoke import record, revoke_subject
 
 
 async def end_subject(ports: Ports, subject_id: SubjectId, *, by: str, why: str = "") -> None:
@@ -24,9 +23,4 @@ async def end_subject(ports: Ports, subject_id: SubjectId, *, by: str, why: str 
         subject_id=subject_id,
         details=details,
     )
-    try:
-        await ports.state.outbox.append(AuditRecorded(event=event))
-    except (DependencyUnavailableError, OutcomeUnknownError):
-        # With Redis away the revocation has a row already, so its record can have one.
-        async with ports.database.transaction() as stores:
-            await stores.audit.append(ports.entropy.token(16), event)
+    await record(ports, event)

@@ -48,7 +48,7 @@ async def revoke(ports: Ports, caller: Client, text: str) -> None:
         challenge_id=token.challenge_id,
         details={"jti": token.id},
     )
-    await _record(ports, event)
+    await record(ports, event)
 
 
 async def revoke_token(ports: Ports, token_id: TokenId, until: datetime) -> None:
@@ -57,7 +57,7 @@ async def revoke_token(ports: Ports, token_id: TokenId, until: datetime) -> None
     Raises:
         DependencyUnavailableError: If neither store took it; the caller must come again.
     """
-    await _end(ports, Revocation.of_token(token_id, until, ports.clock.now()))
+    await end(ports, Revocation.of_token(token_id, until, ports.clock.now()))
 
 
 async def revoke_grant(ports: Ports, challenge_id: ChallengeId, until: datetime) -> None:
@@ -66,7 +66,7 @@ async def revoke_grant(ports: Ports, challenge_id: ChallengeId, until: datetime)
     Raises:
         DependencyUnavailableError: If neither store took it; the caller must come again.
     """
-    await _end(ports, Revocation.of_grant(challenge_id, until, ports.clock.now()))
+    await end(ports, Revocation.of_grant(challenge_id, until, ports.clock.now()))
 
 
 async def revoke_subject(ports: Ports, subject_id: SubjectId) -> None:
@@ -75,7 +75,7 @@ async def revoke_subject(ports: Ports, subject_id: SubjectId) -> None:
     Raises:
         DependencyUnavailableError: If neither store took it; the caller must come again.
     """
-    await _end(ports, Revocation.of_subject(subject_id, ports.clock.now()))
+    await end(ports, Revocation.of_subject(subject_id, ports.clock.now()))
 
 
 async def revoke_client(ports: Ports, client_id: ClientId) -> None:
@@ -84,7 +84,7 @@ async def revoke_client(ports: Ports, client_id: ClientId) -> None:
     Raises:
         DependencyUnavailableError: If neither store took it; the caller must come again.
     """
-    await _end(ports, Revocation.of_client(client_id, ports.clock.now()))
+    await end(ports, Revocation.of_client(client_id, ports.clock.now()))
 
 
 async def revoke_authenticator(
@@ -95,7 +95,7 @@ async def revoke_authenticator(
     Raises:
         DependencyUnavailableError: If neither store took it; the caller must come again.
     """
-    await _end(ports, Revocation.of_authenticator(subject_id, authenticator_id, ports.clock.now()))
+    await end(ports, Revocation.of_authenticator(subject_id, authenticator_id, ports.clock.now()))
 
 
 async def revoke_key(ports: Ports, key_id: KeyId, min_iat: datetime) -> None:
@@ -104,7 +104,7 @@ async def revoke_key(ports: Ports, key_id: KeyId, min_iat: datetime) -> None:
     Raises:
         DependencyUnavailableError: If neither store took it; the caller must come again.
     """
-    await _end(ports, Revocation.of_key(key_id, min_iat, ports.clock.now()))
+    await end(ports, Revocation.of_key(key_id, min_iat, ports.clock.now()))
 
 
 async def end_with(ports: Ports, stores: Stores, revocation: Revocation) -> None:
@@ -140,7 +140,12 @@ async def reseed(ports: Ports) -> int:
     return len(known)
 
 
-async def _end(ports: Ports, revocation: Revocation) -> None:
+async def end(ports: Ports, revocation: Revocation) -> None:
+    """End whatever a revocation is about; again is harmless.
+
+    Raises:
+        DependencyUnavailableError: If neither store took it; the caller must come again.
+    """
     try:
         await ports.database.keep_revocation(revocation)
         is_kept = True
@@ -159,7 +164,8 @@ async def _end(ports: Ports, revocation: Revocation) -> None:
         ports.revocations.learn(revocation, published=True)
 
 
-async def _record(ports: Ports, event: AuditEvent) -> None:
+async def record(ports: Ports, event: AuditEvent) -> None:
+    """Put on record that something was revoked, also while Redis is away."""
     try:
         await ports.state.outbox.append(AuditRecorded(event=event))
     except _AWAY:

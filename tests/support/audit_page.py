@@ -235,11 +235,20 @@ TOLD: Mapping[AuditKind, Told] = {
     AuditKind.KEY_REVOKED: Told(
         "A signing key was taken away for good, and all that it signed with it.", _OF_KEY
     ),
+    AuditKind.REVOCATION_MADE: Told(
+        "An administrator ended tokens, and what else stands on the same.",
+        {
+            "what": "`token`, `grant`, `client`, `authenticator` or `key`",
+            "value": "its identifier",
+            "by": "administrator",
+            "why": "the reason given",
+        },
+    ),
     AuditKind.SUBJECT_REVOKED: Told(
         "Everything that a subject had proved ended.",
         {
             "by": "administrator or client, `signal` when another issuer said so",
-            "why": "the event that said so",
+            "why": "the event that said so, or the reason given",
         },
     ),
     AuditKind.STATE_LOST: Told(
