@@ -17,7 +17,7 @@ import msgspec
 from stepup.crypto import id_tokens
 from stepup.domain import authorization_request as reading
 from stepup.domain import fapi
-from stepup.domain.action_details import ActionDetails, read_details
+from stepup.domain.action_details import ActionDetails, check_declared, read_details
 from stepup.domain.assurance import Acr, Ladder
 from stepup.domain.authorization import Ticket
 from stepup.domain.authorization_errors import RequestUriNotSupportedError
@@ -36,7 +36,7 @@ from stepup.domain.errors import (
     UnmetRequirementError,
     UnsupportedResponseTypeError,
 )
-from stepup.domain.ids import ClientId, Subject
+from stepup.domain.ids import ActionName, ClientId, Subject
 from stepup.domain.requested_claims import AskedLevels, agreed_levels, read_claims
 from stepup.domain.site import Site
 from stepup.ports import Ports
@@ -240,7 +240,7 @@ async def _read(ports: Ports, asked: Asked, target: ResponseTarget) -> CheckedRe
         acr_values=_ours(ports.snapshot.policy.ladder, levels),
         essential_acr=levels.essential,
         ticket=ticket,
-        details=_details(request, client),
+        details=_details(ports, request, client),
         subject=await _proven_subject(ports, asked, ticket, expected),
         expected_subject=expected,
         login_hint=request.login_hint,
@@ -249,10 +249,13 @@ async def _read(ports: Ports, asked: Asked, target: ResponseTarget) -> CheckedRe
     )
 
 
-def _details(request: AuthorizationRequest, client: Client) -> ActionDetails | None:
+def _details(ports: Ports, request: AuthorizationRequest, client: Client) -> ActionDetails | None:
     if request.authorization_details is None:
         return None
-    return read_details(request.authorization_details, client.authorization_details_types)
+    details = read_details(request.authorization_details, client.authorization_details_types)
+    # Said to the client at once, although the policy decides when the subject is known.
+    check_declared(details, ports.snapshot.policy.find(ActionName(details.action)))
+    return details
 
 
 def _code_challenge(request: AuthorizationRequest) -> str:

@@ -2,7 +2,10 @@
 
 import json
 
+import msgspec
+
 from stepup.http.schemas import DETAILS_SCHEMA_PATH
+from tests.http.conftest import app_over
 from tests.http.flow import BANK, Flow, answer_in
 
 PAYMENT = {
@@ -53,6 +56,17 @@ async def test_the_subject_sees_the_values_that_the_details_say(flow: Flow):
 
 async def test_rfc9396_5_an_unknown_type_is_invalid_authorization_details(flow: Flow):
     refused = await flow.push("", **details({"type": "payment_initiation"}))
+
+    assert refused.status_code == 400
+    assert refused.json()["error"] == "invalid_authorization_details"
+
+
+async def test_details_that_nobody_can_decide_on_are_refused_before_anybody_signs_in(flow: Flow):
+    site = msgspec.structs.replace(flow.world.site, base_login=True)
+    unknown = PAYMENT | {"action": "nobody.knows"}
+    unproved = {"subject_token": "", "subject_token_type": ""}
+    async with app_over(flow.world.ports._replace(site=site)) as http:
+        refused = await Flow(http, flow.world).push("", **details(unknown), **unproved)
 
     assert refused.status_code == 400
     assert refused.json()["error"] == "invalid_authorization_details"
