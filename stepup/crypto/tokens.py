@@ -12,6 +12,7 @@ import msgspec
 
 from stepup.crypto import givers, jwts, keys
 from stepup.crypto.jwts import InvalidTokenError
+from stepup.crypto.read_before import ReadBefore, Signed
 from stepup.domain.assurance import Acr, Amr
 from stepup.domain.confirmation import Confirmation
 from stepup.domain.ids import (
@@ -110,6 +111,7 @@ class ReadToken(NamedTuple):
     key_id: KeyId
 
 
+_read_before = ReadBefore()
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(_Claims)
 
@@ -152,6 +154,16 @@ def read(text: str, keyring: Keyring, site: Site, now: datetime) -> ReadToken:
     key = keyring.find(jwts.peek(text).kid or "", KeyUse.TOKEN)
     if key is None:
         raise InvalidTokenError("the key is not ours")
+    signed = Signed.of(text, key, site, keyring.root)
+    token = _read_before.find(signed)
+    if token is None:
+        token = _verified(text, key, site, keyring.root)
+        _read_before.keep(signed, token)
+    jwts.check_times(now, issued_at=token.issued_at, expires_at=token.expires_at)
+    return ReadToken(token, key.id)
+
+
+def _verified(text: str, key: SigningKey, site: Site, root: bytes) -> ElevatedToken:
     verification_key = jwts.Key(algorithm=key.algorithm, key=_public_key(key.private_key))
     payload = jwts.verify(text, verification_key, typs=(ELEVATED_TYP,))
     try:
@@ -160,11 +172,10 @@ def read(text: str, keyring: Keyring, site: Site, now: datetime) -> ReadToken:
         raise InvalidTokenError("the claims are malformed") from None
     if claims.iss != site.issuer:
         raise InvalidTokenError("the token is of another issuer")
-    token = msgspec.structs.replace(_token(claims), authenticators=_givers(claims, keyring.root))
-    jwts.check_times(now, issued_at=token.issued_at, expires_at=token.expires_at)
+    token = msgspec.structs.replace(_token(claims), authenticators=_givers(claims, root))
     if token.expires_at - token.issued_at > MAX_TOKEN_LIFETIME:
         raise InvalidTokenError("the token lives longer than any of ours")
-    return ReadToken(token, key.id)
+    return token
 
 
 def claims_of(token: ElevatedToken, site: Site) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import hashlib
 
 from stepup.crypto import api_keys as keys_of_pipelines
 from stepup.crypto import digests
-from stepup.domain.admin_errors import InsufficientScopeError
+from stepup.domain.admin_errors import InsufficientScopeError, TokenRefusedError
 from stepup.domain.administrator import DEVELOPER, AdminAction, Administrator
 from stepup.domain.confirmation import NOTHING_PROVED, Possession
 from stepup.ports import Ports
@@ -24,10 +24,14 @@ async def authenticate(
         ActionDeniedError: If the policy denies it to anybody.
         DependencyUnavailableError: If nobody can say who administers, or what was revoked.
     """
-    if _is_developer(ports, token):
-        return DEVELOPER
-    if not token.startswith(keys_of_pipelines.PREFIX):
+    is_developer = _is_developer(ports, token)
+    if not is_developer and not token.startswith(keys_of_pipelines.PREFIX):
         return await find_person(ports, token, action, possession)
+    # Neither is bound to a key, so neither is a DPoP token.
+    if not possession.covers(None):
+        raise TokenRefusedError
+    if is_developer:
+        return DEVELOPER
     pipeline = await find_pipeline(ports, token)
     if not pipeline.may(action.scope):
         raise InsufficientScopeError(action.scope)

@@ -7,6 +7,7 @@ import pytest
 
 from stepup.domain.admin_errors import NotAuthorizedError
 from stepup.domain.administrator import AdminAction
+from stepup.domain.confirmation import Possession
 from stepup.usecases import admin
 from tests.support.world import World
 
@@ -31,3 +32,12 @@ async def test_a_deployment_without_one_knows_nobody(world: World):
     for presented in ("", TOKEN, "None"):
         with pytest.raises(NotAuthorizedError):
             await admin.authenticate(with_token(world, None), presented, READ)
+
+
+async def test_a_token_that_is_bound_to_no_key_is_no_dpop_token(world: World):
+    ports = with_token(world, hashlib.sha256(TOKEN.encode()).digest())
+
+    for possession in (Possession(jkt="key"), Possession(jkt="key", x5t_s256="certificate")):
+        with pytest.raises(NotAuthorizedError):
+            await admin.authenticate(ports, TOKEN, READ, possession)
+    await admin.authenticate(ports, TOKEN, READ, Possession(x5t_s256="certificate"))
