@@ -124,6 +124,11 @@ redemptions_total = _counter(
     "Redemptions of codes, by outcome: granted, repeated, replayed, refused or unknown.",
     "outcome",
 )
+refreshes_total = _counter(
+    "refreshes_total",
+    "Uses of refresh tokens, by outcome: granted, repeated, replayed, refused or unknown.",
+    "outcome",
+)
 redemption_unfenced_total = _counter(
     "redemption_unfenced_total",
     "Redemptions and consumptions without a row in PostgreSQL before they were granted; the row "

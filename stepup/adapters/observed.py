@@ -19,6 +19,7 @@ from stepup.ports import (
     Outbox,
     OutboxEntry,
     RecoveryCodeBurned,
+    RefreshUsed,
     RevocationRecorded,
     TokenConsumed,
 )
@@ -29,7 +30,13 @@ _OUTCOMES = {
     AuditKind.CHALLENGE_FAILED: "failed",
     AuditKind.CHALLENGE_CANCELLED: "cancelled",
 }
-_CONFLICTS = frozenset({AuditKind.REDEMPTION_CONFLICTED, AuditKind.CONSUMPTION_CONFLICTED})
+_CONFLICTS = frozenset(
+    {
+        AuditKind.REDEMPTION_CONFLICTED,
+        AuditKind.REFRESH_CONFLICTED,
+        AuditKind.CONSUMPTION_CONFLICTED,
+    }
+)
 # What has no method yet, or was left before one was chosen.
 _NO_METHOD = "none"
 
@@ -48,7 +55,7 @@ class ObservedOutbox(Outbox):
             match entry:
                 case AuditRecorded():
                     _count(entry.event)
-                case CodeRedeemed() | TokenConsumed():
+                case CodeRedeemed() | RefreshUsed() | TokenConsumed():
                     telemetry.redemption_unfenced_total.inc()
                 case AuthenticatorUsed() | RecoveryCodeBurned() | RevocationRecorded():
                     pass

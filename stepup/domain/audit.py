@@ -21,9 +21,12 @@ class AuditKind(StrEnum):
     CHALLENGE_FAILED = "challenge.failed"
     CHALLENGE_CANCELLED = "challenge.cancelled"
     TOKEN_ISSUED = "token.issued"  # noqa: S105  the name of an event
+    TOKEN_REFRESHED = "token.refreshed"  # noqa: S105  the name of an event
     TOKEN_CONSUMED = "token.consumed"  # noqa: S105  the name of an event
     TOKEN_REVOKED = "token.revoked"  # noqa: S105  the name of an event
     CODE_REPLAYED = "code.replayed"
+    REFRESH_TOKEN_REPLAYED = "refresh_token.replayed"  # noqa: S105  the name of an event
+    REFRESH_CONFLICTED = "refresh.conflicted"
     REDEMPTION_CONFLICTED = "redemption.conflicted"
     CONSUMPTION_CONFLICTED = "consumption.conflicted"
     AUTHENTICATOR_ENROLLED = "authenticator.enrolled"
@@ -112,7 +115,9 @@ _ONCE_PER_CHALLENGE = frozenset(
 _ONCE_PER_TOKEN = frozenset(
     {
         AuditKind.TOKEN_ISSUED,
+        AuditKind.TOKEN_REFRESHED,
         AuditKind.TOKEN_CONSUMED,
+        AuditKind.REFRESH_CONFLICTED,
         AuditKind.REDEMPTION_CONFLICTED,
         AuditKind.CONSUMPTION_CONFLICTED,
     }

@@ -204,6 +204,10 @@ class CodeReplayedError(InvalidGrantError):
     message = "The code was redeemed before; what it gave is revoked."
 
 
+class RefreshReplayedError(InvalidGrantError):
+    """Another attempt has used this refresh token; all that its ceremony gave is revoked by now."""
+
+
 class TokenAlreadyConsumedError(StepUpError):
     """A once-only token was used up before."""
 
@@ -337,6 +341,15 @@ class RedemptionUnknownError(OutcomeUnknownError):
     def __init__(self, challenge_id: ChallengeId) -> None:
         super().__init__()
         self.challenge_id = challenge_id
+
+
+class RefreshUnknownError(OutcomeUnknownError):
+    """Nobody knows whether this attempt has used the token of a count, and no row says so."""
+
+    def __init__(self, challenge_id: ChallengeId, count: int) -> None:
+        super().__init__()
+        self.challenge_id = challenge_id
+        self.count = count
 
 
 class DependencyUnavailableError(StepUpError):

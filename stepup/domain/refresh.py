@@ -7,6 +7,7 @@ Every use gives the next one. Who authenticated, how and when stays what the cer
 section 6.1), so nothing made of it is good for longer than the ceremony itself would be.
 """
 
+import re
 from datetime import datetime, timedelta
 
 import msgspec
@@ -17,7 +18,7 @@ from stepup.domain.authorization import Authorization
 from stepup.domain.client import Client
 from stepup.domain.confirmation import Confirmation
 from stepup.domain.errors import InvalidGrantError, InvalidScopeError, InvalidTargetError
-from stepup.domain.ids import ChallengeId, ClientId, Subject
+from stepup.domain.ids import AuthenticatorId, ChallengeId, ClientId, Handle, Subject
 
 OFFLINE_ACCESS = "offline_access"
 # NIST SP 800-63B-4 section 2.3.3: whoever authenticated at AAL3 does it again after 12 hours. It
@@ -25,11 +26,43 @@ OFFLINE_ACCESS = "offline_access"
 LONGEST_REFRESH = timedelta(hours=12)
 
 
+# The count of uses, and a keyed digest of it and the ceremony: nobody can make up another.
+_SECRET = re.compile(r"r(0|[1-9][0-9]{0,8})\.([A-Za-z0-9_-]{43})")
+
+
+class RefreshHandle(msgspec.Struct, frozen=True):
+    """A refresh token: the ceremony that it belongs to, and how many there were before it.
+
+    On the wire it reads `<region>.<random>.r<count>.<digest>`, so that any region finds the home of
+    the state, and no code or `request_uri` can be one.
+    """
+
+    challenge_id: ChallengeId
+    count: int
+    digest: str
+
+    def __str__(self) -> str:
+        return str(Handle(self.challenge_id, f"r{self.count}.{self.digest}"))
+
+    def __repr__(self) -> str:
+        return f"RefreshHandle({self.challenge_id}, {self.count}, ***)"
+
+    @classmethod
+    def parse(cls, text: str) -> "RefreshHandle | None":
+        """Read a refresh token; None when the text cannot be one."""
+        handle = Handle.parse(text)
+        secret = None if handle is None else _SECRET.fullmatch(handle.secret)
+        if handle is None or secret is None:
+            return None
+        return cls(handle.challenge_id, int(secret[1]), secret[2])
+
+
 class RefreshGrant(msgspec.Struct, frozen=True, kw_only=True):
     """What a ceremony goes on giving; written once, when its code is redeemed.
 
     `confirmation` is what the first access token was bound to, and `is_public` when its client
-    proves nothing else about itself. `session_id` is the `sid` of its ID tokens.
+    proves nothing else about itself. `session_id` is the `sid` of its ID tokens, `authenticators`
+    those that passed the ceremony, None where nobody noted them.
     """
 
     challenge_id: ChallengeId
@@ -47,6 +80,7 @@ class RefreshGrant(msgspec.Struct, frozen=True, kw_only=True):
     fallback_for: Acr | None = None
     confirmation: Confirmation | None = None
     session_id: str | None = None
+    authenticators: tuple[AuthenticatorId, ...] | None = None
 
     def narrowed(self, scope: str | None) -> str:
         """Return the scope of an access token: what was asked for now, in the order granted.

@@ -23,6 +23,7 @@ from stepup.domain.confirmation import DPOP_ALGORITHMS
 from stepup.domain.key_life import JWKS_MAX_AGE
 from stepup.domain.keyring import Keyring, KeyUse
 from stepup.domain.obligation import ObligationType
+from stepup.domain.refresh import OFFLINE_ACCESS
 from stepup.domain.site import Site
 from stepup.domain.status import STATUS_PATH
 from stepup.http.caching import cacheable, tag_of
@@ -94,7 +95,7 @@ def oauth_metadata(ports: Ports) -> dict[str, object]:
         "response_modes_supported": list(ResponseMode),
         "prompt_values_supported": sorted(PROMPTS),
         "ui_locales_supported": list(locales.available()),
-        "grant_types_supported": ["authorization_code", "client_credentials"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         # OpenID Connect's default is true and means documents fetched from the client; what PAR
@@ -102,7 +103,7 @@ def oauth_metadata(ports: Ports) -> dict[str, object]:
         "request_uri_parameter_supported": False,
         "request_parameter_supported": True,
         "request_object_signing_alg_values_supported": _ASSERTION_ALGORITHMS,
-        "scopes_supported": ["openid"],
+        "scopes_supported": ["openid", OFFLINE_ACCESS],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": _algorithms(
             ports.snapshot.keyring, KeyUse.ID_TOKEN

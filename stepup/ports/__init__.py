@@ -33,7 +33,14 @@ from stepup.ports.database import (
 )
 from stepup.ports.decisions import DecisionLog, DecisionPlace, DecisionQuery, DecisionStore
 from stepup.ports.generations import GenerationRecord, Generations, NoRecord
-from stepup.ports.ledger import CodeRedeemed, Ledger, LedgerRow, LedgerStore, TokenConsumed
+from stepup.ports.ledger import (
+    CodeRedeemed,
+    Ledger,
+    LedgerRow,
+    LedgerStore,
+    RefreshUsed,
+    TokenConsumed,
+)
 from stepup.ports.outbox import (
     AuditRecorded,
     AuthenticatorUsed,
@@ -52,6 +59,7 @@ from stepup.ports.policies import (
     ShadowPolicy,
     VersionHeader,
 )
+from stepup.ports.refreshes import RefreshReusedError, RefreshStore, Rotation
 from stepup.ports.revocation import (
     FeedPage,
     FeedPlace,
@@ -144,10 +152,14 @@ __all__ = [
     "RecoveryCodeBurned",
     "RecoveryCodeStore",
     "Redemption",
+    "RefreshReusedError",
+    "RefreshStore",
+    "RefreshUsed",
     "ReplayStore",
     "RevocationFeed",
     "RevocationRecorded",
     "RevocationStore",
+    "Rotation",
     "SessionStore",
     "Shadow",
     "ShadowFindings",
@@ -180,6 +192,7 @@ class State(NamedTuple):
     recovery_codes: RecoveryCodeStore
     attempts: AttemptStore
     tokens: TokenStore
+    refreshes: RefreshStore
     replays: ReplayStore
     accounts: AccountStore
     sessions: SessionStore

@@ -1,4 +1,4 @@
-"""The ledger: which attempt each code and each once-only token went to, for good.
+"""The ledger: which attempt each code, refresh token and once-only token went to, for good.
 
 Redis decides who gets what is spent. The ledger is the second home of that decision: when Redis
 has lost one and grants again, the row that is there already says no.
@@ -24,6 +24,11 @@ class CodeRedeemed(msgspec.Struct, frozen=True, kw_only=True, tag="code_redeemed
     redeemed_at: datetime
 
     @property
+    def name(self) -> str:
+        """What was spent."""
+        return self.challenge_id
+
+    @property
     def at(self) -> datetime:
         """When it was spent."""
         return self.redeemed_at
@@ -39,16 +44,43 @@ class TokenConsumed(msgspec.Struct, frozen=True, kw_only=True, tag="token_consum
     consumed_at: datetime
 
     @property
+    def name(self) -> str:
+        """What was spent."""
+        return self.token_id
+
+    @property
     def at(self) -> datetime:
         """When it was spent."""
         return self.consumed_at
 
 
-LedgerRow = CodeRedeemed | TokenConsumed
+class RefreshUsed(msgspec.Struct, frozen=True, kw_only=True, tag="refresh_used"):
+    """The one use of a ceremony's refresh token of a count; `token_id` is what it gave."""
+
+    challenge_id: ChallengeId
+    count: int
+    attempt: AttemptId
+    token_id: TokenId
+    client_id: ClientId
+    subject_id: SubjectId
+    used_at: datetime
+
+    @property
+    def name(self) -> str:
+        """What was spent."""
+        return f"{self.challenge_id} {self.count}"
+
+    @property
+    def at(self) -> datetime:
+        """When it was spent."""
+        return self.used_at
+
+
+LedgerRow = CodeRedeemed | RefreshUsed | TokenConsumed
 
 
 class LedgerStore(Protocol):
-    """The ledger inside a transaction: of each challenge and each token the first row stays."""
+    """The ledger inside a transaction: of everything that is spent the first row stays."""
 
     async def record_all(self, rows: Sequence[LedgerRow]) -> Sequence[LedgerRow]:
         """Write the rows that are the first of their kind; return for each the one that stands.

@@ -9,7 +9,7 @@ import msgspec
 from stepup.domain.audit import AuditEvent
 from stepup.domain.ids import AttemptId, AuthenticatorId
 from stepup.domain.revocation import Revocation
-from stepup.ports.ledger import CodeRedeemed, TokenConsumed
+from stepup.ports.ledger import CodeRedeemed, RefreshUsed, TokenConsumed
 
 
 class AuthenticatorUsed(msgspec.Struct, frozen=True, kw_only=True, tag="authenticator_used"):
@@ -48,6 +48,7 @@ OutboxEntry = (
     | AuthenticatorUsed
     | CodeRedeemed
     | RecoveryCodeBurned
+    | RefreshUsed
     | RevocationRecorded
     | TokenConsumed
 )

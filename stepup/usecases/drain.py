@@ -6,7 +6,6 @@ from stepup.domain.audit import identity_of
 from stepup.ports import (
     AuditRecorded,
     AuthenticatorUsed,
-    CodeRedeemed,
     Lease,
     LedgerRow,
     OutboxEntry,
@@ -14,7 +13,6 @@ from stepup.ports import (
     RecoveryCodeBurned,
     RevocationRecorded,
     Stores,
-    TokenConsumed,
 )
 from stepup.usecases import recovery
 from stepup.usecases.carry import BATCH, After, Entries, Load, carry, carry_once
@@ -62,7 +60,7 @@ async def _write(stores: Stores, entries: Sequence[tuple[str, OutboxEntry]]) -> 
     burned = await recovery.burn_afterwards(
         stores, [entry for _, entry in entries if isinstance(entry, RecoveryCodeBurned)]
     )
-    spent = [entry for _, entry in entries if isinstance(entry, CodeRedeemed | TokenConsumed)]
+    spent = [entry for _, entry in entries if isinstance(entry, LedgerRow)]
     standing = await stores.ledger.record_all(spent)
     await stores.revocations.add(
         [entry.revocation for _, entry in entries if isinstance(entry, RevocationRecorded)]

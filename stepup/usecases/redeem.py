@@ -1,6 +1,8 @@
 """Redeem a code for an elevated token: once, and the same attempt gets the same token."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,7 +23,7 @@ from stepup.domain.errors import (
     RedemptionUnknownError,
 )
 from stepup.domain.ids import AttemptId, ChallengeId, Handle
-from stepup.domain.refresh import granted_scope
+from stepup.domain.refresh import granted_scope, refresh_until
 from stepup.domain.token import ElevatedToken
 from stepup.ports import (
     AuditRecorded,
@@ -41,6 +43,7 @@ from stepup.usecases.make_token import (
     signers_for,
     token_id,
 )
+from stepup.usecases.refresh_tokens import begin_refresh
 from stepup.usecases.sessions import sid
 from stepup.usecases.settle import SpentByAnotherError, end_token, settle
 
@@ -78,12 +81,12 @@ async def redeem(ports: Ports, caller: Client, grant: CodeGrant, attempt: Attemp
     signers = signers_for(ports, caller)
     await _check_resource(ports, presented, grant.resource)
     try:
-        redemption, entries = await _spend(ports, presented, attempt)
+        redeemed = await _spend(ports, presented, attempt, partial(_begin, ports, caller, grant))
     except CodeTakenError as error:
         raise await _replayed(ports, caller, error.challenge_id) from error
     except SpentByAnotherError as error:
         raise CodeReplayedError from error
-    return await issue(ports, signers, _given(ports, redemption, grant.proof), entries)
+    return await issue(ports, signers, _given(ports, redeemed), redeemed.entries)
 
 
 async def redeem_unnamed(ports: Ports, caller: Client, grant: CodeGrant) -> Issued:
@@ -134,19 +137,51 @@ async def _check_resource(ports: Ports, presented: PresentedCode, resource: str 
         raise InvalidTargetError("The code is for another resource.")
 
 
+class _Redeemed(NamedTuple):
+    """A spent code, and the token that it is spent for."""
+
+    redemption: Redemption
+    token: ElevatedToken
+    refresh_token: str | None
+    entries: tuple[OutboxEntry, ...] = ()
+
+
 async def _spend(
-    ports: Ports, presented: PresentedCode, attempt: AttemptId
-) -> tuple[Redemption, tuple[OutboxEntry, ...]]:
+    ports: Ports,
+    presented: PresentedCode,
+    attempt: AttemptId,
+    begin: Callable[[Redemption], Awaitable[_Redeemed]],
+) -> _Redeemed:
     now = ports.clock.now()
     redeem_code = partial(ports.state.challenges.redeem_code, presented, attempt, now)
     try:
         redemption = await redeem_code()
+        # Before there is a row: until then the code can be given back when this fails.
+        redeemed = await begin(redemption)
     except OutcomeUnknownError as error:
         raise RedemptionUnknownError(presented.challenge_id) from error
     row = _row(ports, redemption, attempt)
     settled = await settle(ports, row, partial(redeem_code, everywhere=True))
-    # The moment of the ledger, if it differs: the same attempt gets the same token.
-    return msgspec.structs.replace(redemption, redeemed_at=settled.at), settled.entries
+    if settled.at != redemption.redeemed_at:
+        # The moment of the ledger: the same attempt gets the same token.
+        redeemed = await begin(msgspec.structs.replace(redemption, redeemed_at=settled.at))
+    return redeemed._replace(entries=settled.entries)
+
+
+async def _begin(
+    ports: Ports, caller: Client, grant: CodeGrant, redemption: Redemption
+) -> _Redeemed:
+    """Make the token, and what can be refreshed where the client may refresh."""
+    token = _token(ports, redemption, grant.proof)
+    challenge = redemption.challenge
+    until = refresh_until(caller, challenge.authorization, token.auth_time)
+    if until is None or until <= token.issued_at:
+        return _Redeemed(redemption, token, None)
+    token = msgspec.structs.replace(token, scope=challenge.authorization.scope)
+    refresh_token = await begin_refresh(
+        ports, token, until, is_public=caller.is_public, session_id=_session_id(ports, challenge)
+    )
+    return _Redeemed(redemption, token, refresh_token)
 
 
 def _row(ports: Ports, redemption: Redemption, attempt: AttemptId) -> CodeRedeemed:
@@ -161,13 +196,15 @@ def _row(ports: Ports, redemption: Redemption, attempt: AttemptId) -> CodeRedeem
     )
 
 
-def _given(ports: Ports, redemption: Redemption, proof: Confirmation | None) -> Given:
+def _given(ports: Ports, redeemed: _Redeemed) -> Given:
+    challenge = redeemed.redemption.challenge
     return Given(
-        token=_token(ports, redemption, proof),
+        token=redeemed.token,
         kind=AuditKind.TOKEN_ISSUED,
-        repeated=redemption.repeated,
-        nonce=redemption.challenge.authorization.nonce,
-        session_id=_session_id(ports, redemption.challenge),
+        repeated=redeemed.redemption.repeated,
+        nonce=challenge.authorization.nonce,
+        session_id=_session_id(ports, challenge),
+        refresh_token=redeemed.refresh_token,
     )
 
 

@@ -10,12 +10,21 @@ from typing import NamedTuple
 
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.errors import DependencyUnavailableError
-from stepup.domain.ids import TokenId
+from stepup.domain.ids import ChallengeId, TokenId
+from stepup.domain.refresh import LONGEST_REFRESH
 from stepup.domain.requirement import MAX_TOKEN_LIFETIME
-from stepup.ports import AuditRecorded, CodeRedeemed, LedgerRow, OutboxEntry, Ports
-from stepup.usecases.revoke import revoke_token
+from stepup.ports import (
+    AuditRecorded,
+    CodeRedeemed,
+    LedgerRow,
+    OutboxEntry,
+    Ports,
+    RefreshUsed,
+    TokenConsumed,
+)
+from stepup.usecases.revoke import revoke_grant, revoke_token
 
-# A code and a token live for minutes; what is older helps only whoever looks into an incident.
+# A code and a token live for minutes, a refresh token for hours; what is older helps only whoever looks into an incident.
 LEDGER_KEPT = timedelta(days=7)
 FORGOTTEN_AT_ONCE = 5_000
 
@@ -70,14 +79,19 @@ async def forget_spent(ports: Ports) -> None:
 async def report(ports: Ports, row: LedgerRow) -> None:
     """Deal with a spend that the ledger knows to be another attempt's; again is harmless.
 
-    What a second redemption gave, and the first one with it, since they are one token, ends here.
-    A token that was consumed twice has nothing left to end.
+    What a second redemption gave, and the first one with it, since they are one token, ends here,
+    and all of a ceremony whose refresh token was used twice. A token that was consumed twice has
+    nothing left to end.
     """
-    if isinstance(row, CodeRedeemed):
-        await end_token(ports, row.token_id)
-        await _record(ports, AuditKind.REDEMPTION_CONFLICTED, row)
-    else:
-        await _record(ports, AuditKind.CONSUMPTION_CONFLICTED, row)
+    match row:
+        case CodeRedeemed():
+            await end_token(ports, row.token_id)
+            await _record(ports, AuditKind.REDEMPTION_CONFLICTED, row)
+        case RefreshUsed():
+            await end_grant(ports, row.challenge_id)
+            await _record(ports, AuditKind.REFRESH_CONFLICTED, row)
+        case TokenConsumed():
+            await _record(ports, AuditKind.CONSUMPTION_CONFLICTED, row)
 
 
 async def end_token(ports: Ports, token_id: TokenId) -> None:
@@ -86,12 +100,18 @@ async def end_token(ports: Ports, token_id: TokenId) -> None:
     await revoke_token(ports, token_id, until)
 
 
+async def end_grant(ports: Ports, challenge_id: ChallengeId) -> None:
+    """Revoke all that a ceremony gave and could go on giving."""
+    until = ports.clock.now() + LONGEST_REFRESH + MAX_TOKEN_LIFETIME
+    await revoke_grant(ports, challenge_id, until)
+
+
 async def _record(ports: Ports, kind: AuditKind, row: LedgerRow) -> None:
     event = AuditEvent(
         kind=kind,
         at=ports.clock.now(),
         client_id=row.client_id,
-        subject_id=row.subject_id if isinstance(row, CodeRedeemed) else None,
+        subject_id=row.subject_id if isinstance(row, CodeRedeemed | RefreshUsed) else None,
         challenge_id=row.challenge_id,
         details={"jti": row.token_id},
     )

@@ -8,6 +8,7 @@ from tests.contracts.challenges import ChallengeStoreContract
 from tests.contracts.codes import CodeContract
 from tests.contracts.decisions import DecisionLogContract
 from tests.contracts.generations import GenerationsContract
+from tests.contracts.refreshes import RefreshStoreContract
 from tests.contracts.revocations import RevocationFeedContract
 from tests.contracts.sessions import SessionStoreContract
 from tests.contracts.shadow import ShadowLogContract
@@ -36,6 +37,10 @@ class TestChallenges(ChallengeStoreContract):
 
 
 class TestCodes(CodeContract):
+    pass
+
+
+class TestRefreshes(RefreshStoreContract):
     pass
 
 

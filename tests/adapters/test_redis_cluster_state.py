@@ -15,6 +15,7 @@ from tests.contracts.accounts import AccountStoreContract
 from tests.contracts.challenges import ChallengeStoreContract
 from tests.contracts.codes import CodeContract
 from tests.contracts.decisions import DecisionLogContract
+from tests.contracts.refreshes import RefreshStoreContract
 from tests.contracts.revocations import RevocationFeedContract
 from tests.contracts.sessions import SessionStoreContract
 from tests.contracts.spending import (
@@ -68,6 +69,10 @@ class TestChallenges(ChallengeStoreContract):
 
 
 class TestCodes(CodeContract):
+    replicated = True
+
+
+class TestRefreshes(RefreshStoreContract):
     replicated = True
 
 

@@ -30,6 +30,7 @@ from tests.support.builders import (
     a_challenge,
     a_presented_code,
     a_proof,
+    a_refresh_grant,
     a_subject,
     an_attempt,
     an_authenticator,
@@ -150,8 +151,11 @@ class TestWrites:
             (scripts.FINISH_ANSWER, 2, [0, "attempt", "{}", 1]),
             (scripts.CANCEL_CHALLENGE, 1, []),
             (scripts.ISSUE_CODE, 2, [9, "digest", 9]),
-            (scripts.REDEEM_CODE, 3, [0, "attempt", "digest", "client", "", ""]),
+            (scripts.REDEEM_CODE, 3, [0, "attempt", "digest", "client", "", "", ""]),
             (scripts.RELEASE_CODE, 3, ["attempt"]),
+            (scripts.OPEN_REFRESH, 1, ["{}", 99, 9]),
+            (scripts.ROTATE_REFRESH, 1, [9, "attempt", 0]),
+            (scripts.RELEASE_REFRESH, 1, ["attempt", 0]),
             (scripts.ACCEPT_STEP, 1, [9, "attempt", 9]),
             (scripts.RETIRE_AUTHENTICATOR, 1, [9, 9]),
             (scripts.SPEND_ATTEMPT, 1, [9, 9, 9, 0]),
@@ -350,6 +354,14 @@ async def answer_and_redeem(
     for _ in range(repetitions):
         await stores.challenges.redeem_code(a_presented_code(challenge, b"code"), attempt, now)
         await stores.tokens.consume(challenge.id, token_id, attempt, now)
+    for _ in range(repetitions):
+        await stores.refreshes.open(a_refresh_grant(now=now, challenge_id=challenge.id))
+    await stores.refreshes.rotate(challenge.id, 0, attempt, now)
+    await stores.refreshes.release(challenge.id, 0, attempt, now + timedelta(minutes=1))
+    # It goes on behind the call.
+    await asyncio.sleep(0.1)
+    for _ in range(repetitions):
+        await stores.refreshes.rotate(challenge.id, 0, attempt, now)
     a_revocation = Revocation.of_token(token_id, now + timedelta(minutes=2), now)
     for _ in range(repetitions):
         await stores.revocations.publish(a_revocation)

@@ -20,6 +20,7 @@ from stepup.domain.errors import OutcomeUnknownError, StepUpError
 from stepup.ports import State
 from tests.contracts.challenges import ChallengeStoreContract
 from tests.contracts.codes import CodeContract
+from tests.contracts.refreshes import RefreshStoreContract
 from tests.contracts.spending import StepStoreContract, TokenStoreContract
 from tests.support.builders import an_attempt
 from tests.support.determinism import CountingEntropy, StillClock
@@ -209,6 +210,10 @@ class TestChallenges(ChallengeStoreContract):
 
 
 class TestCodes(CodeContract):
+    replicated = True
+
+
+class TestRefreshes(RefreshStoreContract):
     replicated = True
 
 

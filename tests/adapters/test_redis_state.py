@@ -15,6 +15,7 @@ from tests.contracts.challenges import ChallengeStoreContract
 from tests.contracts.codes import CodeContract
 from tests.contracts.decisions import DecisionLogContract
 from tests.contracts.generations import GenerationsContract
+from tests.contracts.refreshes import RefreshStoreContract
 from tests.contracts.revocations import RevocationFeedContract
 from tests.contracts.sessions import SessionStoreContract
 from tests.contracts.shadow import ShadowLogContract
@@ -53,6 +54,10 @@ class TestChallenges(ChallengeStoreContract):
 
 
 class TestCodes(CodeContract):
+    pass
+
+
+class TestRefreshes(RefreshStoreContract):
     pass
 
 

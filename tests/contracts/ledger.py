@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from stepup.domain.ids import AttemptId, ChallengeId, ClientId, SubjectId, TokenId
-from stepup.ports import CodeRedeemed, LedgerRow, TokenConsumed
+from stepup.ports import CodeRedeemed, LedgerRow, RefreshUsed, TokenConsumed
 from tests.support.builders import an_attempt
 from tests.support.determinism import NOON
 
@@ -39,22 +39,38 @@ def a_consumption(**changes: object) -> TokenConsumed:
     return TokenConsumed(**fields | changes)
 
 
+def a_refresh_use(**changes: object) -> RefreshUsed:
+    name = secrets.token_urlsafe(8)
+    fields: dict = {
+        "challenge_id": ChallengeId(f"r1.{name}"),
+        "count": 3,
+        "attempt": an_attempt(),
+        "token_id": TokenId(f"r1.{name}.jti"),
+        "client_id": ClientId("bank"),
+        "subject_id": SubjectId("alice"),
+        "used_at": NOON,
+    }
+    return RefreshUsed(**fields | changes)
+
+
 def by_another(row: LedgerRow) -> LedgerRow:
     """Return what another attempt would write a second later."""
     fields = {name: getattr(row, name) for name in row.__struct_fields__}
-    moment = "redeemed_at" if isinstance(row, CodeRedeemed) else "consumed_at"
+    moment = next(at for make, at in OF_A_KIND if at in fields)
     changes = {"attempt": AttemptId(f"other {an_attempt()}"), moment: row.at + SECOND}
     return type(row)(**fields | changes)
 
 
-either = pytest.mark.parametrize("row", [a_redemption(), a_consumption()], ids=["code", "token"])
+either = pytest.mark.parametrize(
+    "row", [a_redemption(), a_refresh_use(), a_consumption()], ids=["code", "refresh", "token"]
+)
 
 
 class LedgerStoreContract:
     """Subclass it and provide `database`."""
 
     async def test_the_first_row_stays_and_everybody_is_told_it(self, database):
-        rows = [a_redemption(), a_consumption(), a_redemption()]
+        rows = [a_redemption(), a_consumption(), a_redemption(), a_refresh_use()]
         assert await record_all(database, *rows) == rows
         late = [by_another(row) for row in rows]
         fresh = a_consumption()
@@ -87,14 +103,14 @@ class LedgerStoreContract:
 
     async def test_forgets_what_is_old_a_few_at_a_time(self, database):
         old = [make(**{at: NOON - SECOND}) for make, at in OF_A_KIND for _ in range(3)]
-        new = [a_redemption(), a_consumption()]
+        new = [a_redemption(), a_refresh_use(), a_consumption()]
         await record_all(database, *old, *new)
         async with database.transaction() as stores:
-            assert await stores.ledger.forget(NOON, 2) == 4
-            assert await stores.ledger.forget(NOON, 2) == 2
+            assert await stores.ledger.forget(NOON, 2) == 6
+            assert await stores.ledger.forget(NOON, 2) == 3
             assert await stores.ledger.forget(NOON, 2) == 0
         late = [by_another(row) for row in (*old, *new)]
-        assert await record_all(database, *late) == [*late[:6], *new]
+        assert await record_all(database, *late) == [*late[:9], *new]
 
 
 class LedgerContract:
@@ -135,7 +151,11 @@ class LedgerContract:
         assert await ledgers[1].find_consumption(used.token_id) == used
 
 
-OF_A_KIND = ((a_redemption, "redeemed_at"), (a_consumption, "consumed_at"))
+OF_A_KIND = (
+    (a_redemption, "redeemed_at"),
+    (a_refresh_use, "used_at"),
+    (a_consumption, "consumed_at"),
+)
 
 
 async def record_all(database, *rows: LedgerRow) -> list[LedgerRow]:

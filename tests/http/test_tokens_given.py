@@ -156,7 +156,7 @@ async def test_rfc9449_5_a_client_of_bound_tokens_gets_no_unbound_one(
     ("form", "error"),
     [
         ({"grant_type": "password"}, "unsupported_grant_type"),
-        ({"grant_type": "client_credentials"}, "unsupported_grant_type"),
+        ({"grant_type": "implicit"}, "unsupported_grant_type"),
         ({"grant_type": ""}, "invalid_request"),
         ({"code_verifier": "short"}, "invalid_request"),
     ],

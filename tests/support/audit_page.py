@@ -88,11 +88,38 @@ TOLD: Mapping[AuditKind, Told] = {
         },
         "token",
     ),
+    AuditKind.TOKEN_REFRESHED: Told(
+        "A refresh token was used and an elevated token given for it.",
+        {
+            "jti": _JTI,
+            "acr": "level that it proves, as the ceremony did",
+            "fallback_for": _FALLBACK_FOR,
+            "expires_at": "when the token expires, in seconds since 1970",
+        },
+        "token",
+    ),
     AuditKind.TOKEN_CONSUMED: Told("A once-only token was used up.", {"jti": _JTI}, "token"),
-    AuditKind.TOKEN_REVOKED: Told("A token was revoked by a client.", {"jti": _JTI}),
+    AuditKind.TOKEN_REVOKED: Told(
+        "A token was revoked by a client, or a refresh token with all that its ceremony gave.",
+        {
+            "jti": f"{_JTI}; absent for a refresh token",
+            "count": "of a refresh token: how many of the ceremony were used before it",
+        },
+    ),
     AuditKind.CODE_REPLAYED: Told(
         "A code came a second time, from another attempt; the token it gave was revoked.",
         {"jti": _JTI},
+    ),
+    AuditKind.REFRESH_TOKEN_REPLAYED: Told(
+        "A refresh token came a second time, from another attempt; all that its ceremony gave was"
+        " revoked.",
+        {"count": "how many refresh tokens of the ceremony were used before it"},
+    ),
+    AuditKind.REFRESH_CONFLICTED: Told(
+        "A refresh token was granted that the ledger knows to be another attempt's: state was"
+        " lost. All that its ceremony gave was revoked, whoever has it.",
+        {"jti": _JTI},
+        "token",
     ),
     AuditKind.REDEMPTION_CONFLICTED: Told(
         "A code was granted that the ledger knows to be another attempt's: state was lost. "

@@ -8,6 +8,7 @@ from stepup.domain.action_details import ActionDetails, DetailsResource
 from stepup.domain.assurance import (
     DEFAULT_LADDER,
     Acr,
+    Amr,
     Approval,
     AuthnContext,
     CeremonyFacts,
@@ -26,6 +27,7 @@ from stepup.domain.browser_session import LONGEST_PROOF, Proof
 from stepup.domain.challenge import CHALLENGE_LIFETIME, Challenge
 from stepup.domain.checked_request import CheckedRequest, ResponseTarget, SignedObject
 from stepup.domain.condition import AttributeSchema, Condition, EvaluationError, Inputs
+from stepup.domain.confirmation import Confirmation
 from stepup.domain.decision import Allow, AllowReason, Basis, Decision
 from stepup.domain.decision_request import Attribute, AttributeType, DecisionRequest
 from stepup.domain.ids import (
@@ -38,6 +40,7 @@ from stepup.domain.ids import (
 )
 from stepup.domain.policy import Action, Guardrail, Policy, Rule
 from stepup.domain.recorded_decision import RecordedDecision, outcome_of
+from stepup.domain.refresh import RefreshGrant
 from stepup.domain.requirement import Requirement
 from stepup.ports import PresentedCode
 from tests.support.determinism import NOON
@@ -163,6 +166,25 @@ def a_proof(*, now: datetime = NOON, **changes: object) -> Proof:
         "expires_at": now + LONGEST_PROOF,
     }
     return Proof(**fields | changes)
+
+
+def a_refresh_grant(*, now: datetime = NOON, **changes: object) -> RefreshGrant:
+    fields: dict = {
+        "challenge_id": ChallengeId(f"r1.{secrets.token_urlsafe(16)}"),
+        "client_id": ClientId("bank"),
+        "is_public": False,
+        "subject": a_subject(),
+        "audience": "bank-api",
+        "scope": "openid offline_access",
+        "acr": Acr("phr"),
+        "amr": (Amr("hwk"), Amr("user")),
+        "auth_time": now,
+        "expires_at": now + timedelta(hours=1),
+        "token_lifetime": timedelta(seconds=120),
+        "confirmation": Confirmation(jkt="key-1"),
+        "authenticators": (AuthenticatorId("a1"),),
+    }
+    return RefreshGrant(**fields | changes)
 
 
 def a_presented_code(challenge: Challenge, digest: bytes, **changes: object) -> PresentedCode:

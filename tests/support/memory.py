@@ -59,6 +59,7 @@ from stepup.ports import (
 from tests.support.memory_challenges import MemoryChallengeStore
 from tests.support.memory_database import MemoryDatabase, memory_database
 from tests.support.memory_decisions import MemoryDecisionLog
+from tests.support.memory_refreshes import MemoryRefreshStore
 from tests.support.memory_revocations import MemoryRevocationFeed
 from tests.support.memory_sessions import MemorySessionStore
 from tests.support.memory_shadow import MemoryShadowLog
@@ -84,6 +85,7 @@ def memory_state(clock: Clock | None = None) -> State:
         recovery_codes=MemoryRecoveryCodeStore(),
         attempts=MemoryAttemptStore(generations),
         tokens=MemoryTokenStore(clock, challenges, revocations),
+        refreshes=MemoryRefreshStore(clock),
         replays=MemoryReplayStore(clock, generations),
         accounts=MemoryAccountStore(clock),
         sessions=MemorySessionStore(clock),

@@ -49,6 +49,7 @@ from stepup.ports import (
     Ledger,
     LedgerRow,
     LedgerStore,
+    RefreshUsed,
     RevocationStore,
     Stores,
     TokenConsumed,
@@ -487,7 +488,7 @@ class MemoryLedgerStore(LedgerStore):
     @override
     async def forget(self, before: datetime, count: int) -> int:
         forgotten = 0
-        for kind in (CodeRedeemed, TokenConsumed):
+        for kind in (CodeRedeemed, RefreshUsed, TokenConsumed):
             old = [key for key, row in self._rows.items() if key[0] is kind and row.at < before]
             for key in old[:count]:
                 del self._rows[key]
@@ -520,7 +521,7 @@ class MemoryLedger(Ledger):
 
 
 def _spent_by(row: LedgerRow) -> tuple[type[LedgerRow], str]:
-    return type(row), row.challenge_id if isinstance(row, CodeRedeemed) else row.token_id
+    return type(row), row.name
 
 
 def record_of(seq: int, entry_id: str, event: AuditEvent) -> AuditRecord:

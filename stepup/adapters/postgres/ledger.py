@@ -1,4 +1,4 @@
-"""The ledger: of each challenge, and of each once-only token, the row that came first."""
+"""The ledger: of each code, refresh token and once-only token the row that came first."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -10,10 +10,10 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from typing_extensions import override
 
 from stepup.adapters.postgres.line import Transaction
-from stepup.adapters.postgres.tables import consumption, redemption
+from stepup.adapters.postgres.tables import consumption, redemption, refresh_use
 from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.ids import AttemptId, ChallengeId, ClientId, SubjectId, TokenId
-from stepup.ports import CodeRedeemed, LedgerRow, LedgerStore, TokenConsumed
+from stepup.ports import CodeRedeemed, LedgerRow, LedgerStore, RefreshUsed, TokenConsumed
 
 
 class _Kind(NamedTuple):
@@ -26,6 +26,7 @@ class _Kind(NamedTuple):
 
 _KINDS: Mapping[type[LedgerRow], _Kind] = {
     CodeRedeemed: _Kind(redemption, redemption.c.challenge, redemption.c.redeemed_at),
+    RefreshUsed: _Kind(refresh_use, refresh_use.c.name, refresh_use.c.used_at),
     TokenConsumed: _Kind(consumption, consumption.c.jti, consumption.c.consumed_at),
 }
 
@@ -43,11 +44,11 @@ class PostgresLedgerStore(LedgerStore):
             first: dict[str, LedgerRow] = {}
             for row in rows:
                 if type(row) is kind:
-                    first.setdefault(_name(row), row)
+                    first.setdefault(row.name, row)
             if first:
                 found = await self._record(kind, first)
                 standing |= {(kind, name): row for name, row in found.items()}
-        return [standing[type(row), _name(row)] for row in rows]
+        return [standing[type(row), row.name] for row in rows]
 
     @override
     async def find_consumption(self, token_id: TokenId) -> TokenConsumed | None:
@@ -82,11 +83,7 @@ class PostgresLedgerStore(LedgerStore):
         table, name, _ = _KINDS[kind]
         statement = select(*table.c).where(name.in_(list(names)))
         found = [_read(kind, row) for row in await self._transaction.rows(statement)]
-        return {_name(row): row for row in found}
-
-
-def _name(row: LedgerRow) -> str:
-    return row.challenge_id if isinstance(row, CodeRedeemed) else row.token_id
+        return {row.name: row for row in found}
 
 
 def _insert(kind: type[LedgerRow], rows: Mapping[str, LedgerRow]) -> Any:
@@ -111,6 +108,9 @@ def _columns(row: LedgerRow) -> dict[str, object]:
     match row:
         case CodeRedeemed():
             return {**common, "subject": row.subject_id, "redeemed_at": row.redeemed_at}
+        case RefreshUsed():
+            spent = {"name": row.name, "number": row.count}
+            return {**common, **spent, "subject": row.subject_id, "used_at": row.used_at}
         case TokenConsumed():
             return {**common, "consumed_at": row.consumed_at}
 
@@ -125,5 +125,9 @@ def _read(kind: type[LedgerRow], row: Row[Any]) -> LedgerRow:
     if kind is CodeRedeemed:
         return CodeRedeemed(
             **common, subject_id=SubjectId(row.subject), redeemed_at=row.redeemed_at
+        )
+    if kind is RefreshUsed:
+        return RefreshUsed(
+            **common, count=row.number, subject_id=SubjectId(row.subject), used_at=row.used_at
         )
     return TokenConsumed(**common, consumed_at=row.consumed_at)

@@ -223,6 +223,21 @@ redemption = Table(
     Index(None, "redeemed_at", postgresql_using="brin"),
 )
 
+# A refresh token is named by its challenge and its count.
+refresh_use = Table(
+    "refresh_use",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("challenge", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("attempt", Text, nullable=False),
+    Column("jti", Text, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("used_at", DateTime(timezone=True), nullable=False),
+    Index(None, "used_at", postgresql_using="brin"),
+)
+
 consumption = Table(
     "consumption",
     metadata,

@@ -232,7 +232,8 @@ class RedisChallengeStore(ChallengeStore):
     async def release_code(
         self, challenge_id: ChallengeId, attempt: AttemptId, until: datetime
     ) -> None:
-        self._releases.begin(challenge_id, attempt, until)
+        names = [keys.code(challenge_id), keys.challenge(challenge_id), keys.once(challenge_id)]
+        self._releases.begin(scripts.RELEASE_CODE, names, [attempt], until)
 
     async def close(self) -> None:
         """End what goes on behind requests."""

@@ -74,6 +74,11 @@ def once(challenge_id: ChallengeId) -> str:
     return f"su:{{c.{challenge_id}}}:once"
 
 
+def refresh(challenge_id: ChallengeId) -> str:
+    """Hash: what a ceremony goes on giving, and how often it was used. Its end + tombstone."""
+    return f"su:{{c.{challenge_id}}}:refresh"
+
+
 def step(subject_id: SubjectId, authenticator_id: AuthenticatorId) -> str:
     """Hash: last accepted time step or signature count. `STEP_KEPT` after the last one."""
     return f"su:{{s.{subject_id}}}:otp:{authenticator_id}"

@@ -1,33 +1,38 @@
-"""Codes that are given back behind a request that ended without knowing what became of them."""
+"""What is given back behind a request that ended without knowing what became of it."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 
-from stepup.adapters.redis import keys, scripts
 from stepup.adapters.redis.client import RedisClient
+from stepup.adapters.redis.scripts import Argument, Script
 from stepup.domain.errors import StepUpError
-from stepup.domain.ids import AttemptId, ChallengeId
 from stepup.ports import Clock
 
-# More at once is an outage of everything; a code that is not given back stays spent, which is safe.
+# More at once is an outage of everything; what is not given back stays spent, which is safe.
 MOST_AT_ONCE = 1_000
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
 
 
 class Releases:
-    """Tasks that try until Redis has said what became of the code, or the code has expired."""
+    """Tasks that try until Redis has said what became of it, or it has expired."""
 
     def __init__(self, client: RedisClient, clock: Clock) -> None:
         self._client = client
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def begin(self, challenge_id: ChallengeId, attempt: AttemptId, until: datetime) -> None:
-        """Give a code back, now or later; nobody waits for it."""
+    def begin(
+        self, script: Script, on: Sequence[str], args: Sequence[Argument], until: datetime
+    ) -> None:
+        """Give something back with a script that says what it found, now or later.
+
+        Nobody waits for it.
+        """
         if len(self._tasks) < MOST_AT_ONCE:
-            task = asyncio.create_task(self._release(challenge_id, attempt, until))
+            task = asyncio.create_task(self._release(script, on, args, until))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -39,16 +44,13 @@ class Releases:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _release(
-        self, challenge_id: ChallengeId, attempt: AttemptId, until: datetime
+        self, script: Script, on: Sequence[str], args: Sequence[Argument], until: datetime
     ) -> None:
         pause = FIRST_PAUSE
-        names = [keys.code(challenge_id), keys.challenge(challenge_id), keys.once(challenge_id)]
         while self._clock.now() < until:
             with suppress(StepUpError):
-                reply = await self._client.spend(
-                    scripts.RELEASE_CODE, names, [attempt], same_attempt=True
-                )
-                # Unspent is no end: the redemption may still lie before a server that was frozen.
+                reply = await self._client.spend(script, on, args, same_attempt=True)
+                # Unspent is no end: what spends it may still lie before a server that was frozen.
                 if reply.status != "unspent":
                     return
             await asyncio.sleep(pause)

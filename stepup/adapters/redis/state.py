@@ -22,6 +22,7 @@ from stepup.adapters.redis.generations import RedisGenerations
 from stepup.adapters.redis.listener import StreamListener
 from stepup.adapters.redis.outbox import RedisOutbox
 from stepup.adapters.redis.recovery_codes import RedisRecoveryCodeStore
+from stepup.adapters.redis.refreshes import RedisRefreshStore
 from stepup.adapters.redis.replays import RedisReplayStore
 from stepup.adapters.redis.revocations import RedisRevocationFeed
 from stepup.adapters.redis.sentinel_url import SentinelUrl
@@ -72,12 +73,14 @@ class RedisState:
         self._looks_after_generations = True
         self._generations = generations = RedisGenerations(self.client, clock, SystemEntropy())
         self._challenges = RedisChallengeStore(self.client, sealer, clock)
+        self._refreshes = RedisRefreshStore(self.client, clock)
         self.stores = State(
             challenges=self._challenges,
             steps=RedisStepStore(self.client, generations),
             recovery_codes=RedisRecoveryCodeStore(self.client),
             attempts=RedisAttemptStore(self.client, generations),
             tokens=RedisTokenStore(self.client),
+            refreshes=self._refreshes,
             replays=RedisReplayStore(self.client, clock, generations),
             accounts=RedisAccountStore(self.client, sealer, clock),
             sessions=RedisSessionStore(self.client, sealer, clock),
@@ -155,6 +158,7 @@ class RedisState:
 
     async def __aexit__(self, *_exc: object) -> None:
         await self._challenges.close()
+        await self._refreshes.close()
         await self._generations.close()
         await self.client.close()
 

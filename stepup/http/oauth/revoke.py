@@ -9,7 +9,7 @@ from stepup.http.caller import lets_public_clients_in
 from stepup.http.form import Form
 from stepup.http.openapi import CLIENT_SECURITY, oauth_responses, reads_form
 from stepup.ports import Ports
-from stepup.usecases import revoke
+from stepup.usecases import refresh_tokens, revoke
 
 
 @post(
@@ -26,8 +26,11 @@ async def revoke_token(
     form_caller: NamedDependency[Client],
     ports: NamedDependency[Ports],
 ) -> None:
-    """Revoke a token; 200 also for what is none, since the client can do nothing about it."""
-    await revoke.revoke(ports, form_caller, form.need("token"))
+    """Revoke a token, of a refresh token all that it gave; 200 also for what is none, since the client can do nothing about it."""
+    text = form.need("token")
+    # Whatever the hint says (RFC 7009 section 2.1): the text itself tells what it is.
+    if not await refresh_tokens.end_refresh(ports, form_caller, text):
+        await revoke.revoke(ports, form_caller, text)
 
 
 router = Router(path="/", route_handlers=[revoke_token])

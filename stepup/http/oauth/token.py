@@ -1,13 +1,15 @@
-"""`/oauth2/token`: a code becomes an elevated token (RFC 6749 section 4.1.3).
+"""`/oauth2/token`: a code or a refresh token becomes an elevated token (RFC 6749 section 3.2).
 
 With the scope `openid` an ID token comes with it (OpenID Connect Core section 3.1.3.3).
 """
 
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 from litestar import Request, Router, post
 from litestar.di import NamedDependency
+from prometheus_client import Counter
 
 from stepup.domain import authorization_errors, errors
 from stepup.domain.client import Client
@@ -27,8 +29,8 @@ from stepup.http.oauth import client_credentials
 from stepup.http.openapi import CLIENT_SECURITY, oauth_responses, reads_form
 from stepup.http.request_log import request_log
 from stepup.ports import Ports
-from stepup.telemetry import redemptions_total, tokens_minted_total
-from stepup.usecases import redeem
+from stepup.telemetry import redemptions_total, refreshes_total, tokens_minted_total
+from stepup.usecases import redeem, refresh_tokens
 from stepup.usecases.make_token import Issued
 
 
@@ -59,12 +61,14 @@ class TokenResponse(msgspec.Struct, frozen=True, omit_defaults=True):
     opt=lets_public_clients_in(),
     security=CLIENT_SECURITY,
     operation_class=reads_form(
-        ("grant_type", "code"), ("redirect_uri", "code_verifier", "resource")
+        ("grant_type",),
+        ("code", "redirect_uri", "code_verifier", "refresh_token", "scope", "resource"),
     ),
     responses=oauth_responses(
         errors.InvalidGrantError,
         errors.ClientNotAllowedError,
         errors.UnsupportedGrantTypeError,
+        errors.InvalidScopeError,
         errors.InvalidTargetError,
         errors.InvalidAuthorizationDetailsError,
         errors.OutcomeUnknownError,
@@ -79,17 +83,21 @@ async def token(
     ports: NamedDependency[Ports],
     proof: NamedDependency[Confirmation | None],
 ) -> TokenResponse:
-    """Redeem a code, once; the same `Idempotency-Key` gets the same tokens again."""
+    """Use a code or a refresh token, once; the same `Idempotency-Key` gets the same tokens again."""
     if form.get("grant_type") == client_credentials.GRANT:
         return TokenResponse(**await client_credentials.granted(form, form_caller, ports, proof))
-    _check_grant(form)
-    asked = _Asked(request, form, form_caller, proof)
+    give, counter = _GRANTS.get(form.need("grant_type"), (None, redemptions_total))
+    if give is None:
+        raise UnsupportedGrantTypeError
+    if "authorization_details" in form:
+        # RFC 9396 section 6 has them narrow what was granted; one action is no set to narrow.
+        raise InvalidAuthorizationDetailsError
     try:
-        issued = await _redeemed(asked, ports)
+        issued = await give(_Asked(request, form, form_caller, proof), ports)
     except StepUpError as error:
-        redemptions_total.labels(outcome=_outcome(error)).inc()
+        counter.labels(outcome=_outcome(error)).inc()
         raise
-    redemptions_total.labels(outcome="repeated" if issued.repeated else "granted").inc()
+    counter.labels(outcome="repeated" if issued.repeated else "granted").inc()
     tokens_minted_total.labels(kid=issued.key_id, acr=issued.token.acr).inc()
     log = request_log(request)
     log.subject = issued.token.subject.id
@@ -105,20 +113,23 @@ class _Asked(NamedTuple):
     caller: Client
     proof: Confirmation | None
 
+    @property
+    def is_named(self) -> bool:
+        """Say whether the caller knows the name of its attempt, and may come again with it."""
+        return names_its_attempt(self.request)
+
     def attempt(self, ports: Ports) -> AttemptId:
-        """Name the attempt; with another key it is another one, so no key gets another's token."""
+        """Name the attempt; who asks for something else makes another one.
+
+        So no key gets the token of another, and no scope that of another.
+        """
         named = attempt_of(self.request, ports, self.caller)
-        if self.proof is None:
+        scope, proof = self.form.get("scope"), self.proof
+        if proof is None and scope is None:
             return named
-        return AttemptId(f"{named} {self.proof.jkt or self.proof.x5t_s256}")
-
-
-def _check_grant(form: Form) -> None:
-    if form.need("grant_type") != "authorization_code":
-        raise UnsupportedGrantTypeError
-    if "authorization_details" in form:
-        # RFC 9396 section 6 has them narrow what was granted; one action is no set to narrow.
-        raise InvalidAuthorizationDetailsError
+        # Each at its place: no scope can be written that is somebody's key.
+        key = "-" if proof is None else proof.jkt or proof.x5t_s256
+        return AttemptId(f"{named} {key} {scope or ''}")
 
 
 async def _redeemed(asked: _Asked, ports: Ports) -> Issued:
@@ -130,9 +141,28 @@ async def _redeemed(asked: _Asked, ports: Ports) -> Issued:
         resource=_resource(form),
         proof=asked.proof,
     )
-    if not names_its_attempt(asked.request):
+    if not asked.is_named:
         return await redeem.redeem_unnamed(ports, asked.caller, grant)
     return await redeem.redeem(ports, asked.caller, grant, asked.attempt(ports))
+
+
+async def _refreshed(asked: _Asked, ports: Ports) -> Issued:
+    form = asked.form
+    request = refresh_tokens.RefreshRequest(
+        refresh_token=form.need("refresh_token"),
+        scope=form.get("scope"),
+        resource=_resource(form),
+        proof=asked.proof,
+    )
+    if not asked.is_named:
+        return await refresh_tokens.refresh_unnamed(ports, asked.caller, request)
+    return await refresh_tokens.refresh(ports, asked.caller, request, asked.attempt(ports))
+
+
+_GRANTS: Mapping[str, tuple[Callable[[_Asked, Ports], Awaitable[Issued]], Counter]] = {
+    "authorization_code": (_redeemed, redemptions_total),
+    "refresh_token": (_refreshed, refreshes_total),
+}
 
 
 def _resource(form: Form) -> str | None:
@@ -164,7 +194,7 @@ def _response(issued: Issued) -> TokenResponse:
 
 def _outcome(error: StepUpError) -> str:
     match error:
-        case errors.CodeReplayedError():
+        case errors.CodeReplayedError() | errors.RefreshReplayedError():
             return "replayed"
         case errors.OutcomeUnknownError() | errors.DependencyUnavailableError():
             return "unknown"
