@@ -60,17 +60,6 @@ class ClientSecret(msgspec.Struct, frozen=True):
         return "ClientSecret(***)"
 
 
-class SecretShown(msgspec.Struct, frozen=True):
-    """A request that brought a secret, in the header or in the body."""
-
-    client_id: ClientId
-    secret: str
-    method: AuthMethod
-
-    def __repr__(self) -> str:
-        return f"SecretShown({self.client_id})"
-
-
 class AssertionShown(msgspec.Struct, frozen=True):
     """A request that brought a signed assertion to one of our paths (RFC 7523 section 2.2).
 
@@ -92,10 +81,11 @@ class OnlyNamed(msgspec.Struct, frozen=True):
     certificate: ClientCertificate | None = None
 
 
-Credentials = SecretShown | AssertionShown | OnlyNamed
-"""What a request brought to say who is calling."""
+Credentials = AssertionShown | OnlyNamed
+"""What a request without a secret brought to say who is calling."""
 
-_SECRETS = frozenset({AuthMethod.SECRET_BASIC, AuthMethod.SECRET_POST})
+# No set: the hash of an enumeration's member costs more than the comparison.
+_SECRETS = (AuthMethod.SECRET_BASIC, AuthMethod.SECRET_POST)
 CERTIFICATES = frozenset({AuthMethod.TLS, AuthMethod.SELF_SIGNED_TLS})
 """The methods that show a certificate."""
 FAPI_METHODS = CERTIFICATES | {AuthMethod.PRIVATE_KEY_JWT}
@@ -109,6 +99,5 @@ def is_accepted(
 
     A client that registered none brings its secret in the header or in the body.
     """
-    if profile is Profile.FAPI2 and shown not in FAPI_METHODS:
-        return False
-    return shown in _SECRETS if registered is None else shown is registered
+    accepted = shown in _SECRETS if registered is None else shown is registered
+    return accepted and (profile is not Profile.FAPI2 or shown in FAPI_METHODS)

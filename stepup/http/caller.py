@@ -18,7 +18,6 @@ from stepup.domain.client_authentication import (
     AuthMethod,
     Credentials,
     OnlyNamed,
-    SecretShown,
 )
 from stepup.domain.errors import ClientAuthenticationError, InvalidRequestError
 from stepup.domain.ids import ClientId
@@ -27,6 +26,7 @@ from stepup.http.form import Form, decode_component, read_form
 from stepup.http.headers import headers
 from stepup.http.request_log import request_log
 from stepup.ports import Ports
+from stepup.usecases import clients
 from stepup.usecases.client_authentication import authenticate
 
 AnyRequest = Request[Any, Any, Any]
@@ -48,7 +48,7 @@ async def provide_caller(request: AnyRequest, ports: NamedDependency[Ports]) -> 
     """
     basic = basic_credentials(request)
     if basic is not None:
-        return await _authenticated(request, ports, _of_header(request, basic))
+        return await _by_header(request, ports, basic)
     scheme, _, text = authorization_header(request, ClientAuthenticationError).partition(b" ")
     if scheme.lower() != b"bearer":
         raise ClientAuthenticationError
@@ -74,12 +74,12 @@ async def provide_form_caller(
     """
     from_header = basic_credentials(request)
     if from_header is None:
-        return await _authenticated(request, ports, _of_form(request, form))
-    if not form.keys().isdisjoint(_IN_FORMS):
+        return await _by_form(request, ports, form)
+    if not _IN_FORMS.isdisjoint(form):
         raise InvalidRequestError(_TWICE)
     if form.get("client_id", from_header[0]) != from_header[0]:
         raise InvalidRequestError("The header and the body name two clients.")
-    return await _authenticated(request, ports, _of_header(request, from_header))
+    return await _by_header(request, ports, from_header)
 
 
 def lets_public_clients_in() -> dict[str, Any]:
@@ -124,30 +124,46 @@ def authorization_header(
     return sent[0] if sent else b""
 
 
-def _of_header(request: AnyRequest, basic: tuple[str, str]) -> Credentials:
-    client_id, secret = ClientId(basic[0]), basic[1]
+async def _by_header(request: AnyRequest, ports: Ports, basic: tuple[str, str]) -> Client:
+    client_id, secret = basic
     if secret:
-        return SecretShown(client_id, secret, AuthMethod.SECRET_BASIC)
+        return await _by_secret(request, ports, client_id, secret, AuthMethod.SECRET_BASIC)
     # RFC 6749 section 2.3.1 lets an empty secret be left out: what is left is a name.
-    return OnlyNamed(client_id, certificate_of(request))
+    shown = OnlyNamed(ClientId(client_id), certificate_of(request))
+    return await _authenticated(request, ports, shown)
 
 
-def _of_form(request: AnyRequest, form: Form) -> Credentials:
-    named = form.get("client_id")
-    client_id = None if named is None else ClientId(named)
-    secret = form.get("client_secret")
-    if not form.keys().isdisjoint(_ASSERTIONS):
-        if secret is not None:
-            raise InvalidRequestError(_TWICE)
-        text = form.get("client_assertion", "")
-        if form.get("client_assertion_type") != _JWT_BEARER:
-            raise ClientAuthenticationError
-        return AssertionShown(text, request.scope["path"], client_id)
+async def _by_form(request: AnyRequest, ports: Ports, form: Form) -> Client:
+    client_id, secret = form.get("client_id"), form.get("client_secret")
+    if not _ASSERTIONS.isdisjoint(form):
+        return await _authenticated(request, ports, _assertion_in(request, form))
     if client_id is None:
         raise ClientAuthenticationError
     if secret is not None:
-        return SecretShown(client_id, secret, AuthMethod.SECRET_POST)
-    return OnlyNamed(client_id, certificate_of(request))
+        return await _by_secret(request, ports, client_id, secret, AuthMethod.SECRET_POST)
+    shown = OnlyNamed(ClientId(client_id), certificate_of(request))
+    return await _authenticated(request, ports, shown)
+
+
+def _assertion_in(request: AnyRequest, form: Form) -> AssertionShown:
+    if "client_secret" in form:
+        raise InvalidRequestError(_TWICE)
+    if form.get("client_assertion_type") != _JWT_BEARER:
+        raise ClientAuthenticationError
+    named = form.get("client_id")
+    return AssertionShown(
+        form.get("client_assertion", ""),
+        request.scope["path"],
+        None if named is None else ClientId(named),
+    )
+
+
+async def _by_secret(
+    request: AnyRequest, ports: Ports, client_id: str, secret: str, method: AuthMethod
+) -> Client:
+    client = await clients.authenticate(ports, client_id, secret, method)
+    request_log(request).client = client.client_id
+    return client
 
 
 async def _authenticated(request: AnyRequest, ports: Ports, shown: Credentials) -> Client:

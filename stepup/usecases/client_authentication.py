@@ -1,4 +1,7 @@
-"""Who is calling: a client by its secret, its key, its certificate, or by its mere name."""
+"""Who is calling: a client by its key, its certificate, or its mere name.
+
+By its secret: `clients.py`, which is in everybody's way and has nothing else in it.
+"""
 
 import hashlib
 
@@ -11,14 +14,12 @@ from stepup.domain.client_authentication import (
     Credentials,
     OnlyNamed,
     Profile,
-    SecretShown,
     is_accepted,
 )
 from stepup.domain.client_certificate import ClientCertificate
 from stepup.domain.errors import ClientAuthenticationError
 from stepup.domain.ids import AttemptId, ClientId
 from stepup.ports import Ports
-from stepup.usecases import clients
 from stepup.usecases.client_keys import keys_of
 
 _ENDPOINTS = ("/oauth2/token", "/oauth2/par")
@@ -33,8 +34,6 @@ async def authenticate(ports: Ports, shown: Credentials) -> Client:
             say whether the assertion was seen before.
     """
     match shown:
-        case SecretShown():
-            return await clients.authenticate(ports, shown.client_id, shown.secret, shown.method)
         case AssertionShown():
             return await _by_assertion(ports, shown)
         case OnlyNamed():
