@@ -1,5 +1,7 @@
 """Requests in signed objects: only what is inside counts, and each named object counts once."""
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -83,6 +85,15 @@ async def test_attack_a_request_object_swapped_into_another_request(world: World
 
     with pytest.raises(InvalidRequestObjectError):
         await pushed(world, bank, msgspec.structs.replace(first, state="second"))
+
+
+async def test_of_twenty_that_send_one_object_at_once_one_is_accepted(world: World, bank: Client):
+    request = signed(world)
+
+    sent = await asyncio.gather(
+        *(pushed(world, bank, request) for _ in range(20)), return_exceptions=True
+    )
+    assert len([each for each in sent if isinstance(each, Authorization)]) == 1
 
 
 async def test_the_same_attempt_may_send_its_object_again(world: World, bank: Client):
