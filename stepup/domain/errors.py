@@ -48,6 +48,13 @@ class UnsupportedResponseTypeError(StepUpError):
     message = "The only supported response_type is code."
 
 
+class UnsupportedTokenTypeError(StepUpError):
+    """Nobody can revoke this kind of token (RFC 7009 section 2.2.1)."""
+
+    code = "unsupported_token_type"
+    message = "An ID token cannot be revoked; the access token that came with it can."
+
+
 class UnsupportedGrantTypeError(StepUpError):
     """The token endpoint does not know the grant."""
 

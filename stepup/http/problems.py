@@ -30,6 +30,7 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
     errors.InvalidRequestError: HTTPStatus.BAD_REQUEST,
     errors.UnsupportedResponseTypeError: HTTPStatus.BAD_REQUEST,
     errors.UnsupportedGrantTypeError: HTTPStatus.BAD_REQUEST,
+    errors.UnsupportedTokenTypeError: HTTPStatus.BAD_REQUEST,
     errors.InvalidScopeError: HTTPStatus.BAD_REQUEST,
     errors.InvalidTicketError: HTTPStatus.BAD_REQUEST,
     errors.InvalidSubjectTokenError: HTTPStatus.BAD_REQUEST,
@@ -114,6 +115,7 @@ STATUS: Mapping[type[StepUpError], HTTPStatus] = {
 OAUTH_CODES: Mapping[type[StepUpError], str] = {
     errors.UnsupportedResponseTypeError: "unsupported_response_type",
     errors.UnsupportedGrantTypeError: "unsupported_grant_type",
+    errors.UnsupportedTokenTypeError: "unsupported_token_type",
     errors.InvalidScopeError: "invalid_scope",
     errors.InvalidTargetError: "invalid_target",
     errors.InvalidAuthorizationDetailsError: "invalid_authorization_details",

@@ -8,9 +8,15 @@ the store that has it, and the other one is told later.
 import asyncio
 from datetime import datetime
 
+from stepup.crypto import id_tokens
+from stepup.crypto.jwts import InvalidTokenError
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.client import Client
-from stepup.domain.errors import DependencyUnavailableError, OutcomeUnknownError
+from stepup.domain.errors import (
+    DependencyUnavailableError,
+    OutcomeUnknownError,
+    UnsupportedTokenTypeError,
+)
 from stepup.domain.ids import (
     AuthenticatorId,
     ChallengeId,
@@ -30,12 +36,19 @@ _AWAY = (DependencyUnavailableError, OutcomeUnknownError)
 
 
 async def revoke(ports: Ports, caller: Client, text: str) -> None:
-    """Revoke a token of the caller; anything that is not one is none of its business.
+    """Revoke a token that was issued to the caller; any other is none of its business.
 
-    RFC 7009 section 2.2: an invalid token is no error, the client cannot do anything about it.
+    RFC 7009 section 2.2: an invalid token is no error, the client cannot do anything about it. That
+    includes another client's token, which a resource server may read and must not end (2.1).
+
+    Raises:
+        UnsupportedTokenTypeError: If it is an ID token of ours.
     """
     read = readable(ports, caller, text)
     if read is None:
+        _refuse_id_token(ports, text)
+        return
+    if read.token.client_id != caller.client_id:
         return
     token = read.token
     await revoke_token(ports, token.id, token.expires_at)
@@ -162,6 +175,14 @@ async def end(ports: Ports, revocation: Revocation) -> None:
         ports.revocations.learn(revocation, published=False)
     else:
         ports.revocations.learn(revocation, published=True)
+
+
+def _refuse_id_token(ports: Ports, text: str) -> None:
+    try:
+        id_tokens.read_hint(text, ports.snapshot.keyring, ports.site)
+    except InvalidTokenError:
+        return
+    raise UnsupportedTokenTypeError
 
 
 async def record(ports: Ports, event: AuditEvent) -> None:

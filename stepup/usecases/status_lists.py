@@ -31,9 +31,9 @@ from stepup.usecases.revocation_feed import LiveRevocations
 
 LOOK_EVERY = timedelta(milliseconds=500)
 # The loop serves others in between.
-JUDGED_AT_ONCE = 1_000
+JUDGED_AT_ONCE = 500
 # Past so many it is quicker to judge every token than to look for each of them.
-SOUGHT_AT_ONCE = 50
+SOUGHT_AT_ONCE = 5
 
 _TOO_OLD = "What was revoked lately is not known here; try again shortly."
 _encoder = msgspec.msgpack.Encoder()
@@ -160,12 +160,13 @@ class LiveStatusLists:
                 page = page[1:]
             if not page:
                 return
-            for token in page:
+            for count, token in enumerate(page):
+                if count % JUDGED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
                 each = window.lists.setdefault(token.drawn, _List())
                 if not self._end(each, token):
                     each.living.append(_encoder.encode(token))
             window.read, window.last = window.read + len(page), page[-1]
-            await asyncio.sleep(0)
 
     def _end(self, listed: _List, token: ListedToken) -> bool:
         if not self._live.ends(token.grounds):

@@ -34,6 +34,8 @@ REGISTERED = {
     "invalid_grant",
     "invalid_scope",
     "unsupported_grant_type",
+    # RFC 7009 section 4.1.1.
+    "unsupported_token_type",
     "unsupported_response_type",
     "unauthorized_client",
     "access_denied",
