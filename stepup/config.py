@@ -46,6 +46,10 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     `jwks_uri` is discovered from the issuer when it is not given. `client_id` and `client_secret`
     are ours there; they serve the account pages' base login.
+
+    With `signal_token` it may send security events, and shows this bearer token when it does. They
+    are for `signal_audience`, by default our own issuer, and signed with its keys, or with those at
+    `signal_jwks_uri`.
     """
 
     issuer: str
@@ -54,6 +58,9 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     client_id: str | None = None
     client_secret: Secret | None = None
     algorithms: tuple[str, ...] = ("ES256", "RS256")
+    signal_token: Secret | None = None
+    signal_audience: str | None = None
+    signal_jwks_uri: str | None = None
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -230,7 +237,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[UpstreamSettings, ...],
         Meta(
             description="Identity providers that do base login: tables with `issuer`, `audiences`, "
-            "`jwks_uri`, `client_id`, `client_secret`, `algorithms` (JSON in the environment)."
+            "`jwks_uri`, `client_id`, `client_secret`, `algorithms`, and for its security events "
+            "`signal_token`, `signal_audience`, `signal_jwks_uri` (JSON in the environment)."
         ),
     ] = ()
     subject_issuer: Annotated[

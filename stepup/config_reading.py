@@ -195,6 +195,8 @@ def _upstream(entry: Any, source: str) -> Any:
         table["audiences"] = [audience] if isinstance(audience, str) else audience
     if "client_secret_file" in table:
         table["client_secret"] = _contents(table.pop("client_secret_file"), source)
+    if "signal_token_file" in table:
+        table["signal_token"] = _contents(table.pop("signal_token_file"), source)
     for name in table:
         if name not in UpstreamSettings.__struct_fields__:
             near = difflib.get_close_matches(name, UpstreamSettings.__struct_fields__, 1, 0.5)
@@ -347,8 +349,9 @@ def _check_upstreams(settings: Settings) -> None:
     for upstream in settings.upstreams:
         _expect("upstreams", check_issuer, upstream.issuer)
         _expect("upstreams", check_algorithms, upstream.algorithms)
-        if upstream.jwks_uri is not None:
-            _expect("upstreams", check_url, upstream.jwks_uri)
+        for url in (upstream.jwks_uri, upstream.signal_jwks_uri):
+            if url is not None:
+                _expect("upstreams", check_url, url)
     issuers = [upstream.issuer for upstream in settings.upstreams]
     if len(set(issuers)) < len(issuers):
         raise SettingsError("STEPUP_UPSTREAMS: an issuer is given twice")

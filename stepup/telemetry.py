@@ -318,6 +318,15 @@ signals_aside_entries = Gauge(
 )
 
 
+signals_received_total = _counter(
+    "signals_received_total",
+    "Security events that identity providers sent us, by type and outcome: effective, no_effect, "
+    "nobody (it names no subject), or the error that it was refused with.",
+    "type",
+    "outcome",
+)
+
+
 class MetricText(NamedTuple):
     """What the documentation says about a metric."""
 

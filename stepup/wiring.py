@@ -28,7 +28,7 @@ from stepup.adapters.redis.seals import find_seals
 from stepup.adapters.redis.server_settings import Inspection
 from stepup.adapters.redis.state import RedisState
 from stepup.adapters.system import SystemClock, SystemEntropy, monotonic
-from stepup.adapters.upstream.provider import Provider
+from stepup.adapters.upstream.provider import Provider, digest_of_token
 from stepup.adapters.upstream.upstreams import HttpUpstreams
 from stepup.adapters.workshop.processes import ProcessWorkshop
 from stepup.config import Secret, Settings, UpstreamSettings
@@ -324,7 +324,9 @@ class _Parts:
             refuse_unsafe=not settings.development,
         ).remembered_in(self.database.generations_of(settings.region))
         self.upstreams = HttpUpstreams(
-            tuple(map(_provider, settings.upstreams)), clock, development=settings.development
+            tuple(_provider(each, settings) for each in settings.upstreams),
+            clock,
+            development=settings.development,
         )
         self.pusher = HttpPusher(development=settings.development)
         self.snapshot = LiveSnapshot(
@@ -408,8 +410,8 @@ def _authorities(settings: Settings) -> tuple[bytes, ...]:
     return read_authorities(Path(path).read_text(encoding="ascii")) if path else ()
 
 
-def _provider(upstream: UpstreamSettings) -> Provider:
-    secret = upstream.client_secret
+def _provider(upstream: UpstreamSettings, settings: Settings) -> Provider:
+    secret, signal_token = upstream.client_secret, upstream.signal_token
     return Provider(
         issuer=upstream.issuer,
         audiences=frozenset(upstream.audiences),
@@ -417,4 +419,7 @@ def _provider(upstream: UpstreamSettings) -> Provider:
         client_id=upstream.client_id,
         client_secret=None if secret is None else secret.reveal(),
         algorithms=frozenset(upstream.algorithms),
+        signal_token_digest=digest_of_token(signal_token.reveal()) if signal_token else None,
+        signal_audience=upstream.signal_audience or settings.issuer,
+        signal_jwks_uri=upstream.signal_jwks_uri,
     )

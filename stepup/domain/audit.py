@@ -133,6 +133,8 @@ def identity_of(event: AuditEvent) -> str | None:
         return f"{event.kind}:{event.challenge_id}"
     if event.kind in _ONCE_PER_TOKEN and isinstance(event.details.get("jti"), str):
         return f"{event.kind}:{event.details['jti']}"
+    if event.kind is AuditKind.SUBJECT_REVOKED and isinstance(event.details.get("set"), str):
+        return f"{event.kind}:{event.details['set']}"
     if event.kind is AuditKind.STATE_LOST:
         return f"{event.kind}:{event.details['generation']}"
     return None

@@ -20,6 +20,9 @@ BASE = Acr("base")
 NAMESPACE = "custom"
 """Ours are the operator's own levels (CAEP 1.0 section 3.4); nobody has said which AAL they are."""
 
+BY_SIGNAL = "signal"
+"""Who ended what a subject has proved, when another issuer's event did."""
+
 _OUR_TYPES: Mapping[str, str] = {
     Method.TOTP: "app",
     Method.HOTP: "app",
@@ -148,9 +151,11 @@ def session_revoked(record: AuditRecord, subject: Subject) -> Signal | None:
     """Tell that nothing a subject has proved counts any more (CAEP 1.0 section 3.1)."""
     if not revokes_sessions(record):
         return None
-    by = _detail(record, "by")
-    initiator = Initiator.POLICY if by == "signal" else Initiator.ADMIN
-    payload = caep_payload(record.at, initiator)
+    # What another issuer told us it tells others by itself; told on from here to somebody who tells
+    # us again, it would go round for ever.
+    if _detail(record, "by") == BY_SIGNAL:
+        return None
+    payload = caep_payload(record.at, Initiator.ADMIN)
     return _signal(EventType.SESSION_REVOKED, payload, subject, record.entry_id)
 
 

@@ -51,6 +51,7 @@ from stepup.http.oauth import consume, introspect, par, revoke, token, userinfo
 from stepup.http.proofs import provide_proof, provide_shown_token
 from stepup.http.signals import configuration as signal_configuration
 from stepup.http.signals import polling as signal_polling
+from stepup.http.signals import receiving as signal_receiving
 from stepup.http.signals import streams as signal_streams
 from stepup.ports import Ports
 from stepup.ports.workshop import Workshop
@@ -96,6 +97,7 @@ ROUTERS: tuple[Router, ...] = (
     signal_configuration.router,
     signal_streams.router,
     signal_polling.router,
+    signal_receiving.router,
     dev.router,
 )
 """Every part of the interface; a new file of routes adds its router here."""

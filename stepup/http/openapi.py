@@ -269,6 +269,11 @@ def openapi_config(site: Site) -> OpenAPIConfig:
                     scheme="bearer",
                     description="A token of a receiver's own, from the grant client_credentials.",
                 ),
+                "transmitter": SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    description="The token that an identity provider sends its events with.",
+                ),
                 "admin": SecurityScheme(
                     type="http",
                     scheme="bearer",

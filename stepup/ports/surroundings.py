@@ -15,6 +15,7 @@ from stepup.domain.freshness import Freshness
 from stepup.domain.ids import ClientId, DraftId
 from stepup.domain.keyring import Keyring
 from stepup.domain.policy import Policy
+from stepup.domain.signals import SecurityEvent
 
 
 class Shadow(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +78,17 @@ class Upstreams(Protocol):
 
         Raises:
             InvalidSubjectTokenError: If any of it does not hold.
+        """
+        ...
+
+    async def hear(self, text: str, token: str, now: datetime) -> SecurityEvent:
+        """Verify a security event from whoever shows this token, and return what it says.
+
+        It is of the issuer that the token was given to, and of no other.
+
+        Raises:
+            SetRefusedError: If nobody has this token, or the event does not hold.
+            DependencyUnavailableError: If nobody can say, because the keys are not known.
         """
         ...
 

@@ -82,13 +82,16 @@ async def revoke_grant(ports: Ports, challenge_id: ChallengeId, until: datetime)
     await end(ports, Revocation.of_grant(challenge_id, until, ports.clock.now()))
 
 
-async def revoke_subject(ports: Ports, subject_id: SubjectId) -> None:
-    """End all that a subject has proved up to now; again is harmless.
+async def revoke_subject(
+    ports: Ports, subject_id: SubjectId, up_to: datetime | None = None
+) -> None:
+    """End all that a subject has proved up to a moment, by default to now; again is harmless.
 
     Raises:
         DependencyUnavailableError: If neither store took it; the caller must come again.
     """
     await end(ports, Revocation.of_subject(subject_id, ports.clock.now()))
+    await _end(ports, Revocation.of_subject(subject_id, up_to or ports.clock.now()))
 
 
 async def revoke_client(ports: Ports, client_id: ClientId) -> None:

@@ -130,6 +130,7 @@ def test_routes_say_how_callers_authenticate(document):
         "client",
         "token",
         "receiver",
+        "transmitter",
         "admin",
     }
 

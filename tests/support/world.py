@@ -7,13 +7,18 @@ import pyotp
 from typing_extensions import override
 
 from stepup.ceremonies import otp, provisioned
+from stepup.crypto import security_events
+from stepup.crypto.upstream import UpstreamKey
 from stepup.domain.account import BaseIdentity, PendingLogin
 from stepup.domain.authenticator import Authenticator, TotpSecret
 from stepup.domain.client import Client, Role
 from stepup.domain.errors import DependencyUnavailableError, InvalidSubjectTokenError
 from stepup.domain.ids import AuthenticatorId, ClientId, Subject
 from stepup.domain.keyring import Keyring
+from stepup.domain.signal_errors import SetError, SetRefusedError
+from stepup.domain.signals import SecurityEvent
 from stepup.domain.site import Site
+from stepup.domain.streams import RETENTION
 from stepup.policy_language import document
 from stepup.ports import Ports, Upstreams
 from stepup.usecases.account import account_client
@@ -23,6 +28,7 @@ from tests.support.authenticator import SoftwareAuthenticator
 from tests.support.determinism import StillClock
 
 IDP = "https://idp.example"
+SIGNAL_TOKEN = "of-the-idp"
 BANK_CALLBACK = "https://bank.example/callback"
 PKCE_VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 PKCE_CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
@@ -34,6 +40,7 @@ class PretendUpstreams(Upstreams):
 
     def __init__(self) -> None:
         self.logins: list[PendingLogin] = []
+        self.signal_keys: dict[str, UpstreamKey] = {}
         self.key_sets: dict[str, list[dict]] = {}
 
     @override
@@ -42,6 +49,20 @@ class PretendUpstreams(Upstreams):
         if not sub:
             raise InvalidSubjectTokenError
         return BaseIdentity(subject=Subject(issuer, sub), name=f"{sub}@example.com", auth_time=now)
+
+    @override
+    async def hear(self, text: str, token: str, now: datetime) -> SecurityEvent:
+        if token != SIGNAL_TOKEN:
+            raise SetRefusedError(SetError.AUTHENTICATION_FAILED)
+        return security_events.read(
+            text,
+            self.signal_keys,
+            expected_issuer=IDP,
+            expected_audiences={"stepup"},
+            algorithms=frozenset({"RS256"}),
+            now=now,
+            oldest=RETENTION,
+        )
 
     @override
     async def login_url(

@@ -11,10 +11,14 @@ import msgspec
 from stepup.adapters.upstream.cached import Cached
 from stepup.adapters.upstream.fetching import Fetcher
 from stepup.adapters.upstream.provider import Metadata, Provider
+from stepup.crypto import jwts, security_events
 from stepup.crypto.upstream import UpstreamKey, keys_of, peek_issuer_and_kid, verify_subject_token
 from stepup.domain.account import BaseIdentity, PendingLogin
 from stepup.domain.errors import DependencyUnavailableError, InvalidSubjectTokenError
 from stepup.domain.ids import Subject
+from stepup.domain.signal_errors import SetError, SetRefusedError
+from stepup.domain.signals import SecurityEvent
+from stepup.domain.streams import RETENTION
 from stepup.ports import Clock
 
 _DISCOVERY = "/.well-known/openid-configuration"
@@ -45,6 +49,7 @@ class Issuer:
         self._fetcher = fetcher
         self._metadata = Cached(self._fetch_metadata, clock)
         self._keys = Cached(self._fetch_keys, clock)
+        self._signal_keys = Cached(self._fetch_signal_keys, clock)
 
     async def verify(self, token: str, now: datetime) -> BaseIdentity:
         """Verify a subject token that a client sent us.
@@ -95,8 +100,32 @@ class Issuer:
             raise InvalidSubjectTokenError("the ID token was made for another client")
         return self._identity(claims)
 
+    async def hear(self, text: str, now: datetime) -> SecurityEvent:
+        """Verify a security event that somebody with this provider's token sent us.
+
+        Raises:
+            SetRefusedError: If it does not hold.
+            DependencyUnavailableError: If nobody can say, because the keys are not known.
+        """
+        try:
+            kid = jwts.peek(text).kid
+        except jwts.InvalidTokenError:
+            raise SetRefusedError(SetError.INVALID_REQUEST, "That is no SET.") from None
+        cached = self._signal_keys if self.provider.signal_jwks_uri else self._keys
+        keys = await cached.get(lambda keys: kid is None or kid in keys)
+        return security_events.read(
+            text,
+            keys,
+            expected_issuer=self.provider.issuer,
+            expected_audiences={self.provider.signal_audience},
+            algorithms=self.provider.algorithms,
+            now=now,
+            oldest=RETENTION,
+        )
+
     async def close(self) -> None:
         """End what is being fetched."""
+        await self._signal_keys.close()
         await self._keys.close()
         await self._metadata.close()
 
@@ -167,6 +196,12 @@ class Issuer:
 
     async def _fetch_keys(self) -> Mapping[str, UpstreamKey]:
         url = self.provider.jwks_uri or (await self._metadata.get()).jwks_uri
+        return await self._fetch_keys_at(url)
+
+    async def _fetch_signal_keys(self) -> Mapping[str, UpstreamKey]:
+        return await self._fetch_keys_at(self.provider.signal_jwks_uri or "")
+
+    async def _fetch_keys_at(self, url: str) -> Mapping[str, UpstreamKey]:
         jwk_set = _decoded(await self._fetcher.get(url), dict[str, object], url)
         try:
             return keys_of(jwk_set)

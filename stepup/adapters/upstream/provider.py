@@ -1,5 +1,6 @@
 """Whom we trust for what: one configured identity provider, and the addresses it publishes."""
 
+import hashlib
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -16,6 +17,10 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     `audiences` are those of the subject tokens that clients send us. `client_id` and
     `client_secret` are ours there, for the base login of the account pages. `jwks_uri` is
     discovered when it is not given.
+
+    One with a `signal_token_digest` may send us security events: whoever shows that token speaks
+    for it, in SETs for `signal_audience` that are signed with its keys or those at
+    `signal_jwks_uri`.
     """
 
     issuer: str
@@ -24,10 +29,13 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     jwks_uri: str | None = None
     client_id: str | None = None
     client_secret: str | None = None
+    signal_token_digest: bytes | None = None
+    signal_audience: str = ""
+    signal_jwks_uri: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse an issuer that anybody on the way could speak for."""
-        for url in (self.issuer, self.jwks_uri):
+        for url in (self.issuer, self.jwks_uri, self.signal_jwks_uri):
             if url is not None and not is_confidential(url):
                 raise ValueError(f"{url} must use https; http is for this machine only")
 
@@ -55,6 +63,11 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
         for url in (self.jwks_uri, self.authorization_endpoint, self.token_endpoint):
             if url is not None and not is_confidential(url):
                 raise DependencyUnavailableError(f"{expected_issuer} names an unsafe address")
+
+
+def digest_of_token(token: str) -> bytes:
+    """Return what is kept of a token that has full entropy: enough to know it again."""
+    return hashlib.sha256(token.encode()).digest()
 
 
 def is_confidential(url: str) -> bool:

@@ -9,10 +9,13 @@ from typing_extensions import override
 from stepup.adapters.upstream.client_key_sets import ClientKeySets
 from stepup.adapters.upstream.fetching import Fetcher
 from stepup.adapters.upstream.issuer import Issuer
-from stepup.adapters.upstream.provider import Provider
+from stepup.adapters.upstream.provider import Provider, digest_of_token
+from stepup.crypto import digests
 from stepup.crypto.upstream import peek_issuer_and_kid
 from stepup.domain.account import BaseIdentity, PendingLogin
 from stepup.domain.errors import InvalidSubjectTokenError
+from stepup.domain.signal_errors import SetError, SetRefusedError
+from stepup.domain.signals import SecurityEvent
 from stepup.ports import Clock, Upstreams
 
 
@@ -49,6 +52,15 @@ class HttpUpstreams(Upstreams):
         return await self._issuer(login.issuer).finish_login(
             login, code=code, redirect_uri=redirect_uri, now=now
         )
+
+    @override
+    async def hear(self, text: str, token: str, now: datetime) -> SecurityEvent:
+        digest = digest_of_token(token)
+        for issuer in self._issuers.values():
+            known = issuer.provider.signal_token_digest
+            if known is not None and digests.equal(known, digest):
+                return await issuer.hear(text, now)
+        raise SetRefusedError(SetError.AUTHENTICATION_FAILED, "No transmitter has this token.")
 
     @override
     async def key_set(self, url: str, kid: str | None) -> Sequence[Mapping[str, Any]]:
