@@ -3,11 +3,9 @@
 Who receives our security events is told from there (`session-revoked`).
 """
 
-from stepup.domain.audit import AuditEvent, AuditKind
 from datetime import datetime
 
-from stepup.domain.audit import AuditEvent, AuditKind, identity_of
-from stepup.domain.errors import DependencyUnavailableError, OutcomeUnknownError
+from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.ids import SubjectId
 from stepup.ports import Ports
 from stepup.usecases.revoke import record, revoke_subject
@@ -17,27 +15,28 @@ async def end_subject(
     ports: Ports,
     subject_id: SubjectId,
     *,
+    by: str,
+    why: str = "",
     up_to: datetime | None = None,
-    **details: str | int | bool,
+    told_by: str = "",
 ) -> None:
-    """Revoke what a subject has proved up to a moment, by default to now, and record `by` whom.
+    """Revoke what a subject has proved up to a moment, by default to now, and record on whose word.
 
-    Again is harmless; with the name of a `set` it is recorded once.
+    Again is harmless; what the same event told is recorded once.
 
     Raises:
         DependencyUnavailableError: If neither store took it; the caller must come again.
     """
     await revoke_subject(ports, subject_id, up_to)
+    details: dict[str, str | int | bool | None] = {"by": by}
+    if why:
+        details["why"] = why
+    if told_by:
+        details["set"] = told_by
     event = AuditEvent(
         kind=AuditKind.SUBJECT_REVOKED,
         at=ports.clock.now(),
         subject_id=subject_id,
-        details=dict(details),
+        details=details,
     )
     await record(ports, event)
-    try:
-        await ports.state.outbox.append(AuditRecorded(event=event))
-    except (DependencyUnavailableError, OutcomeUnknownError):
-        # With Redis away the revocation has a row already, so its record can have one.
-        async with ports.database.transaction() as stores:
-            await stores.audit.append(identity_of(event) or ports.entropy.token(16), event)

@@ -54,7 +54,7 @@ async def receive(ports: Ports, text: str, token: str) -> tuple[Heard, str]:
         up_to=min(event.issued_at + _ON_THE_WAY, ports.clock.now()),
         by=BY_SIGNAL,
         why=event.type.rpartition("/")[2],
-        set=_name_of(ports, event),
+        told_by=_name_of(ports, event),
     )
     return Heard.EFFECTIVE, event.type
 

@@ -90,8 +90,7 @@ async def revoke_subject(
     Raises:
         DependencyUnavailableError: If neither store took it; the caller must come again.
     """
-    await end(ports, Revocation.of_subject(subject_id, ports.clock.now()))
-    await _end(ports, Revocation.of_subject(subject_id, up_to or ports.clock.now()))
+    await end(ports, Revocation.of_subject(subject_id, up_to or ports.clock.now()))
 
 
 async def revoke_client(ports: Ports, client_id: ClientId) -> None:

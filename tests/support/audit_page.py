@@ -276,7 +276,6 @@ TOLD: Mapping[AuditKind, Told] = {
         {
             "by": "administrator or client, `signal` when another issuer said so",
             "why": "the event that said so, or the reason given",
-            "why": "the event that said so",
             "set": "digest of the event's issuer and jti",
         },
     ),
