@@ -45,7 +45,7 @@ from stepup.usecases.make_token import (
 )
 from stepup.usecases.refresh_tokens import begin_refresh
 from stepup.usecases.sessions import sid
-from stepup.usecases.settle import SpentByAnotherError, end_token, settle
+from stepup.usecases.settle import SpentByAnotherError, end_redeemed, settle
 
 
 class CodeGrant(msgspec.Struct, frozen=True, kw_only=True):
@@ -254,7 +254,7 @@ async def _replayed(ports: Ports, caller: Client, challenge_id: ChallengeId) -> 
     # RFC 6749 section 4.1.2: whoever has the code twice may be a thief, so what it gave ends.
     now = ports.clock.now()
     revoked = token_id(ports.snapshot.keyring, challenge_id)
-    await end_token(ports, revoked)
+    await end_redeemed(ports, challenge_id, revoked)
     event = AuditEvent(
         kind=AuditKind.CODE_REPLAYED,
         at=now,

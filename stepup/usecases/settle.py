@@ -85,7 +85,7 @@ async def report(ports: Ports, row: LedgerRow) -> None:
     """
     match row:
         case CodeRedeemed():
-            await end_token(ports, row.token_id)
+            await end_redeemed(ports, row.challenge_id, row.token_id)
             await _record(ports, AuditKind.REDEMPTION_CONFLICTED, row)
         case RefreshUsed():
             await end_grant(ports, row.challenge_id)
@@ -98,6 +98,13 @@ async def end_token(ports: Ports, token_id: TokenId) -> None:
     """Revoke a token of which only the identifier is known, for as long as any can live."""
     until: datetime = ports.clock.now() + MAX_TOKEN_LIFETIME + timedelta(minutes=1)
     await revoke_token(ports, token_id, until)
+
+
+async def end_redeemed(ports: Ports, challenge_id: ChallengeId, token_id: TokenId) -> None:
+    """Revoke what a code gave, and all that could be refreshed of it (RFC 6749 section 4.1.2)."""
+    # An older release that runs beside this one knows of the token alone.
+    await end_token(ports, token_id)
+    await end_grant(ports, challenge_id)
 
 
 async def end_grant(ports: Ports, challenge_id: ChallengeId) -> None:

@@ -13,6 +13,7 @@ from stepup.domain.client_authentication import AuthMethod, Profile
 from stepup.domain.confirmation import Confirmation
 from stepup.domain.errors import (
     ClientNotAllowedError,
+    CodeReplayedError,
     DependencyUnavailableError,
     InvalidGrantError,
     InvalidScopeError,
@@ -233,6 +234,23 @@ async def test_rfc9700_4_14_2_reuse_after_rotation_revokes_all_of_it(world: Worl
             await refreshed(world, each.refresh_token)
     event = await last_audited(world.ports, AuditKind.REFRESH_TOKEN_REPLAYED)
     assert event.details == {"count": 0}
+
+
+async def test_rfc6749_4_1_2_a_replayed_code_ends_its_refresh_tokens(world: World):
+    push = a_push(world, acr_values="urn:stepup:acr:2", scope=SCOPE)
+    accepted = await authorize.push(world.ports, world.bank, push, an_attempt())
+    challenge = await holder.claim(world.ports, "bank", accepted.request_uri, BROWSER)
+    await type_code(world, challenge.id)
+    code = (await finish.issue_code(world.ports, challenge.id, BROWSER)).code
+    first = await redeemed(world, code)
+    second = await refreshed(world, first.refresh_token)
+    with pytest.raises(CodeReplayedError):
+        await redeemed(world, code)
+
+    for each in (first, second):
+        assert not await is_active(world, each)
+    with pytest.raises(InvalidGrantError):
+        await refreshed(world, second.refresh_token)
 
 
 async def test_reuse_after_a_failover_that_forgot_the_use_is_stopped_by_the_ledger(world: World):
