@@ -282,9 +282,11 @@ def _check_certificates(settings: Settings) -> None:
 
 def _check_readable(settings: Settings) -> None:
     try:
-        Path(settings.client_certificate_authorities).read_text(encoding="ascii")
+        text = Path(settings.client_certificate_authorities).read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError):
         raise ValueError("the file cannot be read") from None
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        raise ValueError("the file has no PEM certificates")
 
 
 def _check_replicas(settings: Settings) -> None:

@@ -10,6 +10,7 @@ from stepup.domain.ids import ClientId
 
 _CODE = "authorization_code"
 _REFRESH = "refresh_token"
+_CREDENTIALS = "client_credentials"
 
 
 class KeySet(msgspec.Struct, frozen=True):
@@ -97,7 +98,7 @@ def registration_of(client: Client) -> Registration:
         client_name=client.name,
         redirect_uris=client.redirect_uris,
         token_endpoint_auth_method=client.auth_method,
-        grant_types=(_CODE, _REFRESH) if client.refresh_tokens else (_CODE,),
+        grant_types=_grants_of(client),
         jwks=KeySet(client.jwks) if client.jwks else None,
         jwks_uri=client.jwks_uri,
         require_pushed_authorization_requests=client.pushed_only,
@@ -117,6 +118,16 @@ def registration_of(client: Client) -> Registration:
         introspection_claims=client.introspection_claims,
         **names,
     )
+
+
+def _grants_of(client: Client) -> tuple[str, ...]:
+    # What a client may do its roles say; these are the same in the words of RFC 7591.
+    has = {
+        _CODE: Role.RP in client.roles,
+        _REFRESH: client.refresh_tokens,
+        _CREDENTIALS: Role.SSF in client.roles,
+    }
+    return tuple(grant for grant, is_so in has.items() if is_so)
 
 
 def is_promoted(before: Client | None, after: Client) -> bool:

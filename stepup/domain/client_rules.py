@@ -24,7 +24,11 @@ _CLIENT_ID = re.compile(r"[\x21-\x39\x3b-\x7e]{1,128}")
 _RESERVED = frozenset({"stepup-account", "stepup-admin"})
 _LOOPBACKS = frozenset({"127.0.0.1", "::1"})
 _BY_KEY = frozenset({AuthMethod.PRIVATE_KEY_JWT, AuthMethod.SELF_SIGNED_TLS})
-_GRANTS = {"authorization_code", "refresh_token"}
+_GRANTS = {
+    "authorization_code": Role.RP,
+    "refresh_token": Role.RP,
+    "client_credentials": Role.SSF,
+}
 _SIGNED_WITH = frozenset({"ES256", "RS256", "EdDSA"})
 _MOST = 64
 _LONGEST = 2000
@@ -135,9 +139,12 @@ def _of_certificates(client: Client, site: Site) -> Findings:
 
 
 def _of_grants(client: Client, registration: Registration) -> Findings:
-    grants = set(registration.grant_types)
-    if not grants <= _GRANTS or "authorization_code" not in grants:
-        yield Finding("grant_types", "authorization_code, and refresh_token if wanted")
+    for grant in registration.grant_types:
+        # `authorization_code` is the default of those who say nothing (RFC 7591 section 2).
+        if grant != "authorization_code" and _GRANTS.get(grant) not in client.roles:
+            yield Finding("grant_types", f"{grant[:40]!r} is none, or needs another role")
+    if Role.RP in client.roles and "authorization_code" not in registration.grant_types:
+        yield Finding("grant_types", "the role rp redeems codes: authorization_code")
     for name in ("id_token_signed_response_alg", "introspection_signed_response_alg"):
         algorithm = getattr(client, name)
         if algorithm is not None and algorithm not in _SIGNED_WITH:

@@ -17,7 +17,8 @@ from stepup.domain.client_authentication import (
     is_accepted,
 )
 from stepup.domain.client_certificate import ClientCertificate
-from stepup.domain.errors import ClientAuthenticationError
+from stepup.domain.errors import ClientAuthenticationError, DependencyUnavailableError
+from stepup.domain.generation import is_below
 from stepup.domain.ids import AttemptId, ClientId
 from stepup.ports import Ports
 from stepup.usecases.client_keys import keys_of
@@ -95,8 +96,12 @@ async def _spend(ports: Ports, client: Client, assertion: Assertion) -> None:
         assertion.until,
         possible_since=assertion.since,
     )
-    if not is_new:
-        raise ClientAuthenticationError
+    if is_new:
+        return
+    # Its record may have been lost with others: then nobody knows, and unknown is not refused.
+    if is_below((await ports.state.generations.current()).floor_at, assertion.since):
+        raise DependencyUnavailableError("The assertion may have been used before.")
+    raise ClientAuthenticationError
 
 
 async def _by_name(ports: Ports, shown: OnlyNamed) -> Client:

@@ -27,7 +27,14 @@ def mine() -> Issued:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory, mine: Issued) -> Iterator[RunningService]:
+def authority() -> Issued:
+    return issue(subject="CN=Authority", ca=True, uses=(), since=NOW - DAY, until=NOW + DAY)
+
+
+@pytest.fixture(scope="module")
+def service(
+    tmp_path_factory: pytest.TempPathFactory, mine: Issued, authority: Issued
+) -> Iterator[RunningService]:
     folder: Path = tmp_path_factory.mktemp("clients")
     numbers = mine.key.public_key().public_numbers()
     certified = {
@@ -49,12 +56,21 @@ def service(tmp_path_factory: pytest.TempPathFactory, mine: Issued) -> Iterator[
             "token_endpoint_auth_method": "self_signed_tls_client_auth",
             "jwks": {"keys": [certified]},
         },
+        {
+            "client_id": "bakery",
+            "roles": ["rp"],
+            "token_endpoint_auth_method": "tls_client_auth",
+            "tls_client_auth_san_dns": "bank.example",
+        },
     ]
     listed = folder / "clients.json"
     listed.write_text(json.dumps(clients))
+    trusted = folder / "authorities.pem"
+    trusted.write_text(authority.pem)
     arguments = ["--no-demo", "--workers", "2", "--clients", str(listed)]
     arguments += ["--set", "trusted_proxies=127.0.0.1"]
     arguments += ["--set", f"client_certificate_header={HEADER}"]
+    arguments += ["--set", f"client_certificate_authorities={trusted}"]
     with running_service(folder, *arguments) as running:
         yield running
 
@@ -93,6 +109,13 @@ def test_a_certificate_is_believed_from_the_proxy_alone(service, mine):
     assert revoke(service, form, headers=claiming, source="127.0.0.2") == 401
     stranger = {HEADER: issue(since=NOW - DAY, until=NOW + DAY).escaped.decode()}
     assert revoke(service, form, headers=stranger) == 401
+
+
+def test_an_authority_is_believed_and_nobody_who_calls_himself_so(service, authority):
+    for issuer, expected in ((authority, 200), (None, 401)):
+        leaf = issue(issuer, since=NOW - DAY, until=NOW + DAY)
+        shown = {HEADER: leaf.rfc9440.decode()}
+        assert revoke(service, {"client_id": "bakery"}, headers=shown) == expected
 
 
 def test_a_registered_client_is_known_to_every_process_within_seconds(service):

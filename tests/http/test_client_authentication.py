@@ -1,6 +1,7 @@
 """Every way in which a client authenticates, and every attack on one (RFC 6749, 7523, 8705)."""
 
 from base64 import b64encode
+from datetime import timedelta
 
 import httpx2
 import msgspec
@@ -88,9 +89,22 @@ class TestPrivateKeyJwt:
         for client_id in ("shop", "shop2"):
             assert (await tries(http, form_of(assertion(client_id)))).status_code == 200
 
-    async def test_an_assertion_of_before_the_state_was_lost_may_have_been_seen(self, http, world):
+    async def test_an_assertion_of_before_the_state_was_lost_is_neither_taken_nor_refused(
+        self, http, world
+    ):
         await world.ports.state.generations.lose()
-        assert is_invalid_client(await tries(http, form_of(assertion())))
+        asked = await tries(http, form_of(assertion()))
+        assert (asked.status_code, "retry-after" in asked.headers) == (503, True)
+        world.clock.advance(timedelta(seconds=31))
+        later = assertion(iat=AT + 31, exp=AT + 600, jti="2")
+        assert (await tries(http, form_of(later))).status_code == 200
+
+    async def test_an_assertion_of_another_client_is_refused(self, http, world):
+        own = keys.generate_signing_key("ES256")
+        world.add_client("mill", **(KEYED | {"jwks": ({**own.public_jwk, "kid": KEY.id},)}))
+        # Signed with the key of `shop`, under the same kid, in the name of `mill`.
+        assert is_invalid_client(await tries(http, form_of(assertion("mill"))))
+        assert is_invalid_client(await tries(http, form_of(assertion("shop", sub="mill"))))
 
     @pytest.mark.parametrize(
         "changes",
