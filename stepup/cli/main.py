@@ -16,6 +16,7 @@ _COMMANDS = {
     "policy": "stepup.cli.policy.commands:policy",
     "client": "stepup.cli.client:client",
     "revocation": "stepup.cli.revocation:revocation",
+    "signals": "stepup.cli.signals:signals",
     "admin": "stepup.cli.admin.commands:admin",
     "keys": "stepup.cli.keys:keys",
     "audit": "stepup.cli.audit:audit",

@@ -198,7 +198,7 @@ class _Serving:
             return
         status = StreamStatus.PAUSED
         payload = {"status": status.value, "reason": _PAUSED_BECAUSE}
-        signal = about(current, EventType.STREAM_UPDATED, payload, self._ports.clock.now())
+        signal = about(self._ports, current, EventType.STREAM_UPDATED, payload)
         await stores.signals.add([addressed(self._ports, signal, current, parting=True)])
         await stores.streams.put(current.with_status(status, _PAUSED_BECAUSE))
         self._watch.paused()

@@ -1,7 +1,6 @@
 """Event streams: a receiver makes, reads, changes and ends its own (SSF 1.0 section 8.1)."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 import msgspec
 
@@ -166,7 +165,7 @@ async def verify(ports: Ports, client: Client, stream_id: StreamId, state: str |
         if not await stores.streams.verify(stream_id, now, now - MIN_VERIFICATION_INTERVAL):
             raise VerificationTooSoonError(MIN_VERIFICATION_INTERVAL)
         payload = {} if state is None else {"state": state}
-        signal = about(stream, EventType.VERIFICATION, payload, now)
+        signal = about(ports, stream, EventType.VERIFICATION, payload)
         await stores.signals.add([addressed(ports, signal, stream)])
 
 
@@ -206,13 +205,33 @@ async def own(stores: Stores, client: Client, stream_id: StreamId) -> Stream:
     return stream
 
 
-def about(stream: Stream, kind: EventType, payload: Mapping[str, str], now: datetime) -> Signal:
+async def resume(ports: Ports, stream_id: StreamId) -> int:
+    """Let events flow on an operator's word, those set aside too; returns how many those were.
+
+    Raises:
+        StreamNotFoundError: If there is no such stream.
+    """
+    async with ports.database.transaction() as stores:
+        stream = await stores.streams.lock(stream_id)
+        if stream is None:
+            raise StreamNotFoundError
+        returned = await stores.signals.return_aside(stream_id)
+        if stream.status is not StreamStatus.ENABLED:
+            # SSF 1.0 section 8.1.5: who enables a stream by himself says so.
+            payload = {"status": StreamStatus.ENABLED.value}
+            told = about(ports, stream, EventType.STREAM_UPDATED, payload)
+            await stores.signals.add([addressed(ports, told, stream)])
+        await stores.streams.put(stream.with_status(StreamStatus.ENABLED, None))
+    return returned
+
+
+def about(ports: Ports, stream: Stream, kind: EventType, payload: Mapping[str, str]) -> Signal:
     """Make an event about a stream itself."""
     return Signal(
         type=kind,
         payload=payload,
         sub_id=stream_identifier(stream.id),
-        transaction=f"{kind}:{stream.id}:{now.timestamp()}",
+        transaction=ports.entropy.token(15),
     )
 
 

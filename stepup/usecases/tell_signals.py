@@ -10,6 +10,8 @@ import contextlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import msgspec
+
 from stepup.crypto import digests, security_events
 from stepup.domain import signal_source
 from stepup.domain.audit import AuditRecord
@@ -149,6 +151,9 @@ class _Teller:
         if signal is None:
             return
         choices = await self._stores.streams.choices(subject.id)
+        key = digests.derive(self._ports.snapshot.keyring.root, _TRANSACTION_PURPOSE)
+        named = digests.encode(digests.keyed_digest(key, signal.transaction)[:15])
+        signal = msgspec.structs.replace(signal, transaction=named)
         for stream in self._streams:
             chosen = choices.get(stream.id)
             if may_hear_of(self._ports, stream, subject) and stream.wants(
@@ -173,8 +178,6 @@ def addressed(
 ) -> QueuedEvent:
     """Write the SET of a signal for one stream; it is signed when it leaves."""
     now = ports.clock.now()
-    key = digests.derive(ports.snapshot.keyring.root, _TRANSACTION_PURPOSE)
-    transaction = digests.keyed_digest(key, signal.transaction)[:15]
     event = SecurityEvent(
         issuer=ports.site.issuer,
         id=ports.entropy.token(16),
@@ -183,7 +186,7 @@ def addressed(
         type=signal.type,
         payload=signal.payload,
         sub_id=signal.sub_id,
-        transaction=digests.encode(transaction),
+        transaction=signal.transaction,
     )
     return QueuedEvent(
         stream_id=stream.id,

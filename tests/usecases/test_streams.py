@@ -169,6 +169,23 @@ async def test_attack_a_flood_of_verifications(world: World):
     assert len(await waiting(world, stream)) == 2
 
 
+async def test_ssf_8_1_5_an_operator_lets_a_stream_flow_again_and_says_so(world: World):
+    stream = await a_stream(world)
+    client = world.snapshot.clients[CRM]
+    await queue(world, stream, "a", "b")
+    async with world.ports.database.transaction() as stores:
+        await stores.signals.set_aside(stream.id, {"a": "invalid_key"})
+    await streams.set_status(world.ports, client, stream.id, StreamStatus.PAUSED, "why")
+    assert await streams.resume(world.ports, stream.id) == 1
+    resumed = await streams.get(world.ports, client, stream.id)
+    assert (resumed.status, resumed.reason) == (StreamStatus.ENABLED, None)
+    *others, told = await waiting(world, stream)
+    assert [event.id for event in others] == ["a", "b"]
+    assert (told.type, told.payload) == (EventType.STREAM_UPDATED, {"status": "enabled"})
+    with pytest.raises(StreamNotFoundError):
+        await streams.resume(world.ports, "none")
+
+
 @pytest.mark.parametrize(
     "subject",
     [
