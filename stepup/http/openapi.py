@@ -165,8 +165,13 @@ def reads_json(shape: type[msgspec.Struct], *, names_revision: bool = False) -> 
     return ReadsJson
 
 
-def reads_form(required: tuple[str, ...] = (), optional: tuple[str, ...] = ()) -> type[Operation]:
-    """Return the `operation_class` of a route that calls `read_form`."""
+def reads_form(
+    required: tuple[str, ...] = (), optional: tuple[str, ...] = (), *, takes_proof: bool = False
+) -> type[Operation]:
+    """Return the `operation_class` of a route that calls `read_form`.
+
+    `takes_proof` for one that has the dependency `proof` besides.
+    """
     text = Schema(type=OpenAPIType.STRING)
     schema = Schema(
         type=OpenAPIType.OBJECT,
@@ -178,6 +183,8 @@ def reads_form(required: tuple[str, ...] = (), optional: tuple[str, ...] = ()) -
     class ReadsForm(Operation):
         def __post_init__(self) -> None:
             self.request_body = _body("application/x-www-form-urlencoded", schema)
+            if takes_proof:
+                self.parameters = [*(self.parameters or []), _DPOP]
 
     return ReadsForm
 
@@ -212,6 +219,7 @@ def _optional_header(name: str, description: str) -> Parameter:
     return Parameter(name=name, param_in="header", schema=text, description=description)
 
 
+_DPOP = _optional_header("DPoP", "A proof that the client holds a key (RFC 9449 section 4).")
 _MAY_NAME_VERSION = [
     _optional_header("If-Match", "The ETag of the version that is to be replaced."),
     _optional_header("If-None-Match", "`*` if there is no version yet."),

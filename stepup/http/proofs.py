@@ -61,6 +61,7 @@ async def provide_shown_token(request: AnyRequest, ports: NamedDependency[Ports]
 
     Raises:
         NotAuthorizedError: If there is none.
+        TokenRefusedError: If it is shown as a DPoP token, and is no token of ours.
         ProofRefusedError: If it is shown as a DPoP token without a proof that holds.
         TokenNonceNeededError: If the proof needs a nonce.
     """
@@ -92,6 +93,7 @@ async def _proved(request: AnyRequest, ports: Ports, token: str) -> str:
         text = dpop_proof(request)
         if text is None:
             raise TokenRefusedError("A DPoP token needs a DPoP proof.")
+        proofs.check_token(ports, token)
         return await _accepted(request, ports, text, access_token=token)
     except InvalidDpopProofError as error:
         raise ProofRefusedError(error.detail) from None

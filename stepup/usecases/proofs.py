@@ -9,7 +9,8 @@ from hashlib import sha256
 
 import msgspec
 
-from stepup.crypto import dpop
+from stepup.crypto import dpop, tokens
+from stepup.domain.admin_errors import TokenRefusedError
 from stepup.domain.authorization_errors import InvalidDpopProofError, UseDpopNonceError
 from stepup.domain.ids import AttemptId
 from stepup.ports import Ports
@@ -40,6 +41,18 @@ async def accept(
     nonce = _check_nonce(ports, proof, now)
     await _spend(ports, proof)
     return Proven(jkt=proof.jkt, next_nonce=nonce)
+
+
+def check_token(ports: Ports, text: str) -> None:
+    """Refuse a text that is no valid token of ours, so that nobody else makes us remember proofs.
+
+    Raises:
+        TokenRefusedError: If it is none; what it is good for is asked later.
+    """
+    try:
+        tokens.read(text, ports.snapshot.keyring, ports.site, ports.clock.now())
+    except tokens.InvalidTokenError:
+        raise TokenRefusedError from None
 
 
 def _check_nonce(ports: Ports, proof: dpop.Proof, now: datetime) -> str | None:

@@ -41,7 +41,7 @@ async def transfer(request: Request) -> dict[str, str]:
 
 @post(
     "/oauth2/thing",
-    operation_class=reads_form(required=("token",), optional=("token_type_hint",)),
+    operation_class=reads_form(("token",), ("token_type_hint",), takes_proof=True),
     responses=oauth_responses(errors.InvalidGrantError),
 )
 async def thing(request: Request) -> dict[str, str]:
@@ -71,6 +71,12 @@ def test_a_json_body_is_described_with_everything_it_refers_to(document):
     }
     assert document["components"]["schemas"]["Transfer"]["required"] == ["amount", "payee"]
     assert "Payee" in document["components"]["schemas"]
+
+
+def test_a_proof_is_an_optional_header(document):
+    [header] = document["paths"]["/oauth2/thing"]["post"]["parameters"]
+
+    assert (header["name"], header["in"], header["required"]) == ("DPoP", "header", False)
 
 
 def test_every_reference_leads_somewhere(document):

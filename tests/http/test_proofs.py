@@ -16,6 +16,7 @@ from tests.support.application import CLIENT_SECRET, ISSUER, calling
 from tests.support.dpop import ProofKey
 from tests.support.vectors import load
 from tests.support.world import World
+from tests.usecases.steps import issued
 
 BANK = ("bank", CLIENT_SECRET)
 CERTIFICATE_HEADER = "x-client-cert"
@@ -37,8 +38,9 @@ async def resource(shown_token: NamedDependency[ShownToken]) -> dict[str, object
 class Calls:
     """A client with a key, at an endpoint of the server and at a resource."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, token: str) -> None:
         self.world = world
+        self.token = token
         self.key = ProofKey()
 
     def proof(self, method: str, path: str, **changes: object) -> str:
@@ -79,8 +81,10 @@ class Calls:
 
 
 @pytest.fixture
-def calls() -> Calls:
-    return Calls(World())
+async def calls() -> Calls:
+    world = World()
+    await world.enroll_app()
+    return Calls(world, (await issued(world)).text)
 
 
 # --- at the authorization server --------------------------------------------------------------------
@@ -151,17 +155,17 @@ async def test_rfc9449_8_2_a_new_nonce_comes_with_success(calls: Calls):
 
 
 async def test_a_dpop_token_comes_with_a_proof_of_it(calls: Calls):
-    proof = calls.proof("GET", "/resource", access_token="token-1")
+    proof = calls.proof("GET", "/resource", access_token=calls.token)
 
-    answer = await calls.resource("DPoP token-1", proof)
+    answer = await calls.resource(f"DPoP {calls.token}", proof)
 
-    assert answer.json() == {"text": "token-1", "jkt": calls.key.jkt, "x5t": None}
+    assert answer.json() == {"text": calls.token, "jkt": calls.key.jkt, "x5t": None}
 
 
 async def test_a_bearer_token_proves_nothing_whatever_comes_with_it(calls: Calls):
-    answer = await calls.resource("Bearer token-1", calls.proof("GET", "/resource"))
+    answer = await calls.resource(f"Bearer {calls.token}", calls.proof("GET", "/resource"))
 
-    assert answer.json() == {"text": "token-1", "jkt": None, "x5t": None}
+    assert answer.json() == {"text": calls.token, "jkt": None, "x5t": None}
 
 
 @pytest.mark.parametrize("authorization", [None, "Basic eA==", "DPoP", "Bearer ", "Token x"])
@@ -175,7 +179,7 @@ async def test_rfc9449_7_2_who_shows_no_token_is_told_of_both_schemes(
 
 
 async def test_rfc9449_7_1_a_dpop_token_without_a_proof_is_refused(calls: Calls):
-    answer = await calls.resource("DPoP token-1")
+    answer = await calls.resource(f"DPoP {calls.token}")
 
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == f'DPoP {ALGORITHMS}, error="invalid_token"'
@@ -185,36 +189,48 @@ async def test_rfc9449_7_1_a_dpop_token_without_a_proof_is_refused(calls: Calls)
 async def test_rfc9449_7_1_a_proof_for_another_token_is_refused(calls: Calls, token: str | None):
     proof = calls.proof("GET", "/resource", access_token=token)
 
-    answer = await calls.resource("DPoP token-1", proof)
+    answer = await calls.resource(f"DPoP {calls.token}", proof)
 
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == f'DPoP {ALGORITHMS}, error="invalid_dpop_proof"'
     assert answer.json()["code"] == "invalid_dpop_proof"
 
 
-async def test_rfc9449_4_3_1_two_proofs_of_one_token_are_refused(calls: Calls):
-    proofs = [calls.proof("GET", "/resource", access_token="token-1") for _ in range(2)]
+async def test_what_is_no_token_of_ours_makes_us_remember_nothing(calls: Calls):
+    for token in ("x", calls.token[:-4] + "AAAA"):
+        proof = calls.proof("GET", "/resource", access_token=token, jti="mine")
+        answer = await calls.resource(f"DPoP {token}", proof)
+        assert answer.headers["www-authenticate"] == f'DPoP {ALGORITHMS}, error="invalid_token"'
 
-    assert (await calls.resource("DPoP token-1", *proofs)).status_code == 401
+    proof = calls.proof("GET", "/resource", access_token=calls.token, jti="mine")
+    assert (await calls.resource(f"DPoP {calls.token}", proof)).status_code == 200
+
+
+async def test_rfc9449_4_3_1_two_proofs_of_one_token_are_refused(calls: Calls):
+    proofs = [calls.proof("GET", "/resource", access_token=calls.token) for _ in range(2)]
+
+    assert (await calls.resource(f"DPoP {calls.token}", *proofs)).status_code == 401
 
 
 async def test_rfc9449_9_a_missing_nonce_is_401_with_the_challenge_and_the_nonce(calls: Calls):
     calls.require_nonces()
-    proof = calls.proof("GET", "/resource", access_token="token-1")
+    proof = calls.proof("GET", "/resource", access_token=calls.token)
 
-    answer = await calls.resource("DPoP token-1", proof)
+    answer = await calls.resource(f"DPoP {calls.token}", proof)
 
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == f'DPoP {ALGORITHMS}, error="use_dpop_nonce"'
     [nonce] = answer.headers.get_list("dpop-nonce")
-    again = calls.proof("GET", "/resource", access_token="token-1", nonce=nonce)
-    assert (await calls.resource("dpop token-1", again)).status_code == 200
+    again = calls.proof("GET", "/resource", access_token=calls.token, nonce=nonce)
+    assert (await calls.resource(f"dpop {calls.token}", again)).status_code == 200
 
 
 async def test_the_query_is_not_part_of_what_a_proof_is_for(calls: Calls):
-    proof = calls.proof("GET", "/resource", access_token="token-1")
+    proof = calls.proof("GET", "/resource", access_token=calls.token)
 
-    assert (await calls.resource("DPoP token-1", proof, path="/resource?a=b")).status_code == 200
+    assert (
+        await calls.resource(f"DPoP {calls.token}", proof, path="/resource?a=b")
+    ).status_code == 200
 
 
 # --- certificates (RFC 8705 section 3) ----------------------------------------------------------------
@@ -240,7 +256,7 @@ async def test_rfc8705_3_the_certificate_of_a_bound_client_is_its_proof(
 
 
 async def test_rfc8705_3_1_a_token_is_shown_with_the_certificate_of_its_connection(calls: Calls):
-    answer = await calls.resource("Bearer token-1", certificate=MTLS["certificate_der_b64"])
+    answer = await calls.resource(f"Bearer {calls.token}", certificate=MTLS["certificate_der_b64"])
 
     assert answer.json()["x5t"] == MTLS["x5t#S256"]
 

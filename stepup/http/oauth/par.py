@@ -30,7 +30,7 @@ class ParResponse(msgspec.Struct, frozen=True):
     tags=["oauth"],
     opt=lets_public_clients_in(),
     security=CLIENT_SECURITY,
-    operation_class=reads_form((), PARAMETERS),
+    operation_class=reads_form((), PARAMETERS, takes_proof=True),
     responses=oauth_responses(
         errors.ClientNotAllowedError,
         errors.InvalidTargetError,

@@ -63,6 +63,7 @@ class TokenResponse(msgspec.Struct, frozen=True, omit_defaults=True):
     operation_class=reads_form(
         ("grant_type",),
         ("code", "redirect_uri", "code_verifier", "refresh_token", "scope", "resource"),
+        takes_proof=True,
     ),
     responses=oauth_responses(
         errors.InvalidGrantError,
