@@ -14,6 +14,7 @@ from stepup.usecases import refresh_tokens, revoke
 
 @post(
     "/oauth2/revoke",
+    media_type="text/plain",
     status_code=200,
     tags=["oauth"],
     opt=lets_public_clients_in(),
@@ -35,7 +36,7 @@ async def revoke_token(
     if not await refresh_tokens.end_refresh(ports, form_caller, text):
         await revoke.revoke(ports, form_caller, text)
     # What is asked is in the status, and nothing in the body.
-    return Response(b"", status_code=200)
+    return Response(b"", status_code=200, media_type="text/plain")
 
 
 router = Router(path="/", route_handlers=[revoke_token])
