@@ -154,13 +154,14 @@ policy_activation_seconds = Histogram(
 signing_key_state = Gauge(
     "stepup_signing_key_state",
     "1 for the state that a signing key is in, 0 for every other one.",
-    ["kid", "state"],
+    ["kid", "use", "algorithm", "region", "state"],
     multiprocess_mode="livemostrecent",
     registry=REGISTRY,
 )
 signing_key_age_seconds = Gauge(
     "stepup_signing_key_age_seconds",
-    "How long the active signing key has signed.",
+    "How long the active signing key of a ring has signed.",
+    ["use", "algorithm", "region"],
     multiprocess_mode="livemostrecent",
     registry=REGISTRY,
 )

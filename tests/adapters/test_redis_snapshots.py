@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Literal
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from stepup.adapters.redis.snapshots import RedisSnapshotStore
 from stepup.adapters.redis.state import RedisState
 from stepup.crypto.sealing import Sealer
 from stepup.domain.errors import DependencyUnavailableError, NewerFormatError
+from stepup.domain.keyring import KeyState, KeyUse
 from stepup.ports import Confirmation
 from stepup.ports.snapshots import ILLEGIBLE
 from tests.contracts.snapshots import ISSUER, a_configuration
@@ -171,3 +173,56 @@ async def test_no_secret_of_a_list_lies_open(state: RedisState):
     lying = await state.client.call("GET", keys.credentials(held.subject.id))
     assert held.subject.sub.encode() not in lying
     assert held.credential.secret not in lying
+
+
+class _OldKey(msgspec.Struct, frozen=True):
+    """What the release before reads of a key: it fails on any other use."""
+
+    id: str
+    use: Literal["token", "root"]
+    algorithm: str
+    state: str
+
+
+class _OldCopy(msgspec.Struct, frozen=True):
+    keys: tuple[_OldKey, ...]
+
+
+async def test_the_release_before_starts_from_our_copy_with_its_one_ring(state, store):
+    one = a_configuration(7)
+    [first] = one.keys
+    rings = [
+        {"id": "old", "created_at": NOON - timedelta(days=1), "state": KeyState.RETIRING},
+        {"id": "root", "use": KeyUse.ROOT, "algorithm": "HKDF-SHA256"},
+        {"id": "r2", "region": "r2", "created_at": NOON + timedelta(days=1)},
+        {"id": "rsa", "algorithm": "RS256"},
+        {"id": "set", "use": KeyUse.SET, "algorithm": "RS256"},
+    ]
+    others = [msgspec.structs.replace(first, **ring) for ring in rings]
+    whole = msgspec.structs.replace(one, keys=(first, *others))
+    await store.put(whole, NOON)
+
+    sealed = await field(state, "sealed")
+    text = SEALER.unseal(sealed, context=f"{KEY} 7 of {ISSUER}: content")
+    read = msgspec.json.decode(text, type=_OldCopy)
+    assert {key.id for key in read.keys} == {"k1", "old", "root"}
+
+    found = await store.find(ISSUER)
+    assert found is not None
+    assert {key.id: key for key in found[0].keys} == {key.id: key for key in whole.keys}
+
+
+async def test_a_copy_of_the_release_before_is_read(state, store):
+    await store.put(a_configuration(7), NOON)
+    sealed = await field(state, "sealed")
+    context = f"{KEY} 7 of {ISSUER}: content"
+    document = msgspec.json.decode(SEALER.unseal(sealed, context=context))
+    del document["other_keys"]
+    for key in document["keys"]:
+        del key["region"]
+    again = SEALER.seal(msgspec.json.encode(document), context=context)
+    await state.client.call("HSET", KEY, "sealed", again)
+
+    found = await store.find(ISSUER)
+    assert found is not None
+    assert found[0] == a_configuration(7)

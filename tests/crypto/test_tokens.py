@@ -19,7 +19,7 @@ from stepup.domain.ids import (
     Subject,
     TokenId,
 )
-from stepup.domain.keyring import Keyring, KeyState
+from stepup.domain.keyring import SIGNING_USES, Keyring, KeyState, KeyUse
 from stepup.domain.site import Site
 from stepup.domain.token import ElevatedToken, StatusReference
 from tests.crypto.forging import forge, part, read
@@ -232,6 +232,13 @@ def test_refuses_a_stranger_s_signature_under_our_kid():
 @pytest.mark.parametrize("kid", ["../../dev/null", "' OR 1=1 --", "", "\0", 7, None, ["a"]])
 def test_refuses_kid_injection(kid):
     refuse(forge(HEADER | {"kid": kid}, CLAIMS, KEY.private_key))
+
+
+@pytest.mark.parametrize("use", [use for use in SIGNING_USES if use is not KeyUse.TOKEN])
+def test_rfc8725_3_12_refuses_an_access_token_by_a_key_for_something_else(use):
+    other = keys.generate_signing_key(use=use)
+    keyring = Keyring(keys=(KEY, other), root=b"r" * 32)
+    refuse(tokens.sign_elevated(TOKEN, other, SITE), keyring=keyring)
 
 
 def test_refuses_a_token_without_a_kid():
