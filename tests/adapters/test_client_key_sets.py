@@ -2,17 +2,26 @@
 
 import asyncio
 import json
+import ssl
+import threading
 import time
-from datetime import timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx2
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from stepup.adapters.upstream import addresses
 from stepup.adapters.upstream.cached import PAUSE, USABLE
 from stepup.adapters.upstream.client_key_sets import ClientKeySets
 from stepup.adapters.upstream.fetching import Fetcher
 from stepup.domain.errors import DependencyUnavailableError
+from tests.support.certificates import DAY, Issued, issue
 from tests.support.identity_provider import IdentityProvider
 
 
@@ -105,6 +114,37 @@ async def test_a_slow_url_holds_up_nobody_else(server, key_sets):
         slow.stop()
 
 
+@contextmanager
+def https_server(leaf: Issued, folder: Path) -> Iterator[int]:
+    """Answer everything with an empty object, over TLS."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    files = folder / "leaf.pem"
+    key = leaf.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    files.write_text(leaf.pem + key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
 class TestServerSideRequestForgery:
     async def test_a_url_that_leads_to_this_machine_is_not_fetched(self, server, clock):
         sets = ClientKeySets(clock, development=False)
@@ -151,6 +191,32 @@ class TestServerSideRequestForgery:
         assert str(asked[0].url) == "https://93.184.216.34/jwks"
         assert asked[0].headers["host"] == "bank.example"
         assert asked[0].extensions["sni_hostname"] == "bank.example"
+        await fetcher.close()
+
+    async def test_the_certificate_is_of_the_name_and_not_of_the_address(
+        self, monkeypatch, tmp_path
+    ):
+        now = datetime.now(UTC)
+        authority = issue(
+            subject="CN=Authority", ca=True, uses=(), since=now - DAY, until=now + DAY
+        )
+        leaf = issue(
+            authority,
+            uses=(ExtendedKeyUsageOID.SERVER_AUTH,),
+            since=now - DAY,
+            until=now + DAY,
+        )
+        context = ssl.create_default_context(cadata=authority.pem)
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        monkeypatch.setattr(addresses, "is_public", lambda _: True)
+        monkeypatch.setattr(addresses, "_look_up", lambda *_: ["127.0.0.1"])
+        fetcher = Fetcher(public_only=True)
+        client = httpx2.AsyncClient(verify=context, trust_env=False)
+        monkeypatch.setattr(fetcher, "_client", client)
+        with https_server(leaf, tmp_path) as port:
+            assert await fetcher.get(f"https://bank.example:{port}/jwks") == b"{}"
+            with pytest.raises(DependencyUnavailableError):
+                await fetcher.get(f"https://shop.example:{port}/jwks")
         await fetcher.close()
 
     @pytest.mark.parametrize(

@@ -38,7 +38,8 @@ class PublicAddresses:
             raise DependencyUnavailableError(f"{host} has no address") from error
         if not found or not all(map(is_public, found)):
             raise DependencyUnavailableError(f"{host} is not on the public network")
-        return found[0]
+        # One is tried; where both kinds are published IPv4 is the one that leads out everywhere.
+        return min(found, key=lambda address: ":" in address)
 
     def close(self) -> None:
         """Wait for nothing any more."""
