@@ -177,10 +177,21 @@ async def test_fapi2_5_3_2_1_8_refuses_another_audience_than_the_issuer_as_text(
 
 
 async def test_fapi2_5_3_2_1_10_gives_no_refresh_token(fapi: FapiClient):
-    fapi.register(refresh_tokens=True)
-    code = answer_in(await fapi.answered(scope="openid offline_access", prompt="consent"))["code"]
+    given = {}
+    for profile in Profile:
+        fapi.register(refresh_tokens=True, profile=profile)
+        asked = {"scope": "openid offline_access", "prompt": "consent login"}
+        code = answer_in(await fapi.answered(**asked))["code"]
+        given[profile] = (await fapi.redeem(code)).json()
+        # Another code of the authenticator app for the next one.
+        fapi.world.clock.advance(timedelta(minutes=1))
 
-    assert "refresh_token" not in (await fapi.redeem(code)).json()
+    assert "refresh_token" in given[Profile.OAUTH]
+    assert "refresh_token" not in given[Profile.FAPI2]
+    # And what introspection says of one is nothing: it is no access token.
+    form = {"token": given[Profile.OAUTH]["refresh_token"]} | fapi.credentials()
+    told = await fapi.http.post("/oauth2/introspect", data=form)
+    assert told.json() == {"active": False}
 
 
 async def test_fapi2_5_3_2_1_11_refuses_a_code_after_a_minute(fapi: FapiClient, world: World):

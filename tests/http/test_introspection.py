@@ -8,7 +8,7 @@ import pytest
 from stepup.crypto import keys, tokens
 from stepup.domain.client import Role
 from stepup.domain.client_authentication import AuthMethod
-from stepup.domain.keyring import KeyState
+from stepup.domain.keyring import KeyState, KeyUse
 from stepup.sdk import InvalidToken
 from stepup.sdk.keys import KeySet
 from stepup.sdk.verifier import Verifier
@@ -278,6 +278,20 @@ async def test_rfc9701_6_an_algorithm_without_a_key_is_unknown_and_not_another_o
     world.add_client("bank", audiences=("bank-api",), introspection_signed_response_alg="PS256")
 
     assert (await ask(flow, token, headers={"accept": SIGNED})).status_code == 503
+
+
+async def test_rfc9701_6_the_default_is_rs256(flow: Flow, world: World, token: str):
+    rsa = keys.generate_signing_key(
+        "RS256", state=KeyState.ACTIVE, use=KeyUse.INTROSPECTION, region=world.site.region
+    )
+    old = world.snapshot.held_keyring
+    world.snapshot.held_keyring = msgspec.structs.replace(old, keys=(*old.keys, rsa))
+
+    answer = await ask(flow, token, headers={"accept": SIGNED})
+
+    assert jwt.get_unverified_header(answer.text)["kid"] == rsa.id
+    assert (await read_signed(flow, answer))["token_introspection"]["active"] is True
+    assert (await ask(flow, answer.text)).json() == INACTIVE
 
 
 async def test_rfc9701_6_an_rs256_answer_verifies_with_the_published_key(
