@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from stepup.domain import fapi
-from stepup.domain.assurance import Acr, Amr
+from stepup.domain.assurance import Acr, Amr, Ladder
 from stepup.domain.authorization import Authorization
 from stepup.domain.client import Client
 from stepup.domain.confirmation import Confirmation
@@ -22,7 +22,7 @@ from stepup.domain.ids import AuthenticatorId, ChallengeId, ClientId, Handle, Su
 
 OFFLINE_ACCESS = "offline_access"
 # NIST SP 800-63B-4 section 2.3.3: whoever authenticated at AAL3 does it again after 12 hours. It
-# bounds what neither the request nor the requirement bounds.
+# bounds what no level does.
 LONGEST_REFRESH = timedelta(hours=12)
 
 
@@ -138,20 +138,22 @@ def may_refresh(client: Client) -> bool:
 
 
 def refresh_until(
-    client: Client, authorization: Authorization, auth_time: datetime
+    client: Client, authorization: Authorization, auth_time: datetime, ladder: Ladder
 ) -> datetime | None:
     """Return until when a ceremony may be refreshed, None when it may not.
 
     Only where the client asked for it (OpenID Connect Core section 11), and the approval is of a
-    level alone: what was approved for one action or once is not for a client to have again.
+    level alone: what was approved for one action or once is not for a client to have again. It ends
+    when the level would have to be reached anew.
     """
     requirement = authorization.requirement
     asked = OFFLINE_ACCESS in (authorization.scope or "").split(" ")
     bound = authorization.purpose is not None or requirement.once or bool(requirement.bind)
-    if not (may_refresh(client) and asked) or bound:
+    if not (may_refresh(client) and asked) or bound or requirement.acr not in ladder:
         return None
     lifetime = _least(
         LONGEST_REFRESH,
+        ladder.get(requirement.acr).max_age,
         requirement.max_age,
         None if authorization.max_age is None else timedelta(seconds=authorization.max_age),
     )

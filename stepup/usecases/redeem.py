@@ -174,7 +174,8 @@ async def _begin(
     """Make the token, and what can be refreshed where the client may refresh."""
     token = _token(ports, redemption, grant.proof)
     challenge = redemption.challenge
-    until = refresh_until(caller, challenge.authorization, token.auth_time)
+    ladder = ports.snapshot.policy.ladder
+    until = refresh_until(caller, challenge.authorization, token.auth_time, ladder)
     if until is None or until <= token.issued_at:
         return _Redeemed(redemption, token, None)
     token = msgspec.structs.replace(token, scope=challenge.authorization.scope)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from stepup.domain.assurance import Acr, Amr
+from stepup.domain.assurance import DEFAULT_LADDER, Acr, Amr, Ladder, Level
 from stepup.domain.client import Client
 from stepup.domain.client_authentication import AuthMethod, Profile
 from stepup.domain.confirmation import Confirmation
@@ -24,6 +24,9 @@ MINUTE = timedelta(minutes=1)
 BANK = Client(client_id=ClientId("bank"), name="Bank", refresh_tokens=True)
 KEY, OTHER_KEY = Confirmation(jkt="k1"), Confirmation(jkt="k2")
 CERTIFICATE = Confirmation(x5t_s256="c1")
+LADDER = Ladder(
+    (*DEFAULT_LADDER.levels, Level(acr=Acr("day"), any_of=(), max_age=timedelta(hours=24)))
+)
 GRANT = RefreshGrant(
     challenge_id=ChallengeId("r1.x"),
     client_id=ClientId("bank"),
@@ -110,14 +113,21 @@ def test_rfc6749_6_it_is_bound_to_the_client_it_was_issued_to():
 @pytest.mark.parametrize(
     ("authorization", "lifetime"),
     [
-        (asking(), LONGEST_REFRESH),
+        # The level's own: fifteen minutes.
+        (asking(), 15 * MINUTE),
+        (asking(requirement=a_requirement(acr=Acr("phr"), max_age=None, once=False)), 10 * MINUTE),
+        (
+            asking(requirement=a_requirement(acr=Acr("day"), max_age=None, once=False)),
+            LONGEST_REFRESH,
+        ),
+        (asking(requirement=a_requirement(acr=Acr("gone"), max_age=None, once=False)), None),
         (asking(requirement=a_requirement(max_age=5 * MINUTE, once=False)), 5 * MINUTE),
         (asking(max_age=60), MINUTE),
         (
             asking(max_age=600, requirement=a_requirement(max_age=MINUTE, once=False)),
             MINUTE,
         ),
-        (asking(max_age=10**8), LONGEST_REFRESH),
+        (asking(max_age=10**8), 15 * MINUTE),
         # An authentication of this very moment cannot be had again.
         (asking(max_age=0), None),
         (asking(requirement=a_requirement(max_age=timedelta(0), once=False)), None),
@@ -135,7 +145,7 @@ def test_rfc6749_6_it_is_bound_to_the_client_it_was_issued_to():
     ],
 )
 def test_until_when_a_ceremony_may_be_refreshed(authorization, lifetime):
-    until = refresh_until(BANK, authorization, NOON)
+    until = refresh_until(BANK, authorization, NOON, LADDER)
     assert until == (None if lifetime is None else NOON + lifetime)
 
 
@@ -148,12 +158,13 @@ def test_until_when_a_ceremony_may_be_refreshed(authorization, lifetime):
     ],
 )
 def test_only_clients_that_were_given_leave_get_one(changes):
-    assert refresh_until(msgspec.structs.replace(BANK, **changes), asking(), NOON) is None
+    client = msgspec.structs.replace(BANK, **changes)
+    assert refresh_until(client, asking(), NOON, LADDER) is None
 
 
 def test_a_public_client_may_have_one():
     public = msgspec.structs.replace(BANK, auth_method=AuthMethod.NONE)
-    assert refresh_until(public, asking(), NOON) == NOON + LONGEST_REFRESH
+    assert refresh_until(public, asking(), NOON, LADDER) == NOON + 15 * MINUTE
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import jwt
 import msgspec
 import pytest
 
-from stepup.crypto import id_tokens
+from stepup.crypto import id_tokens, keys
+from stepup.domain.keyring import Keyring, KeyUse
 from tests.http.flow import BANK, Flow, code_in
 from tests.support.dpop import ProofKey
 from tests.support.world import BANK_CALLBACK
@@ -222,3 +223,21 @@ async def test_nobody_gets_the_token_of_another_key_by_the_name_of_its_attempt(f
     stolen = await flow.redeem(code, headers=proved(flow, ProofKey(), **{"idempotency-key": "a1"}))
     assert stolen.json()["error"] == "invalid_grant"
     assert not await flow.is_active(first.json()["access_token"])
+
+
+async def test_oidc_core_3_1_3_7_an_rs256_client_verifies_with_the_published_keys(flow: Flow):
+    world = flow.world
+    rsa = keys.generate_signing_key("RS256", use=KeyUse.ID_TOKEN)
+    world.snapshot.held_keyring = Keyring(keys=(*world.keyring.keys, rsa), root=world.keyring.root)
+    change_bank(flow, id_token_signed_response_alg="RS256")
+    document = (await flow.http.get("/.well-known/openid-configuration")).json()
+    # OpenID Connect Discovery section 3: RS256 must be among them.
+    assert document["id_token_signing_alg_values_supported"] == ["ES256", "RS256"]
+
+    body = await given(flow, **WITH_OPENID)
+    published = jwt.PyJWKSet.from_dict((await flow.http.get("/.well-known/jwks.json")).json())
+    key = published[jwt.get_unverified_header(body["id_token"])["kid"]]
+    options = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
+    told = jwt.decode(body["id_token"], key, algorithms=["RS256"], audience="bank", options=options)
+    assert told["iss"] == document["issuer"]
+    assert jwt.get_unverified_header(body["access_token"])["alg"] == "ES256"
