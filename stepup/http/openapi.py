@@ -267,7 +267,10 @@ def openapi_config(site: Site) -> OpenAPIConfig:
         components=Components(
             security_schemes={
                 "client": SecurityScheme(
-                    type="http", scheme="basic", description="A client's identifier and secret."
+                    type="http",
+                    scheme="basic",
+                    description="A client's identifier and secret. A client with a key or a "
+                    "certificate, and a public one, authenticates as its registration says.",
                 ),
                 "token": SecurityScheme(
                     type="http", scheme="bearer", description="An access token of ours."
