@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from stepup.crypto import machine_tokens
 from stepup.crypto.keys import generate_root, generate_signing_key
 from stepup.crypto.tokens import jwks, sign_elevated
 from stepup.domain.assurance import Acr, Amr
@@ -92,3 +93,19 @@ def test_a_token_of_another_ring(su, sdk_clock):
     with pytest.raises(InvalidToken):
         su.verify(stranger.sign(), TRANSFER, VALUES)
     assert a_stepup(stranger, sdk_clock).verify(stranger.sign(), TRANSFER, VALUES)
+
+
+def test_attack_a_token_of_a_client_itself_proves_nothing_of_a_person(su, issuer):
+    token = machine_tokens.MachineToken(
+        id="m1",
+        client_id=ClientId("bank"),
+        scopes=frozenset({"ssf.manage"}),
+        issued_at=THEN,
+        expires_at=THEN + timedelta(seconds=120),
+    )
+    # Its audience is our own interface; even with the service's it would not do.
+    for audience in (f"{ISSUER}/v1/signals", AUDIENCE):
+        text = machine_tokens.sign(token, issuer.keyring, issuer=ISSUER, audience=audience)
+        for requirement in (PLAIN, TRANSFER):
+            with pytest.raises((InvalidToken, StepUpRequired)):
+                su.verify(text, requirement, VALUES)
