@@ -13,7 +13,8 @@ import msgspec
 from stepup.domain.assurance import Acr, Ladder, Method
 from stepup.domain.audit import AuditKind, AuditRecord
 from stepup.domain.authenticator import Authenticator, WebAuthnCredential
-from stepup.domain.ids import Subject, SubjectId, TokenId
+from stepup.domain.ids import ChallengeId, Subject, SubjectId, TokenId
+from stepup.domain.revocation import Revoked
 from stepup.domain.signals import EventType, Initiator, Signal, caep_payload, identifier_of
 
 BASE = Acr("base")
@@ -35,9 +36,9 @@ _FIDO = "fido2-roaming"
 _FIDO_PLATFORM = "fido2-platform"
 
 # Whatever a token proves ends with it; whatever a subject has proved ends with these.
-_TOKEN_ENDS = frozenset(
-    {AuditKind.TOKEN_CONSUMED, AuditKind.TOKEN_REVOKED, AuditKind.CODE_REPLAYED}
-)
+_BEGINNINGS = frozenset({AuditKind.TOKEN_ISSUED, AuditKind.TOKEN_REFRESHED})
+_TOKEN_ENDS = frozenset({AuditKind.TOKEN_CONSUMED, AuditKind.TOKEN_REVOKED})
+_GRANT_ENDS = frozenset({AuditKind.CODE_REPLAYED, AuditKind.REFRESH_TOKEN_REPLAYED})
 _CREDENTIAL_CHANGES: Mapping[str, str] = {
     AuditKind.AUTHENTICATOR_ENROLLED: "create",
     AuditKind.RECOVERY_CODES_GENERATED: "create",
@@ -57,7 +58,7 @@ class Elevation(msgspec.Struct, frozen=True, kw_only=True):
 
 def begun(record: AuditRecord) -> Elevation | None:
     """Return the elevation that a record tells the beginning of."""
-    if record.kind != AuditKind.TOKEN_ISSUED or record.subject_id is None:
+    if record.kind not in _BEGINNINGS or record.subject_id is None:
         return None
     match record.details:
         case {"jti": str(jti), "acr": str(acr), "expires_at": int(until)}:
@@ -76,8 +77,22 @@ def ended_token(record: AuditRecord) -> TokenId | None:
     match record.details:
         case {"jti": str(jti)} if record.kind in _TOKEN_ENDS:
             return TokenId(jti)
+        case {"what": Revoked.TOKEN, "value": str(jti)} if record.kind == AuditKind.REVOCATION_MADE:
+            return TokenId(jti)
         case _:
             return None
+
+
+def ended_grant(record: AuditRecord) -> ChallengeId | None:
+    """Return the ceremony of which a record tells that all it gave has ended."""
+    if record.challenge_id is None:
+        return None
+    is_over = record.kind in _GRANT_ENDS or (
+        record.kind == AuditKind.REVOCATION_MADE and _detail(record, "what") == Revoked.GRANT
+    )
+    # A revoked refresh token has no jti: all that its ceremony gave ends with it (RFC 7009).
+    is_refresh = record.kind == AuditKind.TOKEN_REVOKED and _detail(record, "jti") is None
+    return ChallengeId(record.challenge_id) if is_over or is_refresh else None
 
 
 def is_about_a_subject(record: AuditRecord) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from stepup.domain.ids import ClientId, Subject, SubjectId, TokenId
+from stepup.domain.ids import ChallengeId, ClientId, Subject, SubjectId, TokenId
 from stepup.domain.pushing import Verdict
 from stepup.domain.signal_source import Elevation
 from stepup.domain.streams import QueuedEvent, Stream, StreamId
@@ -151,6 +151,10 @@ class SignalSource(Protocol):
 
     async def elevation(self, token_id: TokenId) -> Elevation | None:
         """Return the living elevation that a token proves."""
+        ...
+
+    async def of_grant(self, challenge_id: ChallengeId) -> Sequence[Elevation]:
+        """Return the living elevations that one ceremony gave."""
         ...
 
     async def begin(self, elevation: Elevation) -> None:

@@ -85,6 +85,10 @@ class _Teller:
         """Tell of one entry of the log."""
         if (elevation := signal_source.begun(record)) is not None:
             await self._begin(elevation, record)
+        elif (challenge_id := signal_source.ended_grant(record)) is not None:
+            given = await self._stores.signal_source.of_grant(challenge_id)
+            for subject_id in {each.subject_id for each in given}:
+                await self.end(subject_id, given, record.entry_id, record.at)
         elif (token_id := signal_source.ended_token(record)) is not None:
             ended = await self._stores.signal_source.elevation(token_id)
             if ended is not None:

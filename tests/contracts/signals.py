@@ -6,7 +6,7 @@ from datetime import timedelta
 import msgspec
 
 from stepup.domain.assurance import Acr
-from stepup.domain.ids import ClientId, SubjectId, TokenId
+from stepup.domain.ids import ChallengeId, ClientId, SubjectId, TokenId
 from stepup.domain.signal_source import Elevation
 from stepup.domain.streams import (
     Delivery,
@@ -279,6 +279,13 @@ class SignalSourceContract:
             await stores.signal_source.end([])
             assert await stores.signal_source.elevations(alice) == [second]
             assert await stores.signal_source.elevation(TokenId("t1")) is None
+
+    async def test_knows_what_a_ceremony_gave(self, database: Database):
+        async with database.transaction() as stores:
+            for each in ("r1.a_b.1", "r1.a_b.2", "r1.axb.1", "r1.a_b"):
+                await stores.signal_source.begin(an_elevation(each))
+            given = await stores.signal_source.of_grant(ChallengeId("r1.a_b"))
+            assert sorted(each.token_id for each in given) == ["r1.a_b.1", "r1.a_b.2"]
 
     async def test_knows_which_elevations_are_over(self, database: Database):
         over = [an_elevation(f"t{n}", until=NOON - n * MINUTE) for n in range(3)]

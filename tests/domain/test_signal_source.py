@@ -74,13 +74,42 @@ def test_nothing_else_does(record):
     [
         (AuditKind.TOKEN_CONSUMED, "t1"),
         (AuditKind.TOKEN_REVOKED, "t1"),
-        (AuditKind.CODE_REPLAYED, "t1"),
+        (AuditKind.CODE_REPLAYED, None),
+        (AuditKind.TOKEN_REFRESHED, None),
         (AuditKind.TOKEN_ISSUED, None),
         (AuditKind.CONSUMPTION_CONFLICTED, None),
     ],
 )
 def test_which_records_end_a_token(kind, ended):
     assert signal_source.ended_token(a_record(kind, jti="t1")) == ended
+
+
+@pytest.mark.parametrize(
+    ("kind", "details", "ended"),
+    [
+        (AuditKind.CODE_REPLAYED, {"jti": "r1.c.t1"}, True),
+        (AuditKind.REFRESH_TOKEN_REPLAYED, {"count": 2}, True),
+        (AuditKind.REVOCATION_MADE, {"what": "grant", "value": "r1.c"}, True),
+        (AuditKind.REVOCATION_MADE, {"what": "client", "value": "bank"}, False),
+        (AuditKind.TOKEN_REVOKED, {}, True),
+        (AuditKind.TOKEN_REVOKED, {"jti": "r1.c.t1"}, False),
+        (AuditKind.CHALLENGE_VERIFIED, {}, False),
+    ],
+)
+def test_which_records_end_all_that_a_ceremony_gave(kind, details, ended):
+    record = msgspec.structs.replace(a_record(kind, **details), challenge_id="r1.c")
+    assert signal_source.ended_grant(record) == ("r1.c" if ended else None)
+    assert signal_source.ended_grant(a_record(kind, **details)) is None
+
+
+def test_an_administrator_ends_one_token():
+    made = a_record(AuditKind.REVOCATION_MADE, what="token", value="t1")
+    assert signal_source.ended_token(made) == "t1"
+
+
+def test_a_refreshed_token_goes_on():
+    refreshed = a_record(AuditKind.TOKEN_REFRESHED, jti="t1", acr="phr", expires_at=AT + 300)
+    assert signal_source.begun(refreshed) == an_elevation("t1")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import msgspec
 from typing_extensions import override
 
 from stepup.domain.authenticator import Authenticator
-from stepup.domain.ids import AuthenticatorId, ClientId, Subject, SubjectId, TokenId
+from stepup.domain.ids import AuthenticatorId, ChallengeId, ClientId, Subject, SubjectId, TokenId
 from stepup.domain.signal_source import Elevation
 from stepup.domain.streams import DeliveryMethod, QueuedEvent, Stream, StreamId, StreamStatus
 from stepup.ports import (
@@ -238,6 +238,11 @@ class MemorySignalSource(SignalSource):
     @override
     async def elevation(self, token_id: TokenId) -> Elevation | None:
         return self._rows.elevations.get(token_id)
+
+    @override
+    async def of_grant(self, challenge_id: ChallengeId) -> Sequence[Elevation]:
+        found = self._rows.elevations.values()
+        return [each for each in found if each.token_id.startswith(f"{challenge_id}.")]
 
     @override
     async def begin(self, elevation: Elevation) -> None:

@@ -25,10 +25,20 @@ LIFETIME = timedelta(minutes=5)
 ALICE = {"format": "iss_sub", "iss": IDP, "sub": "alice"}
 
 
-async def record(world: World, kind: AuditKind, sub: str = "alice", **details: object) -> None:
+async def record(
+    world: World,
+    kind: AuditKind,
+    sub: str = "alice",
+    challenge_id: str | None = None,
+    **details: object,
+) -> None:
     """Write what a use case would."""
     event = AuditEvent(
-        kind=kind, at=world.clock.now(), subject_id=world.subject(sub).id, details=details
+        kind=kind,
+        at=world.clock.now(),
+        subject_id=world.subject(sub).id,
+        challenge_id=challenge_id,
+        details=details,
     )
     await world.ports.state.outbox.append(AuditRecorded(event=event))
 
@@ -103,17 +113,36 @@ async def test_what_is_sent_has_the_published_members(world: World):
 
 
 @pytest.mark.parametrize(
-    "kind", [AuditKind.TOKEN_REVOKED, AuditKind.TOKEN_CONSUMED, AuditKind.CODE_REPLAYED]
+    ("kind", "details"),
+    [
+        (AuditKind.TOKEN_REVOKED, {"jti": "c1.t1"}),
+        (AuditKind.TOKEN_CONSUMED, {"jti": "c1.t1"}),
+        (AuditKind.CODE_REPLAYED, {"jti": "c1.t1"}),
+        (AuditKind.REFRESH_TOKEN_REPLAYED, {}),
+        (AuditKind.REVOCATION_MADE, {"what": "grant", "value": "c1"}),
+    ],
 )
-async def test_an_elevation_that_ends_early_is_told_once(world: World, kind: AuditKind):
+async def test_an_elevation_that_ends_early_is_told_once(world: World, kind, details):
     await world.enroll_app()
     stream = await a_stream(world)
-    await issue(world)
-    await record(world, kind, jti="t1")
+    await issue(world, "c1.t1")
+    await record(world, kind, challenge_id="c1", **details)
     await told(world)
     world.clock.advance(LIFETIME)
     await told(world)
     assert levels(await waiting(world, stream)) == [("base", "phr"), ("phr", "base")]
+
+
+async def test_a_refreshed_token_keeps_the_level(world: World):
+    await world.enroll_app()
+    stream = await a_stream(world)
+    await issue(world, "c1.t1")
+    world.clock.advance(LIFETIME / 2)
+    await issue(world, "c1.t2")
+    await told(world)
+    world.clock.advance(LIFETIME / 2)
+    await told(world)
+    assert levels(await waiting(world, stream)) == [("base", "phr")]
 
 
 async def test_a_locked_subject_is_told_as_a_revoked_session_and_a_lower_level(world: World):

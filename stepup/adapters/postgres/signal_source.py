@@ -12,7 +12,7 @@ from stepup.adapters.postgres.tables import signal_elevation as elevation_table
 from stepup.adapters.postgres.tables import signal_place as place_table
 from stepup.adapters.postgres.tables import signal_subject as subject_table
 from stepup.domain.assurance import Acr
-from stepup.domain.ids import Subject, SubjectId, TokenId
+from stepup.domain.ids import ChallengeId, Subject, SubjectId, TokenId
 from stepup.domain.signal_source import Elevation
 from stepup.ports import SignalSource
 
@@ -61,6 +61,12 @@ class PostgresSignalSource(SignalSource):
             select(elevation_table).where(elevation_table.c.token_id == token_id)
         )
         return found[0] if found else None
+
+    @override
+    async def of_grant(self, challenge_id: ChallengeId) -> Sequence[Elevation]:
+        # A token's identifier begins with the ceremony's.
+        begins = elevation_table.c.token_id.startswith(f"{challenge_id}.", autoescape=True)
+        return await self._read(select(elevation_table).where(begins))
 
     @override
     async def begin(self, elevation: Elevation) -> None:
