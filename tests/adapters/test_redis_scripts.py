@@ -150,6 +150,8 @@ class TestWrites:
             (scripts.BEGIN_ANSWER, 3, [0, "totp", "attempt", 5, ""]),
             (scripts.FINISH_ANSWER, 2, [0, "attempt", "{}", 1]),
             (scripts.CANCEL_CHALLENGE, 1, []),
+            (scripts.ANSWER_BY_SESSION, 1, [0, "browser", "attempt", "{}", 9]),
+            (scripts.KEEP_IN_SESSION, 1, [0, "p:c", 9, "sealed", 8]),
             (scripts.ISSUE_CODE, 2, [9, "digest", 9]),
             (scripts.REDEEM_CODE, 3, [0, "attempt", "digest", "client", "", "", ""]),
             (scripts.RELEASE_CODE, 3, ["attempt"]),

@@ -1,6 +1,7 @@
 """What browsers are remembered for: a hash each, every thing in it under a seal of its own."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
 
@@ -9,11 +10,12 @@ from typing_extensions import override
 
 from stepup.adapters.redis import keys, scripts
 from stepup.adapters.redis.client import RedisClient
+from stepup.adapters.redis.scripts import Argument
 from stepup.adapters.redis.times import epoch_ms, span_ms
 from stepup.crypto.sealing import Sealer, UnsealError
 from stepup.domain.account import LOGIN_LIFETIME, KeptRequest
 from stepup.domain.browser_session import KEPT_PER_BROWSER, BrowserSession, Proof, SignIn
-from stepup.domain.errors import DependencyUnavailableError
+from stepup.domain.errors import DependencyUnavailableError, NewerFormatError
 from stepup.ports import Clock, SessionStore
 
 _json = msgspec.json.Encoder()
@@ -46,7 +48,11 @@ class RedisSessionStore(SessionStore):
     @override
     async def find(self, digest: str) -> BrowserSession:
         key = keys.browser_session(digest)
-        reply = await self._client.run(scripts.READ_HASH, [key])
+        try:
+            reply = await self._client.run(scripts.READ_HASH, [key])
+        except NewerFormatError:
+            # Whoever moves between releases is asked once more.
+            return BrowserSession()
         return self._session(key, reply.values) if reply.status == "ok" else BrowserSession()
 
     @override
@@ -78,11 +84,10 @@ class RedisSessionStore(SessionStore):
     ) -> None:
         key = keys.browser_session(digest)
         sealed = self._sealer.seal(_json.encode(thing), context=_context(key, name))
-        await self._client.run(
-            scripts.KEEP_IN_SESSION,
-            [key],
-            [epoch_ms(self._clock.now()), name, epoch_ms(expires_at), sealed, KEPT_PER_BROWSER],
-        )
+        until = epoch_ms(expires_at)
+        args: list[Argument] = [epoch_ms(self._clock.now()), name, until, sealed, KEPT_PER_BROWSER]
+        with suppress(NewerFormatError):
+            await self._client.run(scripts.KEEP_IN_SESSION, [key], args)
 
     def _session(self, key: str, values: Sequence[bytes]) -> BrowserSession:
         held = dict(zip(values[::2], values[1::2], strict=True))
