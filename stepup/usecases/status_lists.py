@@ -21,6 +21,7 @@ from stepup.crypto.status_list import (
 )
 from stepup.domain import status
 from stepup.domain.errors import DependencyUnavailableError, StepUpError
+from stepup.domain.ids import KeyId
 from stepup.domain.keyring import KeyUse
 from stepup.domain.revocation import BOUND, Revocation
 from stepup.domain.status import ListedToken, ListName, Status
@@ -46,6 +47,7 @@ class PublishedList(NamedTuple):
     body: bytes
     gzipped: bytes
     signed_at: datetime
+    key_id: KeyId
 
 
 class _List:
@@ -57,7 +59,8 @@ class _List:
         self.living: list[bytes] = []
         self.published: PublishedList | None = None
         self.lst = ""
-        self.is_changed = True
+        self.changes = 0
+        self.published_changes = -1
 
 
 class _Window:
@@ -172,7 +175,7 @@ class LiveStatusLists:
         if not self._live.ends(token.grounds):
             return False
         listed.statuses[token.place] = Status.INVALID
-        listed.is_changed = True
+        listed.changes += 1
         return True
 
     async def _judge_again(self) -> None:
@@ -198,13 +201,17 @@ class LiveStatusLists:
 
     async def _sign(self, ports: Ports, name: ListName, listed: _List) -> None:
         now, published = ports.clock.now(), listed.published
-        if listed.is_changed:
-            # Changed while it is compressed, it is made again at the next look.
-            listed.is_changed = False
-            listed.lst = await asyncio.to_thread(compressed, bytes(listed.statuses))
-        elif published and now - published.signed_at < status.SIGNED_AGAIN_AFTER:
-            return
         key = ports.snapshot.keyring.signer(KeyUse.STATUS_LIST)
+        # What changes while it is compressed is in the list of the next look.
+        changes = listed.changes
+        if changes != listed.published_changes:
+            listed.lst = await asyncio.to_thread(compressed, bytes(listed.statuses))
+        elif (
+            published is not None
+            and published.key_id == key.id
+            and now - published.signed_at < status.SIGNED_AGAIN_AFTER
+        ):
+            return
         claims = StatusListClaims(
             uri=uri_of(ports, name),
             aggregation_uri=ports.site.url(status.STATUS_PATH),
@@ -215,7 +222,9 @@ class LiveStatusLists:
         )
         body = sign_status_list(claims, listed.lst, key).encode()
         gzipped = await asyncio.to_thread(gzip.compress, body, mtime=0)
-        listed.published = PublishedList(body, gzipped, now)
+        listed.published = PublishedList(body, gzipped, now, key.id)
+        # Last: what failed on the way is made again.
+        listed.published_changes = changes
 
 
 async def follow(ports: Ports, lists: LiveStatusLists) -> None:

@@ -21,6 +21,7 @@ from stepup.usecases import revoke
 from stepup.usecases.listing import with_place
 from stepup.usecases.make_token import Issued
 from stepup.usecases.status_lists import LiveStatusLists, follow
+from tests.support.application import a_keyring
 from tests.support.memory_revocations import known_revocations
 from tests.support.world import World
 from tests.usecases.steps import issued
@@ -198,6 +199,35 @@ async def test_it_is_signed_once_per_change_and_long_before_it_expires(world, in
     world.clock.advance(status.SIGNED_AGAIN_AFTER)
     await instance.lists.publish(instance.ports)
     assert await instance.lists.find(instance.ports, name) is not first
+
+
+async def test_a_change_that_could_not_be_signed_is_signed_at_the_next_look(
+    world, instance, token, monkeypatch
+):
+    """A list in which nobody put the revocation would be served for twenty seconds more."""
+    assert await instance.said(token.token) == Status.VALID
+    await revoke_at(instance, token.token, world)
+
+    def fail(*_args: object) -> None:
+        raise DependencyUnavailableError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("stepup.usecases.status_lists.sign_status_list", fail)
+        with pytest.raises(DependencyUnavailableError):
+            await instance.lists.publish(instance.ports)
+    assert await instance.said(token.token) == Status.INVALID
+
+
+async def test_it_is_signed_again_at_once_when_another_key_signs(world, instance, token):
+    """Who revoked the key does not find its lists unreadable."""
+    name = name_in(token.token.status.uri)
+    await instance.lists.publish(instance.ports)
+    first = await instance.lists.find(instance.ports, name)
+    world.snapshot.held_keyring = a_keyring()
+    await instance.lists.publish(instance.ports)
+    second = await instance.lists.find(instance.ports, name)
+    assert first.key_id != second.key_id
+    assert instance.read(second.body.decode())["sub"] == token.token.status.uri
 
 
 async def test_a_list_that_began_at_another_instance_is_found_at_once(world, instance, token):
