@@ -55,10 +55,11 @@ NEVER_SPENT = {
     "read_hash",
     "read_marks",
     "read_live_revocations",
+    "read_places",
     "read_revocations",
 }
 # A replica answers them, so what they say is fenced; in return they work without replicas.
-READ_ANYWHERE = {"read_live_revocations", "read_revocations"}
+READ_ANYWHERE = {"read_live_revocations", "read_places", "read_revocations"}
 
 
 def body_of(script: Script) -> list[str]:
