@@ -4,6 +4,7 @@ Nothing is a 5xx, every status and content type is a documented one, and every J
 shape that is promised.
 """
 
+import asyncio
 import hashlib
 from contextlib import suppress
 
@@ -16,11 +17,13 @@ from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.generation import GenerationMode
 from schemathesis.schemas import APIOperation, BaseSchema
 
+from stepup.usecases import machine_tokens
 from tests.http.flow import BANK
 from tests.support.one_app import app_of
 from tests.support.world import World
 
 TOKEN = "an-administrators-token"
+RECEIVERS: dict[str, str] = {}
 
 load_all_checks()
 # A SET is one line of text, which schemathesis does not know.
@@ -45,6 +48,7 @@ def described() -> BaseSchema:
         world.site, admin_token_digest=hashlib.sha256(TOKEN.encode()).digest()
     )
     app = app_of(world.ports._replace(site=site))
+    _, RECEIVERS["token"] = asyncio.run(machine_tokens.grant(world.ports, trusted, None, None))
     return schemathesis.openapi.from_asgi("/openapi.json", app)
 
 
@@ -63,7 +67,9 @@ def test_the_document_keeps_its_word(
 def explore(operation: APIOperation, mode: GenerationMode) -> None:
     """Call one operation with some of what its description allows, or forbids."""
     administrators = operation.path.startswith("/v1/admin")
-    headers = {"authorization": f"Bearer {TOKEN}"} if administrators else {}
+    receivers = operation.path.startswith("/v1/signals") and not operation.path.endswith("receive")
+    token = TOKEN if administrators else RECEIVERS["token"] if receivers else None
+    headers = {"authorization": f"Bearer {token}"} if token else {}
 
     @settings(
         max_examples=10,
@@ -75,9 +81,7 @@ def explore(operation: APIOperation, mode: GenerationMode) -> None:
     )
     @given(case=operation.as_strategy(generation_mode=mode))
     def call(case: schemathesis.Case) -> None:
-        case.call_and_validate(
-            checks=PROMISES, headers=headers, auth=None if administrators else BANK
-        )
+        case.call_and_validate(checks=PROMISES, headers=headers, auth=None if token else BANK)
 
     # Some operations take nothing that could be wrong.
     with suppress(Unsatisfiable):
