@@ -18,11 +18,11 @@ help:
 run: .venv/.installed
 	$(BIN)/stepup dev
 
-test: lint
+test: lint tests/strict_client/node_modules/.installed
 	@.ci/system-packages
 	$(BIN)/python -m pytest
 
-test-long: lint
+test-long: lint tests/strict_client/node_modules/.installed
 	@.ci/system-packages
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -m "long or not long"
 
@@ -52,11 +52,16 @@ lock:
 	$(LOCK) --constraint requirements/dev.txt --output-file requirements/base.txt pyproject.toml
 
 clean:
-	rm -rf .venv .build frontend/node_modules
+	rm -rf .venv .build frontend/node_modules tests/strict_client/node_modules
 
 .venv/.installed: requirements/dev.txt pyproject.toml .ci/python-environment
 	@.ci/python-environment
 
 frontend/node_modules/.installed: frontend/package-lock.json | .venv/.installed
 	cd frontend && ../.ci/npm ci --silent
+	@touch $@
+
+# A client that others wrote, which the tests let loose on the service.
+tests/strict_client/node_modules/.installed: tests/strict_client/package-lock.json | .venv/.installed
+	cd tests/strict_client && ../../.ci/npm ci --silent
 	@touch $@

@@ -10,8 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from stepup.crypto import certificates, jwts
+from stepup.crypto.keys import public_members
 
-ALGORITHMS = frozenset({"ES256", "PS256", "RS256", "EdDSA"})
+ALGORITHMS = frozenset({"ES256", "PS256", "RS256", "EdDSA", "Ed25519"})
 """What a client may sign with: asymmetric, so that none of it needs a secret of ours."""
 FAPI_ALGORITHMS = ALGORITHMS - {"RS256"}
 """The same under the FAPI 2.0 Security Profile (section 5.4.1)."""
@@ -23,7 +24,10 @@ _MAX_TRIED = 4
 _MIN_RSA_BITS = 2048
 # RFC 7518 sections 6.2.2, 6.3.2 and 6.4: whatever only the owner may know.
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
-_BY_CURVE: Mapping[str, str] = {"P-256": "ES256", "Ed25519": "EdDSA"}
+_RSA = frozenset({"PS256", "RS256"})
+# One algorithm by its two names (RFC 9864 section 2.2): a key under one verifies both.
+_ED25519 = frozenset({"EdDSA", "Ed25519"})
+_BY_CURVE: Mapping[str, frozenset[str]] = {"P-256": frozenset({"ES256"}), "Ed25519": _ED25519}
 
 
 class ClientKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +125,7 @@ def _key_of(jwk: _Jwk, members: Mapping[str, Any]) -> ClientKey | None:
     if not algorithms or jwk.use != "sig":
         return None
     try:
-        key = jwt.PyJWK(dict(members), algorithm=min(algorithms)).key
+        key = jwt.PyJWK(public_members(members)).key
     except (jwt.PyJWTError, ValueError, TypeError, KeyError):
         raise ValueError("a key cannot be read") from None
     if isinstance(key, RSAPublicKey) and key.key_size < _MIN_RSA_BITS:
@@ -134,12 +138,14 @@ def _key_of(jwk: _Jwk, members: Mapping[str, Any]) -> ClientKey | None:
 def _algorithms_of(jwk: _Jwk) -> frozenset[str]:
     match jwk.kty:
         case "RSA":
-            possible = frozenset({"PS256", "RS256"})
+            possible = _RSA
         case "EC" | "OKP":
-            possible = frozenset({_BY_CURVE.get(jwk.crv or "", "")}) - {""}
+            possible = _BY_CURVE.get(jwk.crv or "", frozenset())
         case _:
             possible = frozenset()
-    return possible if jwk.alg is None else possible & {jwk.alg}
+    if jwk.alg is None:
+        return possible
+    return possible & (_ED25519 if jwk.alg in _ED25519 else {jwk.alg})
 
 
 def _certificate_of(jwk: _Jwk, key: Any) -> bytes | None:

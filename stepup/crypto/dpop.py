@@ -34,6 +34,7 @@ _KEY_TYPES: Mapping[str, tuple[str, str | None]] = {
     "ES256": ("EC", "P-256"),
     "PS256": ("RSA", None),
     "EdDSA": ("OKP", "Ed25519"),
+    "Ed25519": ("OKP", "Ed25519"),
 }
 _PORTS = {"http": 80, "https": 443}
 
@@ -161,7 +162,7 @@ def _key_of(part: str) -> _ProofKey:
         raise jwts.InvalidTokenError("its key is of another kind than its algorithm")
     try:
         public = keys.public_members(header.jwk)
-        key = jwt.PyJWK(public, algorithm=header.alg).key
+        key = jwt.PyJWK(public).key
     except (jwt.PyJWTError, ValueError, TypeError, KeyError):
         raise jwts.InvalidTokenError("its key cannot be read") from None
     if isinstance(key, RSAPublicKey) and key.key_size not in _RSA_BITS:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import jwt
 import msgspec
-from jwt.algorithms import Algorithm
+from jwt.algorithms import Algorithm, OKPAlgorithm
 
 from stepup.crypto import digests
 
@@ -35,6 +35,8 @@ MALFORMED_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 Decoded = TypeVar("Decoded")
 
 _jws = jwt.PyJWS()
+# RFC 9864 section 2.2: EdDSA by the name that says with which curve. Who reads a key looks at that.
+_jws.register_algorithm("Ed25519", OKPAlgorithm())
 
 
 class InvalidTokenError(Exception):

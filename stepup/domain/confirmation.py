@@ -8,7 +8,8 @@ request that it has it, with a DPoP proof (RFC 9449) or with the certificate of 
 import msgspec
 
 # What FAPI 2.0 section 5.4.1 allows; no client of ours is older than DPoP, so none needs RS256.
-DPOP_ALGORITHMS = ("ES256", "PS256", "EdDSA")
+# RFC 9864 names EdDSA with the one curve Ed25519, and newer clients know no other name.
+DPOP_ALGORITHMS = ("ES256", "PS256", "EdDSA", "Ed25519")
 
 
 class Confirmation(msgspec.Struct, frozen=True, kw_only=True):

@@ -39,7 +39,7 @@ _JWKS = "/.well-known/jwks.json"
 
 Metadata = dict[str, Any]
 
-_ASSERTION_ALGORITHMS = ["ES256", "PS256", "RS256", "EdDSA"]
+_ASSERTION_ALGORITHMS = ["ES256", "PS256", "RS256", "EdDSA", "Ed25519"]
 
 # What an ID token says (OpenID Connect Discovery section 3).
 _CLAIMS = [

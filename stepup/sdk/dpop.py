@@ -31,6 +31,7 @@ _KEY_TYPES: dict[str, tuple[str, str | None]] = {
     "ES256": ("EC", "P-256"),
     "PS256": ("RSA", None),
     "EdDSA": ("OKP", "Ed25519"),
+    "Ed25519": ("OKP", "Ed25519"),
 }
 # RFC 7638 section 3.2 and RFC 8037 section 2.
 _MEMBERS = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
@@ -157,7 +158,8 @@ def _key(jwk: object, alg: object) -> tuple[dict[str, str], PyJWK]:
         raise InvalidProof("the key is of another kind than its algorithm")
     public = {name: jwk.get(name) for name in _MEMBERS[_KEY_TYPES[alg][0]]}
     try:
-        key = PyJWK(public, algorithm=alg)
+        # RFC 9864 section 2.2: two names of one algorithm; PyJWT knows the older one.
+        key = PyJWK(public, algorithm="EdDSA" if alg == "Ed25519" else alg)
     except (PyJWTError, ValueError, KeyError, TypeError):
         raise InvalidProof("the key cannot be read") from None
     if isinstance(key.key, RSAPublicKey) and key.key.key_size not in _RSA_BITS:

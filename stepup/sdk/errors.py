@@ -17,7 +17,7 @@ Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-PROOF_ALGORITHMS = ("ES256", "PS256", "EdDSA")
+PROOF_ALGORITHMS = ("ES256", "PS256", "EdDSA", "Ed25519")
 """With what a DPoP proof may be signed: what FAPI 2.0 section 5.4.1 allows."""
 
 _SCHEMES = {"Bearer": "Bearer", "DPoP": f'DPoP algs="{" ".join(PROOF_ALGORITHMS)}"'}

@@ -6,7 +6,9 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
-from jwt.algorithms import get_default_algorithms
+from jwt.algorithms import OKPAlgorithm, get_default_algorithms
+
+ALGORITHMS = {**get_default_algorithms(), "Ed25519": OKPAlgorithm()}
 
 
 def part(value: Any) -> str:
@@ -23,7 +25,7 @@ def forge(header: dict, claims: Any, key: Any = None) -> str:
         # Not through PyJWT, which refuses to use a public key as a shared secret.
         signature = hmac.digest(key, signing_input.encode(), hashlib.sha256)
     else:
-        algorithm = get_default_algorithms()[header["alg"]]
+        algorithm = ALGORITHMS[header["alg"]]
         signature = algorithm.sign(signing_input.encode(), algorithm.prepare_key(key))
     return f"{signing_input}.{part(signature)}"
 

@@ -34,13 +34,31 @@ def test_reads_the_keys_that_verify():
     assert [(key.kid, sorted(key.algorithms)) for key in found] == [
         (EC.id, ["ES256"]),
         (RSA.id, ["PS256", "RS256"]),
-        ("ed", ["EdDSA"]),
+        ("ed", ["Ed25519", "EdDSA"]),
     ]
 
 
 def test_an_algorithm_that_is_named_is_the_only_one():
     assert client_keys.read_keys([jwk(RSA, alg="PS256")])[0].algorithms == {"PS256"}
     assert client_keys.read_keys([jwk(EC, alg="HS256")]) == ()
+
+
+@pytest.mark.parametrize("registered", ["EdDSA", "Ed25519", None])
+@pytest.mark.parametrize("alg", ["EdDSA", "Ed25519"])
+def test_rfc9864_2_2_both_names_of_ed25519_mean_one_key(registered, alg):
+    members = OKP_JWK | ({} if registered is None else {"alg": registered})
+    found = client_keys.read_keys([members])
+
+    text = forge({"alg": alg, "kid": "ed"}, {"a": 1}, OKP)
+
+    assert client_keys.verify(text, found, typs=TYPS) == b'{"a": 1}'
+
+
+def test_rfc9864_4_alg_confusion_a_key_of_another_kind_under_the_new_name():
+    found = client_keys.read_keys([jwk(EC), jwk(RSA)])
+    for key in (EC, RSA):
+        with pytest.raises(jwts.InvalidTokenError):
+            client_keys.verify(forge({"alg": "Ed25519", "kid": key.id}, {}, OKP), found, typs=TYPS)
 
 
 WEAK = RSAAlgorithm.to_jwk(

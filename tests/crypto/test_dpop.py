@@ -93,7 +93,7 @@ def test_rfc9449_an_example_with_a_changed_part_does_not_hold(index: int):
 # --- the checks of section 4.3 -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("algorithm", ["ES256", "PS256", "EdDSA"])
+@pytest.mark.parametrize("algorithm", ["ES256", "PS256", "EdDSA", "Ed25519"])
 def test_a_proof_that_holds_says_whose_it_is(algorithm: str):
     key = ProofKey(algorithm)
 

@@ -15,7 +15,7 @@ from tests.support.dpop import ProofKey
 from tests.support.world import World
 
 ACTIVATE = AdminAction.POLICY_ACTIVATE
-ALGORITHMS = 'algs="ES256 PS256 EdDSA"'
+ALGORITHMS = 'algs="ES256 PS256 EdDSA Ed25519"'
 USERINFO = "/oauth2/userinfo"
 
 

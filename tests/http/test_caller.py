@@ -162,7 +162,7 @@ async def test_without_the_token_nobody_administers(administered, headers):
 
     assert (response.status_code, response.json()["code"]) == (401, "not_authorized")
     is_shown = headers.get("authorization", "")[:7] == "Bearer "
-    told = 'error="invalid_token"' if is_shown else 'DPoP algs="ES256 PS256 EdDSA"'
+    told = 'error="invalid_token"' if is_shown else 'DPoP algs="ES256 PS256 EdDSA Ed25519"'
     assert response.headers["www-authenticate"] == f'Bearer realm="stepup", {told}'
 
 

@@ -342,6 +342,11 @@ async def test_the_metadata_promises_what_is_served(flow: Flow):
     metadata = (await flow.http.get("/.well-known/oauth-authorization-server")).json()
 
     assert "ES256" in metadata["introspection_signing_alg_values_supported"]
-    assert metadata["dpop_signing_alg_values_supported"] == ["ES256", "PS256", "EdDSA"]
+    assert metadata["dpop_signing_alg_values_supported"] == [
+        "ES256",
+        "PS256",
+        "EdDSA",
+        "Ed25519",
+    ]
     assert metadata["tls_client_certificate_bound_access_tokens"] is False
     assert not any("encryption" in name for name in metadata if name.startswith("introspection"))

@@ -91,6 +91,7 @@ async def test_rfc9101_9_the_metadata_names_what_is_accepted(flow: Flow):
         "PS256",
         "RS256",
         "EdDSA",
+        "Ed25519",
     }
 
 

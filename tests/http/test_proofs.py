@@ -21,7 +21,7 @@ from tests.usecases.steps import issued
 BANK = ("bank", CLIENT_SECRET)
 CERTIFICATE_HEADER = "x-client-cert"
 MTLS = load("oauth-rfc-examples")["mtls_rfc8705_appendix_a"]
-ALGORITHMS = 'algs="ES256 PS256 EdDSA"'
+ALGORITHMS = 'algs="ES256 PS256 EdDSA Ed25519"'
 
 
 @post("/oauth2/bound", status_code=200)

@@ -188,7 +188,7 @@ async def test_rfc8414_2_promises_the_ways_of_authenticating_that_there_are(chan
         assert metadata[f"{endpoint}_endpoint_auth_methods_supported"] == [*ways, "none"]
     for endpoint in ("token", "introspection", "revocation"):
         algorithms = metadata[f"{endpoint}_endpoint_auth_signing_alg_values_supported"]
-        assert algorithms == ["ES256", "PS256", "RS256", "EdDSA"]
+        assert algorithms == ["ES256", "PS256", "RS256", "EdDSA", "Ed25519"]
 
 
 async def test_dynamic_registration_is_off(frame):

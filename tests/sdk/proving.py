@@ -14,6 +14,7 @@ BASE = "https://payments.example"
 _KEYS = {
     "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
     "EdDSA": ed25519.Ed25519PrivateKey.generate,
+    "Ed25519": ed25519.Ed25519PrivateKey.generate,
     "PS256": lambda: rsa.generate_private_key(65537, 2048),
     "RS256": lambda: rsa.generate_private_key(65537, 2048),
 }
@@ -33,8 +34,13 @@ class Prover:
         self.alg, self.private, self.made = alg, _KEYS[alg](), 0
 
     @property
+    def algorithm(self):
+        # PyJWT knows the older of the two names.
+        return jwt.get_algorithm_by_name("EdDSA" if self.alg == "Ed25519" else self.alg)
+
+    @property
     def private_jwk(self):
-        return jwt.get_algorithm_by_name(self.alg).to_jwk(self.private, as_dict=True)
+        return self.algorithm.to_jwk(self.private, as_dict=True)
 
     @property
     def jwk(self):
@@ -59,6 +65,5 @@ class Prover:
             base64url(json.dumps({k: v for k, v in part.items() if v is not None}).encode())
             for part in (head, claims)
         )
-        algorithm = jwt.get_algorithm_by_name(self.alg)
-        signature = algorithm.sign(message.encode(), algorithm.prepare_key(self.private))
+        signature = self.algorithm.sign(message.encode(), self.algorithm.prepare_key(self.private))
         return f"{message}.{base64url(signature)}"

@@ -16,7 +16,7 @@ from tests.support.vectors import load
 
 MTLS = load("oauth-rfc-examples")["mtls_rfc8705_appendix_a"]
 CERTIFICATE = base64.b64decode(MTLS["certificate_der_b64"])
-ALGS = 'algs="ES256 PS256 EdDSA"'
+ALGS = 'algs="ES256 PS256 EdDSA Ed25519"'
 LIST_URL = f"{BASE}/payments"
 
 

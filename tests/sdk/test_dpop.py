@@ -51,7 +51,7 @@ def test_rfc9449_the_resource_example_holds_at_its_time():
         refuses(verifier, example["proof"], **asked | change)
 
 
-@pytest.mark.parametrize("alg", ["ES256", "PS256", "EdDSA"])
+@pytest.mark.parametrize("alg", ["ES256", "PS256", "EdDSA", "Ed25519"])
 def test_a_good_proof_gives_the_thumbprint_of_its_key(verifier, alg):
     prover = Prover(alg)
     assert check(verifier, prover.prove(TOKEN)) == prover.jkt

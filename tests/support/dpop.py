@@ -5,16 +5,16 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from jwt.algorithms import get_default_algorithms
 
 from stepup.crypto.dpop import token_hash
 from stepup.crypto.keys import public_members, thumbprint
-from tests.crypto.forging import forge
+from tests.crypto.forging import ALGORITHMS, forge
 
 _KEYS: dict[str, Any] = {
     "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
     "ES384": lambda: ec.generate_private_key(ec.SECP384R1()),
     "EdDSA": Ed25519PrivateKey.generate,
+    "Ed25519": Ed25519PrivateKey.generate,
     "PS256": lambda: rsa.generate_private_key(65537, 2048),
     "RS256": lambda: rsa.generate_private_key(65537, 2048),
 }
@@ -30,9 +30,7 @@ class ProofKey:
 
     @property
     def private_jwk(self) -> dict[str, Any]:
-        jwk: dict[str, Any] = get_default_algorithms()[self.algorithm].to_jwk(
-            self.private_key, as_dict=True
-        )
+        jwk: dict[str, Any] = ALGORITHMS[self.algorithm].to_jwk(self.private_key, as_dict=True)
         return jwk
 
     @property
