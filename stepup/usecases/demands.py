@@ -9,7 +9,7 @@ from datetime import timedelta
 import msgspec
 
 from stepup.domain.action_details import ActionDetails, check_declared
-from stepup.domain.assurance import Acr
+from stepup.domain.assurance import Acr, Ladder
 from stepup.domain.authorization import Authorization, Purpose, Ticket
 from stepup.domain.authorization_errors import LoginRequiredError
 from stepup.domain.binding import Value, bound_digest
@@ -22,13 +22,14 @@ from stepup.domain.errors import (
     InvalidRequestError,
     InvalidSubjectTokenError,
     StepUpError,
+    UnmetRequirementError,
 )
 from stepup.domain.ids import ActionName, Subject
 from stepup.domain.requirement import Requirement
 from stepup.ports import Ports
 from stepup.usecases import decide
 from stepup.usecases.audiences import audience_for
-from stepup.usecases.requests import refusing
+from stepup.usecases.requests import known_levels, refusing
 
 # What the details lack, no authentication makes up for.
 _FAULTS_OF_THE_DETAILS = frozenset(
@@ -167,8 +168,7 @@ def _raised(
     requirement = _no_older(asked, checked.max_age)
     if checked.acr_values is None:
         return _Demand(requirement=requirement, purpose=purpose)
-    strongest = ports.snapshot.policy.ladder.strongest
-    levels = tuple(dict.fromkeys(strongest(asked.acr, acr) for acr in checked.acr_values))
+    levels = _levels(ports.snapshot.policy.ladder, checked, asked.acr)
     # Never less than what was asked for, so nobody falls back below it.
     requirement = msgspec.structs.replace(requirement.settled(), acr=levels[0])
     return _Demand(
@@ -176,6 +176,24 @@ def _raised(
         purpose=purpose,
         acr_values=levels if len(levels) > 1 else (),
     )
+
+
+def _levels(ladder: Ladder, checked: CheckedRequest, least: Acr) -> tuple[Acr, ...]:
+    """Return the levels that would do, best first: none of them below what the policy asks.
+
+    Raises:
+        UnmetRequirementError: If there is none, or none that an essential claim accepts.
+    """
+    # Known when the request was checked; it may have waited since, and the ladder may be another.
+    wanted = known_levels(ladder, checked.acr_values or ())
+    levels = tuple(dict.fromkeys(ladder.strongest(least, acr) for acr in wanted))
+    if not checked.essential_acr:
+        return levels
+    # OpenID Connect Core section 5.5.1.1: one of those that were named, or a failed attempt.
+    accepted = tuple(acr for acr in levels if acr in wanted)
+    if not accepted:
+        raise UnmetRequirementError("The policy asks for more than the acr of claims accepts.")
+    return accepted
 
 
 def _no_older(asked: Requirement, max_age: int | None) -> Requirement:

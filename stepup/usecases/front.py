@@ -53,7 +53,8 @@ async def receive(
         return await _opened(ports, visitor, client, checked, subject)
     if "none" in checked.prompt:
         raise RefusedRequestError(LoginRequiredError(), checked.target)
-    return await account.begin_login(ports, account.ACCOUNT_PATH, _kept(parameters))
+    with refusing(checked.target, pushed=False):
+        return await account.begin_login(ports, account.ACCOUNT_PATH, _kept(parameters))
 
 
 async def resume(

@@ -247,6 +247,9 @@ def _reached(ladder: Ladder, challenge: Challenge) -> Acr:
     even when a newer policy counts differently.
     """
     asked = challenge.authorization.requirement.acr
+    if challenge.authorization.essential_acr:
+        # OpenID Connect Core section 5.5.1.1: one of the levels that were named, and no other.
+        return asked
     reached = ladder.level_of(challenge.passed)
     return asked if reached is None else ladder.strongest(asked, reached)
 

@@ -37,7 +37,7 @@ from stepup.domain.errors import (
     UnsupportedResponseTypeError,
 )
 from stepup.domain.ids import ActionName, ClientId, Subject
-from stepup.domain.requested_claims import AskedLevels, agreed_levels, read_claims
+from stepup.domain.requested_claims import agreed_levels, read_claims
 from stepup.domain.site import Site
 from stepup.ports import Ports
 from stepup.usecases import decide
@@ -136,6 +136,19 @@ def refusing(target: ResponseTarget, *, pushed: bool) -> Iterator[None]:
         if pushed:
             raise
         raise RefusedRequestError(error, target) from error
+
+
+def known_levels(ladder: Ladder, named: tuple[Acr, ...]) -> tuple[Acr, ...]:
+    """Keep the levels that we have; those that nobody knows are passed over.
+
+    Raises:
+        UnmetRequirementError: If none is left: never less than what was asked for (RFC 9470
+            section 5).
+    """
+    known = tuple(acr for acr in named if acr in ladder)
+    if not known:
+        raise UnmetRequirementError("None of the acr_values can be reached here.")
+    return known
 
 
 # --- one check, one name ----------------------------------------------------------------------
@@ -237,7 +250,11 @@ async def _read(ports: Ports, asked: Asked, target: ResponseTarget) -> CheckedRe
         nonce=reading.read_nonce(request.nonce),
         prompt=reading.read_prompt(request.prompt),
         max_age=reading.read_max_age(request.max_age),
-        acr_values=_ours(ports.snapshot.policy.ladder, levels),
+        acr_values=(
+            None
+            if levels.acr_values is None
+            else known_levels(ports.snapshot.policy.ladder, levels.acr_values)
+        ),
         essential_acr=levels.essential,
         ticket=ticket,
         details=_details(ports, request, client),
@@ -265,17 +282,6 @@ def _code_challenge(request: AuthorizationRequest) -> str:
     if request.code_challenge_method != "S256":
         raise InvalidRequestError("code_challenge_method must be S256.")
     return reading.read_code_challenge(request.code_challenge)
-
-
-def _ours(ladder: Ladder, levels: AskedLevels) -> tuple[Acr, ...] | None:
-    """Keep the levels that we have; those that nobody knows are passed over."""
-    if levels.acr_values is None:
-        return None
-    known = tuple(acr for acr in levels.acr_values if acr in ladder)
-    if not known:
-        # RFC 9470 section 5: never less than what was asked for.
-        raise UnmetRequirementError("None of the acr_values can be reached here.")
-    return known
 
 
 def _expected_subject(

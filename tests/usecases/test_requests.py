@@ -1,6 +1,7 @@
 """What a request may say, whichever way it came: levels, ages, hints, PKCE."""
 
 import json
+from base64 import b64decode
 from datetime import timedelta
 
 import msgspec
@@ -23,12 +24,12 @@ from stepup.domain.errors import (
 from stepup.domain.id_token import IdToken
 from stepup.domain.ids import ClientId, Subject
 from stepup.domain.keyring import KeyUse
-from stepup.usecases import authorize
+from stepup.usecases import authorize, finish, holder
 from stepup.usecases.requests import CHECKS, check_request
 from tests.support.builders import an_attempt
 from tests.support.determinism import NOON
 from tests.support.world import IDP, World
-from tests.usecases.steps import a_push, ticket
+from tests.usecases.steps import BROWSER, a_push, redeemed, ticket, type_code
 
 ACRS = DEFAULT_LADDER.acrs
 LOWEST, SECOND, PHR, PHRH = ACRS
@@ -45,6 +46,11 @@ async def asked(world: World, client: Client | None = None, **changes: object) -
     challenge = await world.ports.state.challenges.find(accepted.challenge_id)
     assert challenge is not None
     return challenge.authorization
+
+
+def payload_of(text: str) -> dict:
+    payload = text.split(".")[1]
+    return json.loads(b64decode(payload + "=" * (-len(payload) % 4), altchars=b"-_"))
 
 
 def an_id_token(world: World, sub: str = "alice", **changes: object) -> str:
@@ -135,6 +141,52 @@ async def test_core_5_5_1_1_an_essential_acr_that_cannot_match_fails(
 ):
     with pytest.raises(UnmetRequirementError):
         await asked(world, acr_values=acr_values, claims=claims)
+
+
+def a_transfer(amount: str) -> str:
+    properties = {"amount": amount, "payee": "ACME", "currency": "EUR"}
+    return json.dumps(
+        [{"type": "stepup_action", "action": "payments.transfer", "properties": properties}]
+    )
+
+
+async def test_core_5_5_1_1_a_policy_that_asks_for_more_than_an_essential_acr_fails(world: World):
+    # 5000 needs a passkey: no level that the client accepts would do.
+    details = a_transfer("5000.00")
+    weaker = acr_claim(essential=True, value=SECOND)
+
+    with pytest.raises(UnmetRequirementError):
+        await asked(world, authorization_details=details, claims=weaker)
+    raised = await asked(world, authorization_details=details, claims=acr_claim(value=SECOND))
+    assert raised.requirement.acr == PHR
+
+
+async def test_core_5_5_1_1_an_essential_acr_offers_no_level_that_was_not_named(world: World):
+    both = acr_claim(essential=True, values=[SECOND, PHRH])
+
+    authorization = await asked(world, authorization_details=a_transfer("5000.00"), claims=both)
+    assert authorization.requirement.acr == PHRH
+    assert authorization.acr_values == ()
+
+
+@pytest.mark.parametrize(("essential", "acr"), [(True, LOWEST), (False, SECOND)])
+async def test_core_5_5_1_1_must_return_an_acr_that_matches_an_essential_value(
+    world: World, essential: bool, acr: str
+):
+    await world.enroll_app()
+    wish = acr_claim(essential=essential, value=LOWEST)
+    accepted = await authorize.push(
+        world.ports, world.bank, a_push(world, scope="openid", claims=wish), an_attempt()
+    )
+    await holder.claim(world.ports, "bank", accepted.request_uri, BROWSER)
+    await type_code(world, accepted.challenge_id)
+    passed = await finish.issue_code(world.ports, accepted.challenge_id, BROWSER)
+
+    got = await redeemed(world, passed.code)
+    assert got.token.acr == acr
+    assert got.id_token is not None
+    claims = payload_of(got.id_token)
+    assert claims["acr"] == acr
 
 
 async def test_a_lowered_level_in_claims_beside_a_ticket_is_refused(world: World):

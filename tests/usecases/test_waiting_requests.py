@@ -6,12 +6,14 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from stepup.domain.checked_request import CheckedRequest
-from stepup.domain.errors import InvalidRequestError, InvalidTicketError
+from stepup.domain.assurance import Ladder
+from stepup.domain.checked_request import CheckedRequest, RefusedRequestError
+from stepup.domain.errors import InvalidRequestError, InvalidTicketError, UnmetRequirementError
 from stepup.domain.ids import AttemptId, ClientId
 from stepup.ports import Ports
 from stepup.usecases import authorize, waiting_requests
 from stepup.usecases.authorize import REQUEST_URI_PREFIX, Pushed, Waiting
+from stepup.usecases.demands import authorization_for
 from tests.support.builders import an_attempt
 from tests.support.world import World
 from tests.usecases.steps import a_push, ticket
@@ -129,3 +131,30 @@ async def test_a_ticket_that_expires_while_its_subject_signs_in_still_holds(
     checked = await found(ports, handle)
     assert checked.expected_subject == world.subject()
     assert await waiting_requests.take(ports, checked, an_attempt())
+
+
+def drop_levels(world: World, *acrs: str) -> None:
+    """Put a policy into force whose ladder lacks these levels."""
+    policy = world.snapshot.policy
+    left = tuple(level for level in policy.ladder.levels if level.acr not in acrs)
+    world.snapshot.held_policy = msgspec.structs.replace(policy, ladder=Ladder(left))
+
+
+async def test_attack_a_level_that_is_gone_by_the_sign_in_does_not_become_the_lowest(
+    world: World, ports: Ports
+):
+    checked = await found(ports, await waiting(world, ports, acr_values="phrh"))
+    drop_levels(world, "phrh")
+
+    with pytest.raises(RefusedRequestError) as refused:
+        await authorization_for(ports, world.bank, checked, world.subject())
+    assert isinstance(refused.value.cause, UnmetRequirementError)
+
+
+async def test_a_level_that_is_gone_by_the_sign_in_leaves_the_others(world: World, ports: Ports):
+    checked = await found(ports, await waiting(world, ports, acr_values="phrh phr"))
+    drop_levels(world, "phrh")
+
+    authorization = await authorization_for(ports, world.bank, checked, world.subject())
+    assert authorization.requirement.acr == "phr"
+    assert authorization.acr_values == ()
