@@ -46,7 +46,7 @@ async def claim(ports: Ports, client_id: str, request_uri: str, browser: Browser
 
     Raises:
         InvalidRequestError: If the `request_uri` is none of ours, has expired, or is another
-            client's.
+            client's; or its client was put out of service since.
         WrongBrowserError: If another browser came first.
     """
     reference = request_uri.removeprefix(REQUEST_URI_PREFIX)
@@ -57,6 +57,7 @@ async def claim(ports: Ports, client_id: str, request_uri: str, browser: Browser
     found = await ports.state.challenges.find(handle.challenge_id)
     if found is not None and found.authorization.client_id != client_id:
         raise InvalidRequestError("The request_uri belongs to another client.")
+    _check_in_service(ports, ClientId(client_id))
     try:
         return await ports.state.challenges.claim(
             handle.challenge_id,
@@ -65,6 +66,13 @@ async def claim(ports: Ports, client_id: str, request_uri: str, browser: Browser
         )
     except ChallengeNotFoundError as error:
         raise InvalidRequestError("The request_uri is unknown or has expired.") from error
+
+
+def _check_in_service(ports: Ports, client_id: ClientId) -> None:
+    client = ports.snapshot.client(client_id)
+    # One that was added a moment ago may not be known here yet.
+    if client is not None and client.disabled:
+        raise InvalidRequestError("The client is not known here.")
 
 
 async def find_held(ports: Ports, challenge_id: ChallengeId, holder: Holder) -> Challenge:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from stepup.domain.authorization_request import PARAMETERS
+from stepup.domain.errors import InvalidSubjectTokenError
 from tests.http.conftest import app_over
 from tests.http.flow import Flow, answer_in, code_in, hidden_fields
 from tests.support.world import BANK_CALLBACK, IDP, PKCE_CHALLENGE, World
@@ -273,6 +274,19 @@ async def test_rfc6749_4_1_2_1_errors_go_back_with_state_and_issuer(
     told = answer_in(refused)
     assert told["error"] == error
     assert (told["state"], told["iss"]) == ("st-1", ISSUER)
+
+
+async def test_rfc6749_4_1_2_1_where_nobody_can_sign_in_the_client_is_told(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+):
+    async def no_login(*_: object, **__: object) -> str:
+        raise InvalidSubjectTokenError("there is no base login")
+
+    monkeypatch.setattr(visitor.world.upstreams, "login_url", no_login)
+    told = answer_in(await visitor.bring())
+
+    assert told["error"] == "invalid_request"
+    assert told["state"] == "st-1"
 
 
 async def test_an_audience_that_is_not_the_client_s_goes_back_once_the_subject_is_known(

@@ -59,6 +59,15 @@ async def test_another_client_s_request_uri_is_refused(world: World):
         await holder.claim(world.ports, "shop", accepted.request_uri, BROWSER)
 
 
+async def test_attack_no_browser_is_sent_on_by_a_client_that_was_disabled_since(world: World):
+    accepted = await pushed(world)
+    ended = msgspec.structs.replace(world.bank, disabled=True)
+    world.snapshot.clients[world.bank.client_id] = ended
+
+    with pytest.raises(InvalidRequestError):
+        await holder.claim(world.ports, "bank", accepted.request_uri, BROWSER)
+
+
 async def test_attack_a_wrong_client_id_does_not_use_up_the_claim(world: World):
     accepted = await pushed(world)
     with pytest.raises(InvalidRequestError):
