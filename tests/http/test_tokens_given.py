@@ -114,6 +114,25 @@ async def test_rfc9700_2_1_1_pkce_downgrade(flow: Flow):
     assert (await flow.redeem(code, code_verifier="")).json()["error"] == "invalid_grant"
 
 
+@pytest.mark.parametrize(
+    ("verifier", "error"),
+    [
+        ("A" * 43, "invalid_grant"),
+        ("A" * 42, "invalid_request"),
+        ("A" * 129, "invalid_request"),
+        ("é" * 43, "invalid_request"),
+    ],
+    ids=["another", "short", "long", "not unreserved"],
+)
+async def test_rfc7636_4_1_and_4_6_another_verifier_is_refused_and_burns_nothing(
+    flow: Flow, verifier: str, error: str
+):
+    code = await flow.code()
+    refused = await flow.redeem(code, code_verifier=verifier)
+    assert (refused.status_code, refused.json()["error"]) == (400, error)
+    assert (await flow.redeem(code)).status_code == 200
+
+
 async def test_rfc8707_2_2_a_resource_must_be_the_one_asked_for(flow: Flow):
     code = await flow.code()
     wrong = await flow.redeem(code, resource="other-api")

@@ -111,7 +111,7 @@ async def test_who_never_asked_for_it_is_on_record(world: World):
     assert event.details == {"reported": True}
 
 
-async def test_having_nothing_to_answer_with_is_told_apart(world: World):
+async def test_rfc9470_5_having_nothing_that_reaches_the_level_is_told_apart(world: World):
     left = await finish.cancel(world.ports, await opened(world), BROWSER)
 
     assert answer_in(left.url)["error"] == "unmet_authentication_requirements"
