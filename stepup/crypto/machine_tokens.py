@@ -14,8 +14,8 @@ from stepup.crypto import jwts
 from stepup.crypto.jwts import InvalidTokenError
 from stepup.crypto.tokens import ELEVATED_TYP
 from stepup.domain.confirmation import Confirmation
-from stepup.domain.ids import ClientId
-from stepup.domain.keyring import Keyring, KeyUse
+from stepup.domain.ids import ClientId, KeyId
+from stepup.domain.keyring import Keyring, KeyUse, SigningKey
 
 __all__ = ["InvalidTokenError", "MachineToken", "read", "sign"]
 
@@ -24,9 +24,10 @@ _Seconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
 
 
 class MachineToken(msgspec.Struct, frozen=True, kw_only=True):
-    """What such a token says."""
+    """What such a token says, and which key signed it."""
 
     id: str
+    key_id: KeyId
     client_id: ClientId
     scopes: frozenset[str]
     issued_at: datetime
@@ -58,7 +59,7 @@ _members = msgspec.json.Decoder(dict[str, Any])
 _OF_A_PERSON = frozenset({"acr", "auth_time", "sub_id", "amr"})
 
 
-def sign(token: MachineToken, keyring: Keyring, *, issuer: str, audience: str) -> str:
+def sign(token: MachineToken, key: SigningKey, *, issuer: str, audience: str) -> str:
     """Sign a token; its subject is the client itself (RFC 9068 section 2.2)."""
     cnf = token.confirmation
     claims = _Claims(
@@ -72,7 +73,6 @@ def sign(token: MachineToken, keyring: Keyring, *, issuer: str, audience: str) -
         jti=token.id,
         cnf=None if cnf is None else _Confirmation(jkt=cnf.jkt, x5t_s256=cnf.x5t_s256),
     )
-    key = keyring.signer(KeyUse.TOKEN)
     signing_key = jwts.Key(algorithm=key.algorithm, key=key.private_key)
     return jwts.sign(_encoder.encode(claims), signing_key, typ=ELEVATED_TYP, key_id=key.id)
 
@@ -98,7 +98,7 @@ def read(
     is_ours = claims.iss == expected_issuer and claims.aud == expected_audience
     if not is_ours or claims.sub != claims.client_id or not _OF_A_PERSON.isdisjoint(members):
         raise InvalidTokenError("the token is for something else")
-    token = _token(claims)
+    token = _token(claims, key.id)
     jwts.check_times(now, issued_at=token.issued_at, expires_at=token.expires_at)
     return token
 
@@ -107,13 +107,14 @@ def _public_key(private_key: Any) -> object:
     return private_key.public_key()
 
 
-def _token(claims: _Claims) -> MachineToken:
+def _token(claims: _Claims, key_id: KeyId) -> MachineToken:
     try:
         cnf = claims.cnf and Confirmation(jkt=claims.cnf.jkt, x5t_s256=claims.cnf.x5t_s256)
     except ValueError:
         raise InvalidTokenError("the binding is malformed") from None
     return MachineToken(
         id=claims.jti,
+        key_id=key_id,
         client_id=ClientId(claims.client_id),
         scopes=frozenset(claims.scope.split()),
         issued_at=datetime.fromtimestamp(claims.iat, UTC),

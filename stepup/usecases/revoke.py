@@ -10,6 +10,7 @@ from datetime import datetime
 
 from stepup.crypto import id_tokens
 from stepup.crypto.jwts import InvalidTokenError
+from stepup.domain.admin_errors import TokenRefusedError
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.client import Client
 from stepup.domain.errors import (
@@ -27,6 +28,7 @@ from stepup.domain.ids import (
 )
 from stepup.domain.revocation import Revocation, RevocationMap
 from stepup.ports import AuditRecorded, Ports, RevocationRecorded, Stores
+from stepup.usecases import machine_tokens
 from stepup.usecases.token_state import readable
 
 # All of them at once would fill the queue of whoever spends, and past its length never get through.
@@ -46,7 +48,8 @@ async def revoke(ports: Ports, caller: Client, text: str) -> None:
     """
     read = readable(ports, caller, text)
     if read is None:
-        _refuse_id_token(ports, text)
+        if not await _revoke_own(ports, caller, text):
+            _refuse_id_token(ports, text)
         return
     if read.token.client_id != caller.client_id:
         return
@@ -177,6 +180,25 @@ async def end(ports: Ports, revocation: Revocation) -> None:
         ports.revocations.learn(revocation, published=False)
     else:
         ports.revocations.learn(revocation, published=True)
+
+
+async def _revoke_own(ports: Ports, caller: Client, text: str) -> bool:
+    """End a token that the client got for itself; says whether it was such a token."""
+    try:
+        token = machine_tokens.read(ports, text)
+    except TokenRefusedError:
+        return False
+    if token.client_id == caller.client_id:
+        token_id = TokenId(token.id)
+        await revoke_token(ports, token_id, token.expires_at)
+        event = AuditEvent(
+            kind=AuditKind.TOKEN_REVOKED,
+            at=ports.clock.now(),
+            client_id=caller.client_id,
+            details={"jti": token_id},
+        )
+        await record(ports, event)
+    return True
 
 
 def _refuse_id_token(ports: Ports, text: str) -> None:

@@ -1,5 +1,7 @@
 """SSF 1.0 over HTTP: a receiver gets a token, makes a stream, and fetches what happened."""
 
+from datetime import timedelta
+
 import pytest
 
 from stepup.crypto import machine_tokens, tokens
@@ -7,9 +9,11 @@ from stepup.domain.client import Role
 from stepup.domain.client_authentication import AuthMethod
 from stepup.domain.signals import EVENTS_SUPPORTED, EventType
 from stepup.domain.streams import MAX_STREAMS
+from stepup.usecases import revoke
 from tests.crypto.forging import forge, read
 from tests.support import vectors
 from tests.support.application import CLIENT_SECRET
+from tests.support.dpop import ProofKey
 from tests.support.receivers import CRM, ENDPOINT, a_receiver, told
 from tests.support.world import IDP, World
 from tests.usecases.steps import issued
@@ -119,6 +123,63 @@ async def test_attack_a_token_that_is_nearly_one(http, world: World, changes):
     answer = await http.get(STREAMS, headers={"authorization": f"Bearer {forged}"})
     assert answer.status_code == 401
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+
+
+@pytest.mark.parametrize("changes", [{}, {"dpop_bound": True}])
+async def test_rfc9449_7_1_a_bound_token_manages_streams_with_a_proof(http, world: World, changes):
+    a_receiver(world, **changes)
+    key = ProofKey()
+    text = (await _bound_token(http, world, key))["access_token"]
+    url, at = world.site.url(STREAMS), world.clock.now()
+    proof = key.proof("GET", url, at, access_token=text)
+    headers = {"authorization": f"DPoP {text}", "dpop": proof}
+    assert (await http.get(STREAMS, headers=headers)).status_code == 200
+    assert (await http.get(STREAMS, headers=headers)).status_code == 401
+
+
+async def test_attack_a_bound_token_of_a_receiver_was_stolen(http, world: World):
+    a_receiver(world)
+    text = (await _bound_token(http, world, ProofKey()))["access_token"]
+    thief = ProofKey().proof("GET", world.site.url(STREAMS), world.clock.now(), access_token=text)
+    for headers in (
+        {"authorization": f"Bearer {text}"},
+        {"authorization": f"DPoP {text}"},
+        {"authorization": f"DPoP {text}", "dpop": thief},
+    ):
+        assert (await http.get(STREAMS, headers=headers)).status_code == 401
+
+
+async def _bound_token(http, world: World, key: ProofKey) -> dict:
+    proof = key.proof("POST", world.site.url("/oauth2/token"), world.clock.now())
+    answer = await http.post(
+        "/oauth2/token",
+        data={"grant_type": "client_credentials"},
+        auth=(CRM, CLIENT_SECRET),
+        headers={"dpop": proof},
+    )
+    assert answer.json()["token_type"] == "DPoP"
+    return answer.json()
+
+
+async def test_rfc7009_2_1_a_receiver_ends_its_own_token(crm, world: World):
+    text = crm.headers["authorization"].partition(" ")[2]
+    a_receiver(world, "other")
+    for client_id, status in (("other", 200), (CRM, 401)):
+        form = {"token": text}
+        answer = await crm.post("/oauth2/revoke", data=form, auth=(client_id, CLIENT_SECRET))
+        assert (answer.status_code, answer.content) == (200, b"")
+        headers = {"authorization": f"Bearer {text}"}
+        assert (await crm.get(STREAMS, headers=headers)).status_code == status
+
+
+@pytest.mark.parametrize("what", ["client", "key"])
+async def test_attack_a_receivers_token_outlives_what_was_revoked(crm, world: World, what):
+    if what == "client":
+        await revoke.revoke_client(world.ports, CRM)
+    else:
+        min_iat = world.clock.now() + timedelta(seconds=1)
+        await revoke.revoke_key(world.ports, world.keyring.active.id, min_iat)
+    assert (await crm.get(STREAMS)).status_code == 401
 
 
 async def test_rfc6750_3_1_a_scope_that_is_not_enough(http, world: World):

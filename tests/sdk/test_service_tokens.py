@@ -96,8 +96,10 @@ def test_a_token_of_another_ring(su, sdk_clock):
 
 
 def test_attack_a_token_of_a_client_itself_proves_nothing_of_a_person(su, issuer):
+    key = issuer.keyring.active
     token = machine_tokens.MachineToken(
         id="m1",
+        key_id=key.id,
         client_id=ClientId("bank"),
         scopes=frozenset({"ssf.manage"}),
         issued_at=THEN,
@@ -105,7 +107,7 @@ def test_attack_a_token_of_a_client_itself_proves_nothing_of_a_person(su, issuer
     )
     # Its audience is our own interface; even with the service's it would not do.
     for audience in (f"{ISSUER}/v1/signals", AUDIENCE):
-        text = machine_tokens.sign(token, issuer.keyring, issuer=ISSUER, audience=audience)
+        text = machine_tokens.sign(token, key, issuer=ISSUER, audience=audience)
         for requirement in (PLAIN, TRANSFER):
             with pytest.raises((InvalidToken, StepUpRequired)):
                 su.verify(text, requirement, VALUES)
