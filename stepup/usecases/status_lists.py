@@ -80,6 +80,7 @@ class LiveStatusLists:
         self._known_at: float | None = None
         self._learned = 0
         self._looking = asyncio.Lock()
+        self._begun = self._done = 0
 
     async def publish(self, ports: Ports) -> None:
         """Read which tokens are new, judge them and what was revoked, and sign what has changed.
@@ -88,17 +89,7 @@ class LiveStatusLists:
             StepUpError: If a store does not answer, or there is no key yet.
         """
         async with self._looking:
-            began, now = self._monotonic(), ports.clock.now()
-            for window in status.living_windows(now):
-                await self._read_new(ports, window)
-            await self._judge_again()
-            for window in [*self._windows]:
-                if status.end_of(window) + status.LIST_LIFETIME <= now:
-                    del self._windows[window]
-            for window, known in self._windows.items():
-                for drawn, each in [*known.lists.items()]:
-                    await self._sign(ports, ListName(ports.site.region, window, drawn), each)
-            self._known_at = began
+            await self._look(ports)
 
     async def find(self, ports: Ports, text: str) -> PublishedList:
         """Return a list as it was last published.
@@ -117,7 +108,7 @@ class LiveStatusLists:
             raise StatusListNotFoundError
         if self._published(name) is None:
             # Its first token may be a moment old, and of another instance.
-            await self.publish(ports)
+            await self._look_since_now(ports)
         self._require_known()
         published = self._published(name)
         if published is None:
@@ -131,7 +122,7 @@ class LiveStatusLists:
             DependencyUnavailableError: If this instance does not know which there are.
         """
         if self._known_at is None:
-            await self.publish(ports)
+            await self._look_since_now(ports)
         self._require_known()
         region = ports.site.region
         return [
@@ -139,6 +130,30 @@ class LiveStatusLists:
             for window, known in sorted(self._windows.items())
             for drawn in known.lists
         ]
+
+    async def _look_since_now(self, ports: Ports) -> None:
+        """Look, unless somebody does who begins after this; anybody may ask for any name.
+
+        However many wait in line, one look answers them all.
+        """
+        asked = self._begun
+        async with self._looking:
+            if self._done <= asked:
+                await self._look(ports)
+
+    async def _look(self, ports: Ports) -> None:
+        self._begun += 1
+        began, now = self._monotonic(), ports.clock.now()
+        for window in status.living_windows(now):
+            await self._read_new(ports, window)
+        await self._judge_again()
+        for window in [*self._windows]:
+            if status.end_of(window) + status.LIST_LIFETIME <= now:
+                del self._windows[window]
+        for window, known in self._windows.items():
+            for drawn, each in [*known.lists.items()]:
+                await self._sign(ports, ListName(ports.site.region, window, drawn), each)
+        self._known_at, self._done = began, self._begun
 
     def _published(self, name: ListName) -> PublishedList | None:
         window = self._windows.get(name.window)

@@ -252,6 +252,25 @@ async def test_there_is_no_other_list(world, instance, token, name):
         await instance.lists.find(instance.ports, name)
 
 
+async def test_a_crowd_that_asks_for_invented_lists_waits_for_one_look(instance, token, monkeypatch):
+    looks, read = [], instance.ports.state.statuses.read
+
+    async def counted(window: int, start: int) -> object:
+        looks.append(window)
+        await asyncio.sleep(0)
+        return await read(window, start)
+
+    monkeypatch.setattr(instance.ports.state.statuses, "read", counted)
+    window = status.window_of(token.token.expires_at)
+    names = [f"r1.{window}.invented{number}" for number in range(200)]
+    answers = await asyncio.gather(
+        *(instance.lists.find(instance.ports, name) for name in names), return_exceptions=True
+    )
+    assert all(isinstance(each, StatusListNotFoundError) for each in answers)
+    # The look that was under way, and the one after it, of a page or two for each window.
+    assert len(looks) <= 10
+
+
 async def test_a_list_ends_with_its_last_token(world, instance, token):
     name = name_in(token.token.status.uri)
     await instance.lists.publish(instance.ports)
