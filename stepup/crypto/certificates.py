@@ -22,6 +22,13 @@ from stepup.domain.client_certificate import ClientCertificate
 # A certificate with a long chain of names has a few thousand.
 MAX_HEADER_BYTES = 16_384
 
+# What a certificate of a stranger can make the parser raise, which calls none of it a ValueError.
+_UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 
 
@@ -61,7 +68,7 @@ def is_of_subject(certificate: ClientCertificate, subject: TlsSubject) -> bool:
         return _is_dn(loaded.subject, subject.value)
     try:
         names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *_UNREADABLE):
         return False
     match subject.name:
         case TlsName.SAN_DNS:
@@ -166,7 +173,7 @@ def _is_for_clients(leaf: x509.Certificate) -> bool:
         uses = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
         return True
-    except ValueError:
+    except _UNREADABLE:
         return False
     return ExtendedKeyUsageOID.CLIENT_AUTH in list(uses)
 
@@ -176,6 +183,6 @@ def _issued(leaf: x509.Certificate, authority: bytes, now: datetime) -> bool:
     try:
         constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
         leaf.verify_directly_issued_by(issuer)
-    except (x509.ExtensionNotFound, InvalidSignature, ValueError, TypeError):
+    except (x509.ExtensionNotFound, InvalidSignature, TypeError, *_UNREADABLE):
         return False
     return constraints.ca and issuer.not_valid_before_utc <= now <= issuer.not_valid_after_utc

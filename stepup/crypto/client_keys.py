@@ -7,6 +7,7 @@ from typing import Any
 import jwt
 import msgspec
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from stepup.crypto import certificates, jwts
@@ -154,7 +155,7 @@ def _certificate_of(jwk: _Jwk, key: Any) -> bytes | None:
     try:
         der = b64decode(jwk.x5c[0], validate=True)
         theirs = x509.load_der_x509_certificate(der).public_key()
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         raise ValueError("an x5c cannot be read") from None
     # RFC 7517 section 4.7: the first certificate is of the key itself.
     if certificates.public_key_info(theirs) != certificates.public_key_info(key):

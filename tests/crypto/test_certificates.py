@@ -101,6 +101,15 @@ def test_only_an_authority_issues(leaf, authority, expected):
     assert certificates.is_issued_by(read, [authority.der], NOON) is expected
 
 
+def test_a_stranger_whose_extensions_cannot_be_read_is_issued_by_nobody():
+    # Two extensions of one kind: subjectAltName becomes a second basicConstraints.
+    der = issue().der.replace(b"\x06\x03\x55\x1d\x11", b"\x06\x03\x55\x1d\x13")
+    stranger = certificates.read_certificate(b64encode(der))
+
+    assert not certificates.is_issued_by(stranger, [AUTHORITY.der], NOON)
+    assert not certificates.is_of_subject(stranger, TlsSubject(name=TlsName.SAN_DNS, value="x"))
+
+
 def test_another_client_of_the_authority_issues_nothing():
     other = issue(AUTHORITY, subject="CN=shop")
     forged = certificates.read_certificate(issue(other).rfc9440)

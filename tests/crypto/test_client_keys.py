@@ -66,6 +66,11 @@ WEAK = RSAAlgorithm.to_jwk(
     as_dict=True,
 )
 
+# `id-ecPublicKey` becomes an algorithm that nobody has heard of.
+OF_NO_KNOWN_KEY = issue().der.replace(
+    b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01", b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x09"
+)
+
 
 @pytest.mark.parametrize(
     ("members", "why"),
@@ -77,6 +82,7 @@ WEAK = RSAAlgorithm.to_jwk(
         ([WEAK], "fewer than 2048"),
         ([jwk(EC, x="AAAA")], "cannot be read"),
         ([jwk(EC, x5c=["AAAA"])], "x5c cannot be read"),
+        ([jwk(EC, x5c=[b64encode(OF_NO_KNOWN_KEY).decode()])], "an x5c cannot be read"),
         ([jwk(EC, x5c=[b64encode(issue().der).decode()])], "another key"),
         ([{"kid": "no type"}], "not a JWK"),
         ([jwk(EC, kid=f"k{n}") for n in range(33)], "more than 32"),
