@@ -130,14 +130,36 @@ def _grants_of(client: Client) -> tuple[str, ...]:
     return tuple(grant for grant, is_so in has.items() if is_so)
 
 
+# What lets a client do more where it is said, and what where it is not said any more.
+_ALLOWS = (
+    "asserts_subject",
+    "asserts_authentication",
+    "refresh_tokens",
+    "legacy_assertion_audience",
+    "is_public",
+)
+_HOLDS = ("pushed_only", "signed_requests_only", "dpop_bound", "tls_bound")
+
+
 def is_promoted(before: Client | None, after: Client) -> bool:
-    """Say whether a client may do more than before, so that not everybody may say so."""
+    """Say whether a client may do more than before, or must prove less.
+
+    Not everybody may say so.
+    """
     if before is None:
         return True
     return (
         not after.roles <= before.roles
         or not set(after.audiences) <= set(before.audiences)
         or after.profile is not before.profile
-        or (after.asserts_subject and not before.asserts_subject)
-        or (after.asserts_authentication and not before.asserts_authentication)
+        or after.subject_issuer != before.subject_issuer
+        or _is_wider(before.authorization_details_types, after.authorization_details_types)
+        or _is_wider(before.introspection_claims, after.introspection_claims)
+        or any(getattr(after, name) and not getattr(before, name) for name in _ALLOWS)
+        or any(getattr(before, name) and not getattr(after, name) for name in _HOLDS)
     )
+
+
+def _is_wider(before: tuple[str, ...] | None, after: tuple[str, ...] | None) -> bool:
+    # None is all of them.
+    return before is not None and (after is None or not set(after) <= set(before))

@@ -231,6 +231,10 @@ def test_in_development_this_machine_has_a_name():
         ({"profile": Profile.FAPI2}, True),
         ({"asserts_subject": True}, True),
         ({"asserts_authentication": True}, True),
+        ({"grant_types": ("authorization_code", "refresh_token")}, True),
+        ({"subject_issuer": "https://elsewhere.example"}, True),
+        ({"token_endpoint_auth_method": AuthMethod.NONE}, True),
+        ({"legacy_assertion_audience": True}, True),
     ],
     ids=str,
 )
@@ -240,3 +244,29 @@ def test_who_may_do_more_than_before(change, expected):
 
     assert is_promoted(before, after) is expected
     assert is_promoted(None, after)
+
+
+@pytest.mark.parametrize(
+    ("held", "change", "expected"),
+    [
+        ({"introspection_claims": ("acr",)}, {"introspection_claims": None}, True),
+        ({"introspection_claims": ("acr",)}, {"introspection_claims": ("acr", "sub")}, True),
+        ({"introspection_claims": ("acr", "sub")}, {"introspection_claims": ("acr",)}, False),
+        ({"introspection_claims": None}, {"introspection_claims": ("acr",)}, False),
+        ({"authorization_details_types": ()}, {"authorization_details_types": None}, True),
+        ({"dpop_bound_access_tokens": True}, {"dpop_bound_access_tokens": False}, True),
+        ({"dpop_bound_access_tokens": False}, {"dpop_bound_access_tokens": True}, False),
+        ({"require_signed_request_object": True}, {"require_signed_request_object": False}, True),
+        (
+            {"require_pushed_authorization_requests": True},
+            {"require_pushed_authorization_requests": None},
+            True,
+        ),
+    ],
+    ids=str,
+)
+def test_an_administrator_of_few_scopes_cannot_take_limits_off_a_client(held, change, expected):
+    before = client_of(Registration(**held), ClientId("shop"))
+    after = client_of(Registration(**change), ClientId("shop"))
+
+    assert is_promoted(before, after) is expected
