@@ -252,7 +252,9 @@ async def test_there_is_no_other_list(world, instance, token, name):
         await instance.lists.find(instance.ports, name)
 
 
-async def test_a_crowd_that_asks_for_invented_lists_waits_for_one_look(instance, token, monkeypatch):
+async def test_a_crowd_that_asks_for_invented_lists_waits_for_one_look(
+    instance, token, monkeypatch
+):
     looks, read = [], instance.ports.state.statuses.read
 
     async def counted(window: int, start: int) -> object:
