@@ -4,6 +4,7 @@ I-JSON (RFC 7493): no member twice, no lone surrogate. Unknown members are ignor
 struct says otherwise; types are as written, never converted.
 """
 
+import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,6 +19,8 @@ from stepup.http.headers import headers
 Body = TypeVar("Body", bound=msgspec.Struct)
 
 _CONTENT_TYPE = b"application/json"
+# An escape of its own, and not a backslash that is escaped before a `u`.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 async def read_json(request: Request[Any, Any, Any], shape: type[Body]) -> Body:
@@ -26,10 +29,20 @@ async def read_json(request: Request[Any, Any, Any], shape: type[Body]) -> Body:
     Raises:
         InvalidRequestError: If it is not JSON of that shape, or could be read in two ways.
     """
-    sent = headers(request.scope, b"content-type")
-    if len(sent) != 1 or media_type(sent[0]) != _CONTENT_TYPE:
-        raise InvalidRequestError("The request must be application/json.")
-    return parse_json(await read_body(request), shape)
+    return parse_json(await _text_of(request), shape)
+
+
+async def read_kept_json(request: Request[Any, Any, Any], shape: type[Body]) -> Body:
+    """Read the JSON object of a request that is kept, or put on record, as it is.
+
+    Raises:
+        InvalidRequestError: As `read_json` does, and if it holds a NUL, which no store of ours
+            keeps: a record that cannot be written would hold up all behind it.
+    """
+    text = await _text_of(request)
+    if _NUL.search(text):
+        raise InvalidRequestError("The body holds a NUL character.")
+    return parse_json(text, shape)
 
 
 def parse_json(text: bytes, shape: type[Body]) -> Body:
@@ -46,3 +59,10 @@ def parse_json(text: bytes, shape: type[Body]) -> Body:
         raise InvalidRequestError(f"{error}.") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidRequestError("The body is not JSON.") from None
+
+
+async def _text_of(request: Request[Any, Any, Any]) -> bytes:
+    sent = headers(request.scope, b"content-type")
+    if len(sent) != 1 or media_type(sent[0]) != _CONTENT_TYPE:
+        raise InvalidRequestError("The request must be application/json.")
+    return await read_body(request)

@@ -77,6 +77,8 @@ async def test_what_cannot_work_is_refused_with_all_that_is_wrong(admin, changes
         SHOP | {"roles": ["admin"]},
         {"redirect_uris": []},
         SHOP | {"jwks": []},
+        SHOP | {"jwks": {"keys": [{"kty": "EC", "note": "no row \0 of it"}]}},
+        SHOP | {"subject_issuer": "https://idp.example/\0"},
         [],
     ],
     ids=str,

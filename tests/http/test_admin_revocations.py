@@ -115,11 +115,18 @@ async def test_what_is_proved_afterwards_counts(admin, flow, world, token):
         {"what": "token", "value": "", "reason": REASON},
         {"what": "token", "value": "x" * 600, "reason": REASON},
         {"what": "token", "value": "x", "reason": ""},
+        {"what": "token", "value": "x\0", "reason": REASON},
+        {"what": "token", "value": "x", "reason": "no row \0 of it can be written"},
         {"what": "token", "value": "x", "reason": REASON, "until": "never"},
     ],
 )
 async def test_what_does_not_say_what_and_why_is_refused(admin, body):
     assert (await admin.post(PATH, json=body)).status_code == 400
+
+
+async def test_a_backslash_is_no_nul(admin):
+    body = {"what": "token", "value": "x", "reason": r"\u0000 in their log"}
+    assert (await admin.post(PATH, json=body)).status_code == 201
 
 
 @pytest.mark.parametrize("credentials", [{}, {"authorization": "Bearer wrong"}])

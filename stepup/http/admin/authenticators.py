@@ -13,7 +13,7 @@ from stepup.domain.administrator import AdminAction, Administrator
 from stepup.domain.authenticator import Authenticator
 from stepup.domain.ids import AuthenticatorId, Subject
 from stepup.http.admin.gate import administrators_only, performs
-from stepup.http.json_body import read_json
+from stepup.http.json_body import read_kept_json
 from stepup.http.openapi import ADMIN_SECURITY, admin_responses, reads_json
 from stepup.ports import Ports
 from stepup.usecases import provision
@@ -74,7 +74,7 @@ async def provision_authenticator(
     issuer: FromQuery[str | None] = None,
 ) -> AuthenticatorDocument:
     """Enroll an authenticator for a subject that does not administer."""
-    described = await read_json(request, ProvisionRequest)
+    described = await read_kept_json(request, ProvisionRequest)
     enrolled = await provision.provision(
         ports, _subject(ports, subject, issuer), msgspec.to_builtins(described), administrator
     )

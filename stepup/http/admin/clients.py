@@ -25,7 +25,7 @@ from stepup.http.admin.conditional import etag, seen_revision
 from stepup.http.admin.gate import administrators_only, performs
 from stepup.http.admin.paging import PageRequest
 from stepup.http.form import read_query
-from stepup.http.json_body import read_json
+from stepup.http.json_body import read_kept_json
 from stepup.http.openapi import ADMIN_SECURITY, admin_responses, reads_json, reads_query
 from stepup.ports import Ports
 from stepup.usecases import registering
@@ -102,7 +102,7 @@ async def register_client(
     administrator: NamedDependency[Administrator],
 ) -> Response[ClientDocument]:
     """Register a client; its secret, if it needs one, is in this answer and in no other."""
-    asked = await read_json(request, NewClient)
+    asked = await read_kept_json(request, NewClient)
     registered = await registering.register(
         ports,
         ports.snapshot.keyring,
@@ -152,7 +152,7 @@ async def change_client(
     Its secrets stay, unless it authenticates in a way that needs none.
     """
     revision = seen_revision(request)
-    asked = await read_json(request, Registration)
+    asked = await read_kept_json(request, Registration)
     changed = await registering.change(
         ports, ports.snapshot.keyring, ClientId(client_id), asked, administrator, revision
     )
@@ -176,7 +176,7 @@ async def rotate_secret(
     administrator: NamedDependency[Administrator],
 ) -> Response[ClientDocument]:
     """Make a new secret; the old one is good until the overlap ends."""
-    asked = await read_json(request, NewSecret)
+    asked = await read_kept_json(request, NewSecret)
     rotated = await registering.rotate(
         ports,
         ports.snapshot.keyring,

@@ -12,7 +12,7 @@ from stepup.domain.administrator import AdminAction, Administrator
 from stepup.domain.ids import Subject
 from stepup.domain.revocation import Revocation, Revoked
 from stepup.http.admin.gate import administrators_only, performs
-from stepup.http.json_body import read_json
+from stepup.http.json_body import read_kept_json
 from stepup.http.openapi import ADMIN_SECURITY, admin_responses, reads_json
 from stepup.ports import Ports
 from stepup.usecases import ending
@@ -75,7 +75,7 @@ async def revoke(
     administrator: NamedDependency[Administrator],
 ) -> RevocationDocument:
     """End it everywhere: at introspection at once, in status lists within seconds."""
-    asked = await read_json(request, RevocationRequest)
+    asked = await read_kept_json(request, RevocationRequest)
     issuer = asked.issuer or ports.site.subject_issuer
     wanted = Ending(
         what=asked.what,
