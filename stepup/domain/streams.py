@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from stepup.domain.addresses import is_public
 from stepup.domain.errors import InvalidRequestError
 from stepup.domain.ids import ClientId
 from stepup.domain.signals import EVENTS_SUPPORTED, EventType
@@ -184,18 +185,6 @@ def may_be_public(host: str) -> bool:
         return is_public(host)
     except ValueError:
         return host != "localhost" and not host.endswith((".localhost", ".local", ".internal"))
-
-
-def is_public(address: str) -> bool:
-    """Say whether everybody can reach an address: nothing private, local or reserved.
-
-    Raises:
-        ValueError: If it is none.
-    """
-    parsed = ip_address(address.partition("%")[0])
-    # An IPv4 address in the clothes of IPv6 leads to the same machine.
-    inner = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None) or parsed
-    return inner.is_global and not inner.is_multicast and parsed.is_global
 
 
 def _split(url: str) -> SplitResult:

@@ -85,6 +85,9 @@ def test_ssf_8_1_2_and_8_1_3_an_event_belongs_into_a_stream(changes, chosen, wan
         "https://[fd00::1]/",
         "https://[::ffff:10.0.0.1]/",
         "https://[2002:0a00:0001::1]/",
+        # Through a gateway (RFC 6052) to the metadata of a cloud.
+        "https://[64:ff9b::a9fe:a9fe]/",
+        "https://[::a9fe:a9fe]/",
         "https://localhost/",
         "https://db.internal/",
     ],

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx2
 from typing_extensions import override
 
+from stepup.domain.addresses import is_public
 from stepup.domain.pushing import Again, Verdict, verdict
-from stepup.domain.streams import is_loopback, is_public
+from stepup.domain.streams import is_loopback
 from stepup.ports import Pusher
 
 _TIMEOUT = httpx2.Timeout(connect=2.0, read=4.0, write=3.0, pool=2.0)

@@ -8,12 +8,10 @@ which changes between two look-ups changes nothing.
 import asyncio
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
+from stepup.domain.addresses import is_public
 from stepup.domain.errors import DependencyUnavailableError
 
-# What carries an IPv4 address inside (RFC 6052, RFC 4291): a gateway would take us there.
-_TRANSLATED = tuple(map(ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96", "2002::/16")))
 # Threads of its own: names that nobody answers for must not keep the stores' names waiting.
 _RESOLVERS = 4
 
@@ -46,17 +44,6 @@ class PublicAddresses:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def is_public(text: str) -> bool:
-    """Say whether everybody else could reach the address as well as we."""
-    address: IPv4Address | IPv6Address = ip_address(text)
-    if isinstance(address, IPv6Address):
-        address = address.ipv4_mapped or address
-        if any(address in network for network in _TRANSLATED):
-            return False
-    return address.is_global and not address.is_multicast and not address.is_reserved
-
-
 def _look_up(host: str, port: int) -> list[str]:
     rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    # An address with a zone is of this link, whatever follows.
-    return [str(row[4][0]).partition("%")[0] for row in rows]
+    return [str(row[4][0]) for row in rows]
