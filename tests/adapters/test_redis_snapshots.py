@@ -12,6 +12,7 @@ from stepup.adapters.redis import keys
 from stepup.adapters.redis.snapshots import RedisSnapshotStore
 from stepup.adapters.redis.state import RedisState
 from stepup.crypto.sealing import Sealer
+from stepup.domain.client import Role
 from stepup.domain.errors import DependencyUnavailableError, NewerFormatError
 from stepup.domain.keyring import KeyState, KeyUse
 from stepup.ports import Confirmation
@@ -210,6 +211,18 @@ async def test_the_release_before_starts_from_our_copy_with_its_one_ring(state, 
     found = await store.find(ISSUER)
     assert found is not None
     assert {key.id: key for key in found[0].keys} == {key.id: key for key in whole.keys}
+
+
+async def test_the_release_before_passes_over_a_role_that_it_does_not_know(state, store):
+    one = a_configuration(7)
+    receiver = msgspec.structs.replace(one.clients[0], roles=frozenset({Role.RS, Role.SSF}))
+    whole = msgspec.structs.replace(one, clients=(receiver,))
+    await store.put(whole, NOON)
+
+    sealed = await field(state, "sealed")
+    text = SEALER.unseal(sealed, context=f"{KEY} 7 of {ISSUER}: content")
+    assert msgspec.json.decode(text)["clients"][0]["roles"] == ["rs"]
+    assert await store.find(ISSUER) == (whole, NOON)
 
 
 async def test_a_copy_of_the_release_before_is_read(state, store):

@@ -17,7 +17,9 @@ BANK = Client(
     subject_issuer="https://idp.example",
     asserts_subject=True,
 )
-GATEWAY = Client(client_id=ClientId("gateway"), name="Gateway", roles=frozenset({Role.RS}))
+GATEWAY = Client(
+    client_id=ClientId("gateway"), name="Gateway", roles=frozenset({Role.RS, Role.SSF})
+)
 
 
 class ClientStoreContract:

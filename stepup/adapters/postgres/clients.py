@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 from sqlalchemy import Select, collate, func, select
 from sqlalchemy.dialects.postgresql import insert
 from typing_extensions import override
 
 from stepup.adapters.postgres.line import Transaction
 from stepup.adapters.postgres.tables import client as table
+from stepup.domain import client_record
 from stepup.domain.client import Client
 from stepup.domain.ids import ClientId
 from stepup.ports import ClientStore
@@ -27,13 +27,13 @@ class PostgresClientStore(ClientStore):
     @override
     async def all(self) -> Sequence[Client]:
         rows = await self._transaction.rows(select(table.c.data).order_by(table.c.client_id))
-        return [msgspec.convert(row.data, Client) for row in rows]
+        return [client_record.read(row.data) for row in rows]
 
     @override
     async def page(self, *, after: str, count: int) -> Sequence[Client]:
         statement = select(table.c.data).where(after < _IN_ORDER).order_by(_IN_ORDER).limit(count)
         rows = await self._transaction.rows(statement)
-        return [msgspec.convert(row.data, Client) for row in rows]
+        return [client_record.read(row.data) for row in rows]
 
     @override
     async def find(self, client_id: ClientId) -> Client | None:
@@ -46,13 +46,13 @@ class PostgresClientStore(ClientStore):
 
     @override
     async def add(self, client: Client) -> bool:
-        values = {"client_id": client.client_id, "data": msgspec.to_builtins(client)}
+        values = {"client_id": client.client_id, "data": client_record.written(client)}
         statement = insert(table).values(values).on_conflict_do_nothing()
         return await self._transaction.change(statement) == 1
 
     @override
     async def put(self, client: Client) -> None:
-        data = msgspec.to_builtins(client)
+        data = client_record.written(client)
         statement = insert(table).values(client_id=client.client_id, data=data)
         await self._transaction.change(
             statement.on_conflict_do_update(
@@ -63,4 +63,4 @@ class PostgresClientStore(ClientStore):
 
     async def _one(self, statement: Select[Any]) -> Client | None:
         rows = await self._transaction.rows(statement)
-        return msgspec.convert(rows[0].data, Client) if rows else None
+        return client_record.read(rows[0].data) if rows else None

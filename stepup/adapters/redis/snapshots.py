@@ -9,6 +9,7 @@ from stepup.adapters.redis import keys, scripts
 from stepup.adapters.redis.client import RedisClient
 from stepup.adapters.redis.times import epoch_ms, from_epoch_ms, span_ms
 from stepup.crypto.sealing import Sealer, UnsealError
+from stepup.domain.client_record import KeptClient
 from stepup.domain.errors import NewerFormatError
 from stepup.domain.keyring import KeyState, KeyUse, SealedKey
 from stepup.ports import Configuration, Confirmation, SnapshotStore
@@ -21,6 +22,7 @@ class _Copy(Configuration, frozen=True, kw_only=True):
     The release before knows one ring. It passes over `other_keys`, and would fail on their uses.
     """
 
+    clients: tuple[KeptClient, ...]
     other_keys: tuple[SealedKey, ...] = ()
 
 
@@ -112,6 +114,7 @@ def _in_two(configuration: Configuration) -> _Copy:
     }
     fields = {name: getattr(configuration, name) for name in configuration.__struct_fields__}
     fields["keys"] = tuple(key for key in keys if key.id in first)
+    fields["clients"] = tuple(map(KeptClient.of, configuration.clients))
     return _Copy(**fields, other_keys=tuple(key for key in keys if key.id not in first))
 
 
@@ -123,6 +126,7 @@ def _seniority(key: SealedKey) -> tuple[bool, datetime]:
 def _whole(copy: _Copy) -> Configuration:
     fields = {name: getattr(copy, name) for name in Configuration.__struct_fields__}
     fields["keys"] = (*copy.keys, *copy.other_keys)
+    fields["clients"] = tuple(each.client for each in copy.clients)
     return Configuration(**fields)
 
 
