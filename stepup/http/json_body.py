@@ -37,7 +37,7 @@ async def read_kept_json(request: Request[Any, Any, Any], shape: type[Body]) -> 
 
     Raises:
         InvalidRequestError: As `read_json` does, and if it holds a NUL, which no store of ours
-            keeps: a record that cannot be written would hold up all behind it.
+            keeps: what was done already would never be on record.
     """
     text = await _text_of(request)
     if _NUL.search(text):
