@@ -33,8 +33,8 @@ PROBLEM_TYPE = "application/problem+json"
 _OAUTH = "/oauth2/"
 _AUTHZEN = "/access/"
 _TEXT = b"text/plain"
-# Our own invention beside RFC 7662, so it speaks like our other endpoints.
-# Ours, and a resource (RFC 6750 section 3): what RFC 6749 says of errors is not about them.
+# Our own invention, and a resource (RFC 6750 section 3): what RFC 6749 says of errors is not about
+# them.
 _OTHERS = frozenset({"/oauth2/consume", "/oauth2/userinfo"})
 _AUTHORIZE = "/oauth2/authorize"
 _PAGES = ("/c/", "/account/", "/oauth2/authorize/")

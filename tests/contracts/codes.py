@@ -164,7 +164,7 @@ class CodeContract:
         ],
         ids=lambda changes: "-".join(f"{k}-{v}" for k, v in changes.items()),
     )
-    async def test_refuses_what_the_code_is_not_bound_to_and_leaves_it(
+    async def test_rfc6749_4_1_3_and_rfc7636_4_6_refuses_what_a_code_is_not_bound_to(
         self, store, clock, challenge, changes
     ):
         right = {"digest": b"code"} | changes

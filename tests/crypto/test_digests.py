@@ -30,7 +30,7 @@ def test_computes_the_code_challenge_of_rfc_7636_appendix_b():
         ("", False),
     ],
 )
-def test_knows_a_code_verifier_by_its_length_and_alphabet(text, expected):
+def test_rfc7636_4_1_knows_a_code_verifier_by_its_length_and_alphabet(text, expected):
     assert digests.is_code_verifier(text) is expected
 
 

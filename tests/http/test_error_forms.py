@@ -75,7 +75,7 @@ async def test_a_client_that_may_not_do_this_gets_400_at_an_oauth_endpoint(frame
     assert (elsewhere.status_code, elsewhere.json()["code"]) == (403, "unauthorized_client")
 
 
-async def test_oauth_descriptions_hold_only_the_allowed_characters(frame):
+async def test_rfc6749_5_2_descriptions_hold_only_the_allowed_characters(frame):
     name = failing_with(errors.InvalidScopeError('no "quotes", \\ or ü\r\nor lines'))
 
     response = await frame.get(f"/oauth2/fail/{name}")

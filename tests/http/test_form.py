@@ -18,12 +18,12 @@ def test_reads_names_and_values():
     }
 
 
-def test_a_parameter_without_a_value_was_not_sent():
+def test_rfc6749_3_1_a_parameter_without_a_value_was_not_sent():
     assert parse_form(b"a=&b&c=1&&=x") == {"c": "1"}
 
 
 @pytest.mark.parametrize("text", [b"a=1&a=2", b"a=1&a=1", b"a=&a=1", b"a=1&%61=2"])
-def test_a_repeated_parameter_is_refused(text):
+def test_rfc6749_3_1_a_repeated_parameter_is_refused(text):
     with pytest.raises(InvalidRequestError, match="repeated"):
         parse_form(text)
 

@@ -1,5 +1,7 @@
 """Metadata and keys: what we promise, to whom, and for how long it may be kept."""
 
+from urllib.parse import urlsplit
+
 import pytest
 
 from stepup.crypto.keys import generate_signing_key
@@ -25,7 +27,7 @@ AUTHZEN = "/.well-known/authzen-configuration"
 JWKS = "/.well-known/jwks.json"
 
 
-async def test_the_authorization_server_describes_itself(frame):
+async def test_rfc8414_2_the_authorization_server_describes_itself(frame):
     metadata = (await frame.get(OAUTH)).json()
 
     assert metadata["issuer"] == ISSUER
@@ -53,13 +55,54 @@ async def test_every_promised_endpoint_is_ours(frame):
     assert all(url.startswith(f"{ISSUER}/") for url in endpoints.values())
 
 
-async def test_no_list_is_empty(frame):
+async def test_rfc8414_3_2_no_list_is_empty(frame):
     for path in (OAUTH, AUTHZEN):
         metadata = (await frame.get(path)).json()
         assert all(value not in ([], "", None) for value in metadata.values())
 
 
-async def test_both_names_lead_to_the_same_document(frame):
+async def test_rfc8414_2_says_how_assertions_are_signed_and_never_with_none(frame):
+    metadata = (await frame.get(OAUTH)).json()
+
+    for endpoint in ("token", "introspection", "revocation"):
+        assert "private_key_jwt" in metadata[f"{endpoint}_endpoint_auth_methods_supported"]
+        assert metadata[f"{endpoint}_endpoint_auth_signing_alg_values_supported"]
+    algorithms = {
+        algorithm
+        for name, values in metadata.items()
+        if name.endswith("alg_values_supported")
+        for algorithm in values
+    }
+    assert not {each for each in algorithms if each == "none" or each.startswith("HS")}
+
+
+async def test_oidc_discovery_3_required_members_are_there(frame):
+    metadata = (await frame.get(OIDC)).json()
+
+    assert {
+        "issuer",
+        "authorization_endpoint",
+        "token_endpoint",
+        "jwks_uri",
+        "response_types_supported",
+        "subject_types_supported",
+        "id_token_signing_alg_values_supported",
+    } <= metadata.keys()
+    # Their defaults say the opposite of what is served.
+    assert metadata["claims_parameter_supported"] is True
+    assert metadata["request_parameter_supported"] is True
+    assert metadata["request_uri_parameter_supported"] is False
+
+
+async def test_rfc9207_2_the_issuer_has_neither_query_nor_fragment(frame):
+    metadata = (await frame.get(OAUTH)).json()
+
+    issuer = urlsplit(metadata["issuer"])
+    assert (issuer.query, issuer.fragment) == ("", "")
+    assert metadata["authorization_response_iss_parameter_supported"] is True
+
+
+async def test_rfc9068_4_both_names_lead_to_the_same_document(frame):
     assert (await frame.get(OAUTH)).content == (await frame.get(OIDC)).content
 
 
@@ -86,7 +129,7 @@ async def test_the_decision_point_describes_itself(frame):
 
 
 @pytest.mark.parametrize("document", [OAUTH, AUTHZEN])
-async def test_the_path_of_an_issuer_follows_the_well_known_name(document):
+async def test_rfc8414_3_1_the_path_of_an_issuer_follows_the_well_known_name(document):
     ports = memory_ports(site=a_site(issuer=f"{ISSUER}/auth/eu"))
     async with calling(create_app(ports, readiness=Readiness({}), routers=FRAME)) as client:
         ours = await client.get(f"{document}/auth/eu")

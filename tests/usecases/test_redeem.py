@@ -146,7 +146,7 @@ async def test_a_code_lives_one_minute(world: World, seconds: int, good: bool):
         ({"code_verifier": "ü" * 43}, InvalidRequestError),
     ],
 )
-async def test_a_code_is_bound_to_what_it_was_issued_for(
+async def test_rfc6749_4_1_3_a_code_is_bound_to_what_it_was_issued_for(
     world: World, changes: dict, error: type[StepUpError]
 ):
     text = await code(world)
