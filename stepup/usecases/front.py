@@ -141,9 +141,10 @@ def _fits(client: Client, checked: CheckedRequest, identity: BaseIdentity) -> bo
     if checked.expected_subject not in {None, subject}:
         return False
     # Only who names subjects of one issuer by their identifiers can mean one by a hint; to others
-    # it is what the subject might type, and the upstream has asked.
+    # it is what the subject might type, and the upstream has asked. A name that somebody is shown
+    # by may be of its own choosing, and so says nothing of who it is.
     names_subjects = client.subject_issuer is not None or client.asserts_subject
-    return not names_subjects or checked.login_hint in {None, subject.sub, identity.name}
+    return not names_subjects or checked.login_hint in {None, subject.sub}
 
 
 async def _opened(

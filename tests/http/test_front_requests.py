@@ -8,8 +8,10 @@ import httpx2
 import msgspec
 import pytest
 
+from stepup.domain.account import BaseIdentity
 from stepup.domain.authorization_request import PARAMETERS
 from stepup.domain.errors import InvalidSubjectTokenError
+from stepup.domain.ids import Subject
 from tests.http.conftest import app_over
 from tests.http.flow import Flow, answer_in, code_in, hidden_fields
 from tests.support.world import BANK_CALLBACK, IDP, PKCE_CHALLENGE, World
@@ -226,6 +228,25 @@ async def test_a_login_hint_of_a_client_that_names_subjects_must_be_met(visitor:
     assert told["error"] == "login_required"
     sent = await visitor.bring(client_id="shop", login_hint="alice")
     assert (await visitor.sign_in(sent)).headers["location"].startswith("/c/")
+
+
+async def test_attack_whoever_is_called_like_the_hinted_subject_is_not_it(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+):
+    visitor.world.add_client(
+        "shop",
+        redirect_uris=(BANK_CALLBACK,),
+        audiences=("bank-api",),
+        subject_issuer=IDP,
+        pushed_only=False,
+    )
+
+    async def mallory(*_: object, **__: object) -> BaseIdentity:
+        return BaseIdentity(subject=Subject(IDP, "mallory"), name="alice")
+
+    monkeypatch.setattr(visitor.world.upstreams, "finish_login", mallory)
+    sent = await visitor.bring(client_id="shop", login_hint="alice")
+    assert answer_in(await visitor.sign_in(sent))["error"] == "login_required"
 
 
 async def test_a_login_hint_of_an_ordinary_client_is_only_a_hint(visitor: Visitor):

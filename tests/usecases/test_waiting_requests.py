@@ -7,9 +7,16 @@ import msgspec
 import pytest
 
 from stepup.domain.assurance import Ladder
+from stepup.domain.authorization import Authorization
 from stepup.domain.checked_request import CheckedRequest, RefusedRequestError
-from stepup.domain.errors import InvalidRequestError, InvalidTicketError, UnmetRequirementError
+from stepup.domain.errors import (
+    ActionDeniedError,
+    InvalidRequestError,
+    InvalidTicketError,
+    UnmetRequirementError,
+)
 from stepup.domain.ids import AttemptId, ClientId
+from stepup.policy_language import document
 from stepup.ports import Ports
 from stepup.usecases import authorize, waiting_requests
 from stepup.usecases.authorize import REQUEST_URI_PREFIX, Pushed, Waiting
@@ -158,3 +165,37 @@ async def test_a_level_that_is_gone_by_the_sign_in_leaves_the_others(world: Worl
     authorization = await authorization_for(ports, world.bank, checked, world.subject())
     assert authorization.requirement.acr == "phr"
     assert authorization.acr_values == ()
+
+
+TRANSFER = (
+    '[{"type": "stepup_action", "action": "payments.transfer",'
+    ' "properties": {"amount": "500.00", "payee": "ACME", "currency": "EUR"}}]'
+)
+
+
+async def asked_under(world: World, ports: Ports, default: str) -> Authorization:
+    """Let an action wait for its subject, and meanwhile change what the policy says of it."""
+    handle = await waiting(world, ports, authorization_details=TRANSFER, acr_values=None)
+    checked = await found(ports, handle)
+    changed = world.document.replace("default: {level: urn:stepup:acr:2}", f"default: {default}")
+    assert changed != world.document
+    world.snapshot.held_policy = document.parse(changed, version=2, tests=False)
+    return await authorization_for(ports, world.bank, checked, world.subject())
+
+
+async def test_attack_an_action_that_the_policy_denies_by_the_sign_in_is_denied(
+    world: World, ports: Ports
+):
+    with pytest.raises(RefusedRequestError) as refused:
+        await asked_under(world, ports, "deny")
+    assert isinstance(refused.value.cause, ActionDeniedError)
+
+
+async def test_attack_an_action_asks_for_what_the_policy_wants_by_the_sign_in(
+    world: World, ports: Ports
+):
+    authorization = await asked_under(world, ports, "{level: phr}")
+
+    assert authorization.requirement.acr == "phr"
+    assert authorization.purpose is not None
+    assert authorization.purpose.policy_version == 2
