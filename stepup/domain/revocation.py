@@ -83,6 +83,17 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True):
         return cls._of_proofs(Revoked.CLIENT, client_id, now)
 
     @classmethod
+    def of_disabled(cls, client_id: ClientId, now: datetime) -> "Revocation":
+        """End whatever was proved for a client that is taken out of service.
+
+        Also what is proved at instances that have not heard of it yet.
+        """
+        ended = cls.of_client(client_id, now)
+        return msgspec.structs.replace(
+            ended, before=ended.before + BOUND, until=ended.until + BOUND
+        )
+
+    @classmethod
     def of_authenticator(
         cls, subject_id: SubjectId, authenticator_id: AuthenticatorId, now: datetime
     ) -> "Revocation":

@@ -146,7 +146,7 @@ async def disable(ports: Ports, client_id: ClientId, by: Administrator | str) ->
     """
 
     async def move(stores: Stores, held: Client) -> Client:
-        await end_with(ports, stores, Revocation.of_client(client_id, ports.clock.now()))
+        await end_with(ports, stores, Revocation.of_disabled(client_id, ports.clock.now()))
         return msgspec.structs.replace(held, disabled=True)
 
     return await _moving(ports, client_id, move, AuditKind.CLIENT_DISABLED, by)

@@ -22,7 +22,7 @@ from stepup.domain.client_registration import KeySet, Registration
 from stepup.domain.errors import ClientAuthenticationError, DependencyUnavailableError
 from stepup.domain.ids import ClientId
 from stepup.domain.policy_errors import RevisionStaleError
-from stepup.domain.revocation import Revoked
+from stepup.domain.revocation import Ground, Revoked
 from stepup.usecases import clients, registering
 from tests.support.assertions import JWK
 from tests.support.world import World
@@ -176,6 +176,18 @@ async def test_a_disabled_client_is_refused_and_its_tokens_end(world):
 
     assert not (await registering.enable(world.ports, SHOP, DEVELOPER)).disabled
     assert await is_known(world, secret)
+
+
+async def test_what_is_proved_where_nobody_has_heard_of_it_yet_ends_too(world):
+    await register(world, Registration())
+    await registering.disable(world.ports, SHOP, DEVELOPER)
+    now = world.clock.now()
+
+    def has_ended(seconds: int) -> bool:
+        at = now + timedelta(seconds=seconds)
+        return world.ports.revocations.ends([Ground(Revoked.CLIENT, SHOP, at)])
+
+    assert [has_ended(2), has_ended(5), has_ended(7)] == [True, True, False]
 
 
 async def test_a_change_puts_nobody_back_into_service(world):
