@@ -59,7 +59,7 @@ from stepup.ports.policies import (
     ShadowPolicy,
     VersionHeader,
 )
-from stepup.ports.refreshes import RefreshReusedError, RefreshStore, Rotation
+from stepup.ports.refreshes import CurrentRefresh, RefreshReusedError, RefreshStore, Rotation
 from stepup.ports.revocation import (
     FeedPage,
     FeedPlace,
@@ -117,6 +117,7 @@ __all__ = [
     "Configuration",
     "Confirmation",
     "CredentialCache",
+    "CurrentRefresh",
     "Database",
     "DecisionLog",
     "DecisionPlace",

@@ -16,8 +16,18 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True):
     repeated: bool = False
 
 
+class CurrentRefresh(msgspec.Struct, frozen=True):
+    """What a ceremony goes on giving, and the count of the token that is good now."""
+
+    grant: RefreshGrant
+    count: int
+
+
 class RefreshReusedError(Exception):
-    """A refresh token came that another attempt had used: all of the ceremony must be revoked."""
+    """A refresh token came that another attempt had used: all of the ceremony must be revoked.
+
+    Now or before: whoever found it first may not have come to revoking.
+    """
 
 
 class RefreshStore(Protocol):
@@ -37,6 +47,13 @@ class RefreshStore(Protocol):
         """Return what a ceremony goes on giving, None when it gives nothing."""
         ...
 
+    async def current(self, challenge_id: ChallengeId) -> CurrentRefresh | None:
+        """Return what a ceremony gives and to whom next, None when it gives nothing any more.
+
+        Changes nothing. A count that is ahead of this one is as good, as for `rotate`.
+        """
+        ...
+
     async def rotate(
         self,
         challenge_id: ChallengeId,
@@ -52,9 +69,9 @@ class RefreshStore(Protocol):
         learns it again. With `everywhere` every replica that there should be holds it.
 
         Raises:
-            RefreshReusedError: If another attempt has used it; nothing of the ceremony is given
-                any more.
-            InvalidGrantError: If there is no such grant, it has ended or expired.
+            RefreshReusedError: If another attempt has used it, or one of the ceremony was used
+                twice before; nothing of the ceremony is given any more.
+            InvalidGrantError: If there is no such grant, or it has expired.
         """
         ...
 

@@ -195,6 +195,32 @@ async def end_refresh(ports: Ports, caller: Client, text: str) -> bool:
     return True
 
 
+async def foresee(ports: Ports, caller: Client, text: str) -> ElevatedToken | None:
+    """Return what a refresh token of the caller would give now, until when it does; uses nothing up.
+
+    None when it would give nothing: it was used, it or what it stands on has ended, or it is
+    somebody else's.
+
+    Raises:
+        DependencyUnavailableError: If nobody knows.
+    """
+    try:
+        handle = _read(ports.snapshot.keyring, text)
+        current = await ports.state.refreshes.current(handle.challenge_id)
+        if current is None or handle.count < current.count:
+            return None
+        grant, now = current.grant, ports.clock.now()
+        is_its_own = grant.client_id == caller.client_id
+        if not (is_its_own and may_refresh(caller) and now < grant.expires_at):
+            return None
+        key = grant.confirmation if grant.is_public else None
+        token = _token(ports, grant, handle.count + 1, now, grant.scope, key)
+        await _check_alive(ports, token, signers_for(ports, caller).of_tokens.id)
+    except InvalidGrantError:
+        return None
+    return msgspec.structs.replace(token, expires_at=grant.expires_at)
+
+
 def _read(keyring: Keyring, text: str) -> RefreshHandle:
     handle = RefreshHandle.parse(text)
     if handle is None:

@@ -106,7 +106,10 @@ async def test_rfc7009_2_1_revoking_it_ends_what_it_gave(flow: Flow):
 
 async def test_introspection_does_not_take_it_for_an_access_token(flow: Flow):
     first = await given(flow, **OFFLINE)
-    assert not await flow.is_active(first["refresh_token"])
+    form = {"token": first["refresh_token"], "token_type_hint": "access_token"}
+    answer = (await flow.http.post("/oauth2/introspect", data=form, auth=BANK)).json()
+    assert answer["active"]
+    assert {"token_type", "aud", "jti", "authorization_details"}.isdisjoint(answer)
     asked = {"authorization": f"Bearer {first['refresh_token']}"}
     assert (await flow.http.get("/oauth2/userinfo", headers=asked)).status_code == 401
 

@@ -13,7 +13,7 @@ from stepup.domain.errors import (
 )
 from stepup.domain.ids import AttemptId, ChallengeId
 from stepup.domain.refresh import RefreshGrant
-from stepup.ports import Clock, RefreshReusedError, RefreshStore, Rotation
+from stepup.ports import Clock, CurrentRefresh, RefreshReusedError, RefreshStore, Rotation
 
 
 @dataclass
@@ -52,6 +52,14 @@ class MemoryRefreshStore(RefreshStore):
         return None if record is None else record.grant
 
     @override
+    async def current(self, challenge_id: ChallengeId) -> CurrentRefresh | None:
+        await asyncio.sleep(0)
+        record = self._records.get(challenge_id)
+        if record is None or record.ended:
+            return None
+        return CurrentRefresh(record.grant, record.count)
+
+    @override
     async def rotate(
         self,
         challenge_id: ChallengeId,
@@ -65,8 +73,10 @@ class MemoryRefreshStore(RefreshStore):
         if everywhere and not self.replicated:
             raise DependencyUnavailableError
         record = self._records.get(challenge_id)
-        if record is None or record.ended:
+        if record is None:
             raise InvalidGrantError
+        if record.ended:
+            raise RefreshReusedError
         if count + 1 == record.count and record.by == attempt and record.used_at is not None:
             return Rotation(used_at=record.used_at, repeated=True)
         if count < record.count:

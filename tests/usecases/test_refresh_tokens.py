@@ -24,6 +24,7 @@ from stepup.domain.errors import (
 )
 from stepup.domain.ids import AuthenticatorId
 from stepup.domain.refresh import RefreshHandle
+from stepup.ports import RefreshReusedError
 from stepup.usecases import authorize, finish, holder, introspect, refresh_tokens, revoke
 from stepup.usecases.make_token import Issued
 from tests.crypto.forging import read
@@ -236,6 +237,77 @@ async def test_rfc9700_4_14_2_reuse_after_rotation_revokes_all_of_it(world: Worl
     assert event.details == {"count": 0}
 
 
+async def test_attack_a_reuse_whose_finder_died_before_it_revoked(world: World):
+    first = await began(world)
+    second = await refreshed(world, first.refresh_token)
+    with pytest.raises(RefreshReusedError):
+        await world.ports.state.refreshes.rotate(
+            first.token.challenge_id, 0, an_attempt(), world.clock.now()
+        )
+    assert await is_active(world, second)
+
+    with pytest.raises(RefreshReplayedError):
+        await refreshed(world, second.refresh_token)
+    assert not await is_active(world, second)
+
+
+async def test_rfc7662_2_2_the_newest_is_active_for_its_client_and_asking_uses_nothing(
+    world: World,
+):
+    first = await began(world)
+    world.clock.advance(MINUTE)
+    for _ in range(3):
+        told = await asked_about(world, first)
+        assert told is not None
+    ends = first.token.auth_time + 15 * MINUTE
+    assert told["exp"] == int(ends.timestamp())
+    assert (told["client_id"], told["sub"], told["acr"]) == ("bank", "alice", first.token.acr)
+    assert told["auth_time"] == int(first.token.auth_time.timestamp())
+
+    second = await refreshed(world, first.refresh_token)
+    assert await asked_about(world, first) is None
+    assert await asked_about(world, second)
+    # Asking about a used one is no use of it.
+    assert await refreshed(world, second.refresh_token)
+
+
+async def test_rfc7662_4_nobody_else_hears_of_a_refresh_token(world: World):
+    first = await began(world)
+    other = world.add_client(
+        "api", audiences=(first.token.audience,), roles=frozenset({Role.RS, Role.RP})
+    )
+    other = msgspec.structs.replace(other, refresh_tokens=True)
+    assert await introspect.introspect(world.ports, other, first.refresh_token or "") is None
+
+
+@pytest.mark.parametrize("how", ["revoked", "subject", "reused", "over", "no leave", "made up"])
+async def test_rfc7662_2_2_what_gives_nothing_any_more_is_not_active(world: World, how: str):
+    newest = first = await began(world)
+    match how:
+        case "revoked":
+            await refresh_tokens.end_refresh(world.ports, world.bank, first.refresh_token or "")
+        case "subject":
+            await revoke.revoke_subject(world.ports, first.token.subject.id)
+        case "reused":
+            newest = await refreshed(world, first.refresh_token)
+            with pytest.raises(RefreshReplayedError):
+                await refreshed(world, first.refresh_token)
+        case "over":
+            world.clock.advance(15 * MINUTE)
+        case "no leave":
+            allow(world, refresh_tokens=False)
+        case "made up":
+            handle = RefreshHandle.parse(first.refresh_token or "")
+            assert handle is not None
+            made_up = str(msgspec.structs.replace(handle, count=7))
+            newest = msgspec.structs.replace(first, refresh_token=made_up)
+    assert await asked_about(world, newest) is None
+
+
+async def asked_about(world: World, issued: Issued) -> dict | None:
+    return await introspect.introspect(world.ports, world.bank, issued.refresh_token or "")
+
+
 async def test_rfc6749_4_1_2_a_replayed_code_ends_its_refresh_tokens(world: World):
     push = a_push(world, acr_values="urn:stepup:acr:2", scope=SCOPE)
     accepted = await authorize.push(world.ports, world.bank, push, an_attempt())
@@ -306,7 +378,8 @@ async def test_a_refresh_token_is_no_code_and_no_access_token_nor_the_reverse(wo
     first = await began(world)
     with pytest.raises(InvalidGrantError):
         await redeemed(world, first.refresh_token or "")
-    assert await introspect.introspect(world.ports, world.bank, first.refresh_token or "") is None
+    told = await introspect.introspect(world.ports, world.bank, first.refresh_token or "")
+    assert {"aud", "token_type"}.isdisjoint(told or {})
     for text in (first.text, first.id_token):
         with pytest.raises(InvalidGrantError):
             await refreshed(world, text)

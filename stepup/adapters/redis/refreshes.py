@@ -12,7 +12,7 @@ from stepup.adapters.redis.times import epoch_ms, from_epoch_ms, span_ms
 from stepup.domain.errors import InvalidGrantError
 from stepup.domain.ids import AttemptId, ChallengeId
 from stepup.domain.refresh import RefreshGrant
-from stepup.ports import Clock, RefreshReusedError, RefreshStore, Rotation
+from stepup.ports import Clock, CurrentRefresh, RefreshReusedError, RefreshStore, Rotation
 
 _json = msgspec.json.Encoder()
 _grant = msgspec.json.Decoder(RefreshGrant)
@@ -38,11 +38,15 @@ class RedisRefreshStore(RefreshStore):
 
     @override
     async def find(self, challenge_id: ChallengeId) -> RefreshGrant | None:
-        reply = await self._client.run(scripts.READ_HASH, [keys.refresh(challenge_id)])
-        if reply.status != "ok":
+        held = await self._held(challenge_id)
+        return _grant.decode(held[b"grant"]) if held else None
+
+    @override
+    async def current(self, challenge_id: ChallengeId) -> CurrentRefresh | None:
+        held = await self._held(challenge_id)
+        if not held or b"ended" in held:
             return None
-        held = dict(zip(reply.values[::2], reply.values[1::2], strict=True))
-        return _grant.decode(held[b"grant"])
+        return CurrentRefresh(_grant.decode(held[b"grant"]), int(held[b"n"]))
 
     @override
     async def rotate(
@@ -75,6 +79,12 @@ class RedisRefreshStore(RefreshStore):
         self._releases.begin(
             scripts.RELEASE_REFRESH, [keys.refresh(challenge_id)], [attempt, count], until
         )
+
+    async def _held(self, challenge_id: ChallengeId) -> dict[bytes, bytes]:
+        reply = await self._client.run(scripts.READ_HASH, [keys.refresh(challenge_id)])
+        if reply.status != "ok":
+            return {}
+        return dict(zip(reply.values[::2], reply.values[1::2], strict=True))
 
     async def close(self) -> None:
         """End what goes on behind requests."""

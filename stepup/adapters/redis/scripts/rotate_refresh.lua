@@ -5,12 +5,13 @@
 -- ARGV[1]  now, in ms
 -- ARGV[2]  attempt
 -- ARGV[3]  count of the token that came
--- returns  {'ok', used_at_ms, 1 for a repetition}; {'dup'}: another attempt has used it, so all have ended;
---          {'gone'}, {'ended'}, {'expired'}, {'newer'}: nothing changed
+-- returns  {'ok', used_at_ms, 1 for a repetition}; {'dup'}: another attempt has used one, so all have ended;
+--          {'gone'}, {'expired'}, {'newer'}: nothing changed
 local f = redis.call('HMGET', KEYS[1], 'v', 'n', 'by', 'at', 'expires_at', 'ended')
 if not f[1] then return {'gone'} elseif tonumber(f[1]) > 1 then return {'newer'} end
 local n, used = tonumber(f[2]), tonumber(ARGV[3])
-if f[6] then return {'ended'} end
+-- Whoever found the reuse may have died before it told anybody but us.
+if f[6] then return {'dup'} end
 local again = used + 1 == n and f[3] == ARGV[2]
 if used < n and not again then
   redis.call('HSET', KEYS[1], 'ended', 1)
