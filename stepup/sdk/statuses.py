@@ -163,7 +163,9 @@ class StatusLists:
     def _fetch(self, uri: str) -> _List:
         held, asked_at = self._lists.get(uri), self._clock()
         headers = {"Accept": MEDIA_TYPE, "Accept-Encoding": "gzip"}
-        if held is not None and held.etag is not None and asked_at < held.expires_at:
+        if held is not None and asked_at >= held.expires_at:
+            held = None
+        if held is not None and held.etag is not None:
             headers["If-None-Match"] = held.etag
         try:
             answer = self._transport(HttpRequest("GET", uri, headers))

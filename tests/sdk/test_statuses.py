@@ -260,6 +260,15 @@ def test_a_list_that_is_confirmed_for_ever_ends_all_the_same(su, issuer, lists, 
         su.verify(a_token(issuer), PLAIN)
 
 
+def test_attack_nobody_asked_whether_it_has_changed(su, issuer, lists, sdk_clock):
+    raw = a_token(issuer)
+    assert su.verify(raw, PLAIN)
+    lists.answer = HttpAnswer(304, {})
+    sdk_clock.advance(60)
+    with pytest.raises(UnavailableError):
+        su.verify(raw, PLAIN)
+
+
 def test_while_the_issuer_is_away_nobody_passes_once_the_list_is_old(su, issuer, lists, sdk_clock):
     assert su.verify(a_token(issuer), PLAIN)
     lists.away = True
