@@ -19,7 +19,7 @@ from stepup.domain.introspection import shown_to
 from stepup.domain.token import ElevatedToken
 from stepup.ports import AuditRecorded, OutboxEntry, Ports, TokenConsumed, UnknownTokenError
 from stepup.usecases.settle import SpentByAnotherError, settle
-from stepup.usecases.token_state import readable, require_known
+from stepup.usecases.token_state import is_out_of_service, readable, require_known
 
 Claims = Mapping[str, object]
 
@@ -60,6 +60,8 @@ async def consume(
     if read is None or not read.token.once or ports.revocations.covers(*read):
         raise TokenNotConsumableError
     token = read.token
+    if is_out_of_service(ports, token):
+        raise TokenNotConsumableError
     require_known(ports, token)
     if await ports.state.revocations.is_revoked(*read):
         raise TokenNotConsumableError

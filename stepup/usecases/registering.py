@@ -158,10 +158,14 @@ async def enable(ports: Ports, client_id: ClientId, by: Administrator | str) -> 
     Raises:
         ClientNotFoundError: If there is none.
         InsufficientScopeError: If the administrator may not let it do more than before.
+        DependencyUnavailableError: If it cannot be seen to that; then nothing has changed.
     """
 
-    async def move(_stores: Stores, held: Client) -> Client:
+    async def move(stores: Stores, held: Client) -> Client:
         _require_grant(None, held, by)
+        # An instance that was cut off may have served it all the time.
+        if held.disabled:
+            await end_with(ports, stores, Revocation.of_client(client_id, ports.clock.now()))
         return msgspec.structs.replace(held, disabled=False)
 
     return await _moving(ports, client_id, move, AuditKind.CLIENT_ENABLED, by)

@@ -49,7 +49,7 @@ async def find_state(ports: Ports, read: ReadToken) -> TokenState:
         DependencyUnavailableError: If this instance cannot know it.
     """
     token = read.token
-    if ports.revocations.covers(token, read.key_id):
+    if ports.revocations.covers(token, read.key_id) or is_out_of_service(ports, token):
         return TokenState(is_over=True)
     try:
         has_mark = True
@@ -65,6 +65,12 @@ async def find_state(ports: Ports, read: ReadToken) -> TokenState:
     age, standing = require_known(ports, token)
     is_certain = has_mark and standing is Standing.FRESH
     return TokenState(is_over=False, age=None if is_certain else age)
+
+
+def is_out_of_service(ports: Ports, token: ElevatedToken) -> bool:
+    """Say whether a token's client is: an instance that was cut off may have given it since."""
+    client = ports.snapshot.client(token.client_id)
+    return client is not None and client.disabled
 
 
 async def _is_over(ports: Ports, read: ReadToken) -> bool:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from stepup.domain.client import Role
@@ -65,3 +66,14 @@ async def test_a_token_is_known_to_its_own_parties_only(
     other = world.add_client("api", audiences=audiences, roles=frozenset(roles))
 
     assert (await introspect.introspect(world.ports, other, token) is not None) is active
+
+
+async def test_attack_a_token_that_an_instance_gave_which_had_not_heard_that_the_client_is_no_more(
+    world: World, token: str
+):
+    other = world.add_client("api", audiences=("bank-api",), roles=frozenset({Role.RS}))
+    world.snapshot.clients[world.bank.client_id] = msgspec.structs.replace(
+        world.bank, disabled=True
+    )
+
+    assert await introspect.introspect(world.ports, other, token) is None

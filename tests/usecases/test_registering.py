@@ -1,7 +1,7 @@
 """Clients are registered, changed, rotated and taken out of service."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
@@ -188,6 +188,28 @@ async def test_what_is_proved_where_nobody_has_heard_of_it_yet_ends_too(world):
         return world.ports.revocations.ends([Ground(Revoked.CLIENT, SHOP, at)])
 
     assert [has_ended(2), has_ended(5), has_ended(7)] == [True, True, False]
+
+
+async def test_attack_what_an_instance_gave_that_was_cut_off_is_not_alive_again(world):
+    await register(world, Registration())
+    began = world.clock.now()
+    await registering.disable(world.ports, SHOP, DEVELOPER)
+    world.clock.advance(HOUR)
+    await registering.enable(world.ports, SHOP, DEVELOPER)
+    assert await last_end(world) > began + HOUR
+
+
+async def test_who_is_in_service_and_is_enabled_again_loses_nothing(world):
+    await register(world, Registration())
+    await registering.enable(world.ports, SHOP, DEVELOPER)
+    async with world.ports.database.transaction() as stores:
+        assert not await stores.revocations.live(world.clock.now())
+
+
+async def last_end(world: World) -> datetime:
+    async with world.ports.database.transaction() as stores:
+        (kept,) = await stores.revocations.live(world.clock.now())
+    return kept.revocation.before
 
 
 async def test_a_change_puts_nobody_back_into_service(world):
