@@ -44,7 +44,8 @@ class CheckedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asks for, once every check that needs no subject has passed.
 
     `subject` is whom the client has proved or may assert; None when a base login must find out.
-    Whoever it is must be `expected_subject`, if there is one. `acr_values` are the levels of ours
+    Whoever it is must be `expected_subject`, if there is one, and have one of `subs` as the `sub` of
+    its tokens, if there are any. `acr_values` are the levels of ours
     that the client accepts, best first; None when it names none. `signed_object` when it comes from
     one that may be used once. `waits_as` and `waits_until` of one that was pushed without a subject
     and waits for somebody to sign in; what it uses once is used up.
@@ -66,6 +67,7 @@ class CheckedRequest(msgspec.Struct, frozen=True, kw_only=True):
     signed_object: SignedObject | None = None
     subject: Subject | None = None
     expected_subject: Subject | None = None
+    subs: frozenset[str] | None = None
     login_hint: str | None = None
     ui_locales: str | None = None
     dpop_jkt: str | None = None

@@ -1,7 +1,7 @@
 """The `claims` parameter: what a client wants to know, and what it cannot do without.
 
-Of everything that OpenID Connect Core section 5.5 lets a client ask for, `acr` and `auth_time` of
-the ID token change what happens here; whatever else is asked for is ignored, as section 5.5 says.
+Of everything that OpenID Connect Core section 5.5 lets a client ask for, `acr` and `sub` of the ID
+token change what happens here; whatever else is asked for is ignored, as section 5.5 says.
 """
 
 from collections.abc import Iterable
@@ -28,14 +28,19 @@ class _Wish(msgspec.Struct, frozen=True):
     values: Any = msgspec.UNSET
 
 
-class _AcrWish(msgspec.Struct, frozen=True):
+class _TextWish(msgspec.Struct, frozen=True):
     essential: bool = False
     value: _Text | None = None
     values: _Values | None = None
 
+    @property
+    def named(self) -> tuple[str, ...] | None:
+        return self.values if self.value is None else (self.value,)
+
 
 class _IdToken(msgspec.Struct, frozen=True):
-    acr: _AcrWish | None = None
+    acr: _TextWish | None = None
+    sub: _TextWish | None = None
     auth_time: _Wish | None = None
 
 
@@ -63,23 +68,39 @@ def read_claims(text: str | None) -> AskedLevels:
     Raises:
         InvalidRequestError: If it is no JSON of section 5.5's shape.
     """
-    if text is None:
-        return AskedLevels()
-    if len(text) > MAX_CLAIMS:
-        raise InvalidRequestError("claims is too long.")
-    try:
-        check_unambiguous(text.encode())
-        wish = (_decoder.decode(text).id_token or _IdToken()).acr
-    except (InvalidRequestError, msgspec.DecodeError, UnicodeError):
-        raise InvalidRequestError("claims is malformed.") from None
+    wish = _id_token_of(text).acr
     if wish is None:
         return AskedLevels()
     if wish.value is not None and wish.values is not None:
         raise InvalidRequestError("claims asks for the acr twice.")
-    named = wish.values if wish.value is None else (wish.value,)
-    if named is None:
+    if wish.named is None:
         return AskedLevels()
-    return AskedLevels(acr_values=tuple(dict.fromkeys(map(Acr, named))), essential=wish.essential)
+    named = tuple(dict.fromkeys(map(Acr, wish.named)))
+    return AskedLevels(acr_values=named, essential=wish.essential)
+
+
+def read_subjects(text: str | None) -> frozenset[str] | None:
+    """Read which values of the ID token's `sub` the client accepts, essential or not; None for all.
+
+    Raises:
+        InvalidRequestError: If it is no JSON of section 5.5's shape.
+    """
+    wish = _id_token_of(text).sub
+    if wish is None or wish.named is None:
+        return None
+    return frozenset(wish.named)
+
+
+def _id_token_of(text: str | None) -> _IdToken:
+    if text is None:
+        return _IdToken()
+    if len(text) > MAX_CLAIMS:
+        raise InvalidRequestError("claims is too long.")
+    try:
+        check_unambiguous(text.encode())
+        return _decoder.decode(text).id_token or _IdToken()
+    except (InvalidRequestError, msgspec.DecodeError, UnicodeError):
+        raise InvalidRequestError("claims is malformed.") from None
 
 
 def agreed_levels(acr_values: tuple[Acr, ...], claims: AskedLevels) -> AskedLevels:

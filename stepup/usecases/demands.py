@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import msgspec
 
+from stepup.crypto.tokens import subject_of_token
 from stepup.domain.action_details import ActionDetails, check_declared
 from stepup.domain.assurance import Acr, Ladder
 from stepup.domain.authorization import Authorization, Purpose, Ticket
@@ -26,6 +27,7 @@ from stepup.domain.errors import (
 )
 from stepup.domain.ids import ActionName, Subject
 from stepup.domain.requirement import Requirement
+from stepup.domain.site import Site
 from stepup.ports import Ports
 from stepup.usecases import decide
 from stepup.usecases.audiences import audience_for
@@ -59,7 +61,7 @@ async def authorization_for(
         StepUpError: If nothing would help, and it was pushed.
     """
     with refusing(checked.target, pushed=checked.pushed):
-        _check_subject(client, checked, subject)
+        _check_subject(ports.site, client, checked, subject)
         demand = await _demand(ports, client, checked, subject)
         return Authorization(
             client_id=client.client_id,
@@ -83,12 +85,17 @@ async def authorization_for(
         )
 
 
-def _check_subject(client: Client, checked: CheckedRequest, subject: Subject) -> None:
+def _check_subject(site: Site, client: Client, checked: CheckedRequest, subject: Subject) -> None:
     if client.subject_issuer not in {None, subject.issuer}:
         raise InvalidSubjectTokenError("This client's subjects belong to another issuer.")
     # OpenID Connect Core section 3.1.2.2: never an answer about somebody else.
-    if checked.expected_subject not in {None, subject}:
+    if checked.expected_subject not in {None, subject} or not is_named(site, checked, subject):
         raise LoginRequiredError("Somebody else is signed in.")
+
+
+def is_named(site: Site, checked: CheckedRequest, subject: Subject) -> bool:
+    """Say whether this is a subject that `claims` asks for, if it asks for any."""
+    return checked.subs is None or subject_of_token(subject, site) in checked.subs
 
 
 async def _demand(
@@ -105,8 +112,8 @@ async def _demand(
         # OpenID Connect lets a client leave the level open; an OAuth client that names neither an
         # action nor a level has nothing to step up to.
         raise InvalidRequestError("step_up_ticket, authorization_details or acr_values is needed.")
-    lowest = Requirement(acr=ports.snapshot.policy.ladder.levels[0].acr)
-    return _raised(ports, checked, lowest, None)
+    ladder = ports.snapshot.policy.ladder
+    return _raised(ladder, checked, Requirement(acr=ladder.levels[0].acr), None)
 
 
 async def _for_details(
@@ -129,7 +136,8 @@ async def _for_details(
     if isinstance(decision, Deny):
         raise _refusal(decision)
     purpose = decide.purpose_of(policy, action, decision)
-    return _raised(ports, checked, decision.requirement, purpose)
+    # The ladder that was decided by: on another one its level may rank below all others.
+    return _raised(policy.ladder, checked, decision.requirement, purpose)
 
 
 def _refusal(decision: Deny) -> StepUpError:
@@ -162,13 +170,13 @@ def _check_agreement(ports: Ports, ticket: Ticket, details: ActionDetails) -> No
 
 
 def _raised(
-    ports: Ports, checked: CheckedRequest, asked: Requirement, purpose: Purpose | None
+    ladder: Ladder, checked: CheckedRequest, asked: Requirement, purpose: Purpose | None
 ) -> _Demand:
     """Join what is asked with the levels and the age that the client wants: the stricter wins."""
     requirement = _no_older(asked, checked.max_age)
     if checked.acr_values is None:
         return _Demand(requirement=requirement, purpose=purpose)
-    levels = _levels(ports.snapshot.policy.ladder, checked, asked.acr)
+    levels = _levels(ladder, checked, asked.acr)
     # Never less than what was asked for, so nobody falls back below it.
     requirement = msgspec.structs.replace(requirement.settled(), acr=levels[0])
     return _Demand(

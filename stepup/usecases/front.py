@@ -23,7 +23,7 @@ from stepup.usecases import account, sessions, waiting_requests
 from stepup.usecases.account import BegunLogin
 from stepup.usecases.arrive import Shows, Visitor, arrive
 from stepup.usecases.authorize import REQUEST_URI_PREFIX, open_checked
-from stepup.usecases.demands import authorization_for
+from stepup.usecases.demands import authorization_for, is_named
 from stepup.usecases.holder import claim
 from stepup.usecases.requests import check_request, find_client, refusing
 
@@ -66,7 +66,7 @@ async def resume(
         RefusedRequestError: If it is refused to its client, as when it was for somebody else.
     """
     client, checked = await _checked(ports, kept.parameters)
-    if checked.subject is None and not _fits(client, checked, identity):
+    if checked.subject is None and not _fits(ports, client, checked, identity):
         raise RefusedRequestError(LoginRequiredError("Somebody else signed in."), checked.target)
     subject = checked.subject or identity.subject
     return await _opened(ports, visitor, client, checked, subject)
@@ -130,15 +130,17 @@ async def _remembered(
     if "select_account" in checked.prompt:
         return None
     known = (await sessions.find(ports, visitor.session)).sign_in
-    if known is None or not _fits(client, checked, known.identity):
+    if known is None or not _fits(ports, client, checked, known.identity):
         return None
     return known.identity.subject
 
 
-def _fits(client: Client, checked: CheckedRequest, identity: BaseIdentity) -> bool:
+def _fits(ports: Ports, client: Client, checked: CheckedRequest, identity: BaseIdentity) -> bool:
     """Say whether somebody can be whom the request names (OpenID Connect Core 3.1.2.2)."""
     subject = identity.subject
-    if checked.expected_subject not in {None, subject}:
+    if checked.expected_subject not in {None, subject} or not is_named(
+        ports.site, checked, subject
+    ):
         return False
     # Only who names subjects of one issuer by their identifiers can mean one by a hint; to others
     # it is what the subject might type, and the upstream has asked. A name that somebody is shown

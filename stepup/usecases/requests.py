@@ -37,7 +37,7 @@ from stepup.domain.errors import (
     UnsupportedResponseTypeError,
 )
 from stepup.domain.ids import ActionName, ClientId, Subject
-from stepup.domain.requested_claims import agreed_levels, read_claims
+from stepup.domain.requested_claims import agreed_levels, read_claims, read_subjects
 from stepup.domain.site import Site
 from stepup.ports import Ports
 from stepup.usecases import decide
@@ -260,6 +260,7 @@ async def _read(ports: Ports, asked: Asked, target: ResponseTarget) -> CheckedRe
         details=_details(ports, request, client),
         subject=await _proven_subject(ports, asked, ticket, expected),
         expected_subject=expected,
+        subs=read_subjects(request.claims),
         login_hint=request.login_hint,
         ui_locales=request.ui_locales,
         dpop_jkt=reading.read_dpop_jkt(request.dpop_jkt),

@@ -272,6 +272,19 @@ async def test_core_3_1_2_2_never_an_answer_about_somebody_else(world: World):
         await asked(world, acr_values=PHR, id_token_hint=an_id_token(world, "mallory"))
 
 
+@pytest.mark.parametrize("wish", [{"value": "alice"}, {"values": ["bob", "alice"]}, {}])
+async def test_core_3_1_2_2_a_sub_that_claims_name_is_the_subject(world: World, wish: dict):
+    claims = json.dumps({"id_token": {"sub": wish}})
+
+    assert await asked(world, acr_values=PHR, claims=claims)
+
+
+@pytest.mark.parametrize("wish", [{"value": "mallory"}, {"values": []}])
+async def test_core_3_1_2_2_attack_another_subject_than_claims_ask_for(world: World, wish: dict):
+    with pytest.raises(LoginRequiredError):
+        await asked(world, acr_values=PHR, claims=json.dumps({"id_token": {"sub": wish}}))
+
+
 async def test_attack_a_hint_that_somebody_else_signed(world: World):
     stranger = World()
 
