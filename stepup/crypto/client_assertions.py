@@ -1,12 +1,13 @@
 """Client assertions: a JWT by which a client says that it is calling (RFC 7523 section 3)."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import msgspec
 
 from stepup.crypto import client_keys, digests, jwts
+from stepup.crypto.claims import Date, moment
 from stepup.crypto.client_keys import ClientKey
 
 # Absent and `JWT` are RFC 7523's own; the third one is what its successor wants. Everything else
@@ -18,7 +19,6 @@ MAX_AHEAD = timedelta(minutes=10)
 LEEWAY = timedelta(seconds=30)
 """How far ahead a client's clock may be. FAPI 2.0 (section 5.3.2.1) wants 10 s and forbids 60."""
 
-_Date = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 
 
@@ -48,10 +48,10 @@ class _Claims(msgspec.Struct, frozen=True, kw_only=True):
     iss: str
     sub: str
     aud: str | tuple[str, ...]
-    exp: _Date
+    exp: Date
     jti: _Name
-    iat: _Date | None = None
-    nbf: _Date | None = None
+    iat: Date | None = None
+    nbf: Date | None = None
 
 
 class _Subject(msgspec.Struct, frozen=True):
@@ -102,8 +102,8 @@ def _is_for_us(audience: str | tuple[str, ...], expected: Expected) -> bool:
 
 
 def _timely(claims: _Claims, now: datetime) -> Assertion:
-    ends = _moment(claims.exp)
-    begins = [_moment(each) for each in (claims.iat, claims.nbf) if each is not None]
+    ends = moment(claims.exp)
+    begins = [moment(each) for each in (claims.iat, claims.nbf) if each is not None]
     if now >= ends:
         raise jwts.InvalidTokenError("the assertion has expired")
     if ends > now + MAX_AHEAD:
@@ -111,9 +111,5 @@ def _timely(claims: _Claims, now: datetime) -> Assertion:
     if any(begin > now + LEEWAY for begin in begins):
         raise jwts.InvalidTokenError("the assertion comes from the future")
     # Whoever saw it earlier than either would have refused it.
-    since = max(ends - MAX_AHEAD, *(begin - LEEWAY for begin in begins), ends - MAX_AHEAD)
+    since = max([ends - MAX_AHEAD, *(begin - LEEWAY for begin in begins)])
     return Assertion(claims.jti, since, ends)
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

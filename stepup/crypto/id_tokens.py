@@ -7,13 +7,11 @@ decided by a ceremony.
 """
 
 import hashlib
-from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Annotated, Any, Literal
 
 import msgspec
 
-from stepup.crypto import digests, jwts
+from stepup.crypto import digests, jwts, own_jwts
+from stepup.crypto.claims import Seconds, SubjectIdentifier, Text, moment, seconds
 from stepup.crypto.jwts import InvalidTokenError
 from stepup.crypto.tokens import subject_of_token
 from stepup.domain.assurance import Acr, Amr
@@ -26,32 +24,20 @@ __all__ = ["InvalidTokenError", "hash_of", "read_hint", "sign"]
 
 ID_TOKEN_TYP = "JWT"  # noqa: S105  the name of a kind
 
-_Text = Annotated[str, msgspec.Meta(min_length=1)]
-# NumericDate of RFC 7519 in whole seconds, up to the year 9999.
-_Seconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
-
-
-class _SubjectIdentifier(msgspec.Struct, frozen=True, kw_only=True):
-    """RFC 9493 section 3.2.3: the subject as its own issuer calls it."""
-
-    format: Literal["iss_sub"]
-    iss: _Text
-    sub: _Text
-
 
 class _Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     iss: str
-    sub: _Text
-    sub_id: _SubjectIdentifier
-    aud: _Text
-    iat: _Seconds
-    exp: _Seconds
-    auth_time: _Seconds
-    acr: _Text
+    sub: Text
+    sub_id: SubjectIdentifier
+    aud: Text
+    iat: Seconds
+    exp: Seconds
+    auth_time: Seconds
+    acr: Text
     amr: tuple[str, ...]
     nonce: str | None = None
     at_hash: str | None = None
-    sid: _Text | None = None
+    sid: Text | None = None
 
 
 _encoder = msgspec.json.Encoder()
@@ -63,21 +49,18 @@ def sign(token: IdToken, access_token: str, key: SigningKey, site: Site) -> str:
     claims = _Claims(
         iss=site.issuer,
         sub=subject_of_token(token.subject, site),
-        sub_id=_SubjectIdentifier(
-            format="iss_sub", iss=token.subject.issuer, sub=token.subject.sub
-        ),
+        sub_id=SubjectIdentifier(format="iss_sub", iss=token.subject.issuer, sub=token.subject.sub),
         aud=token.client_id,
-        iat=_seconds(token.issued_at),
-        exp=_seconds(token.expires_at),
-        auth_time=_seconds(token.auth_time),
+        iat=seconds(token.issued_at),
+        exp=seconds(token.expires_at),
+        auth_time=seconds(token.auth_time),
         acr=token.acr,
         amr=tuple(token.amr),
         nonce=token.nonce,
         at_hash=hash_of(access_token, key.algorithm),
         sid=token.session_id,
     )
-    signing_key = jwts.Key(algorithm=key.algorithm, key=key.private_key)
-    return jwts.sign(_encoder.encode(claims), signing_key, typ=ID_TOKEN_TYP, key_id=key.id)
+    return own_jwts.sign(_encoder.encode(claims), key, typ=ID_TOKEN_TYP)
 
 
 def read_hint(text: str, keyring: Keyring, site: Site) -> IdToken:
@@ -92,8 +75,7 @@ def read_hint(text: str, keyring: Keyring, site: Site) -> IdToken:
     key = keyring.find(jwts.peek(text).kid or "", KeyUse.ID_TOKEN)
     if key is None:
         raise InvalidTokenError("the key is not ours")
-    verification_key = jwts.Key(algorithm=key.algorithm, key=_public_key(key.private_key))
-    payload = jwts.verify(text, verification_key, typs=(ID_TOKEN_TYP,))
+    payload = own_jwts.verify(text, key, typ=ID_TOKEN_TYP)
     try:
         claims = _decoder.decode(payload)
     except jwts.MALFORMED_JSON:
@@ -105,9 +87,9 @@ def read_hint(text: str, keyring: Keyring, site: Site) -> IdToken:
         client_id=ClientId(claims.aud),
         acr=Acr(claims.acr),
         amr=tuple(Amr(value) for value in claims.amr),
-        auth_time=_moment(claims.auth_time),
-        issued_at=_moment(claims.iat),
-        expires_at=_moment(claims.exp),
+        auth_time=moment(claims.auth_time),
+        issued_at=moment(claims.iat),
+        expires_at=moment(claims.exp),
         nonce=claims.nonce,
         session_id=claims.sid,
     )
@@ -121,18 +103,3 @@ def hash_of(access_token: str, algorithm: str) -> str:
     name = "sha512" if algorithm in {"EdDSA", "Ed25519"} else f"sha{algorithm[2:]}"
     digest = hashlib.new(name, access_token.encode("ascii")).digest()
     return digests.encode(digest[: len(digest) // 2])
-
-
-def _seconds(moment: datetime) -> int:
-    # Rounded down, so a token never lives longer than it was meant to.
-    return int(moment.timestamp())
-
-
-def _moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-# More keys than a ring has between two rotations.
-@lru_cache(maxsize=16)
-def _public_key(private_key: Any) -> object:
-    return private_key.public_key()

@@ -10,7 +10,8 @@ from datetime import datetime
 
 import msgspec
 
-from stepup.crypto import jwts
+from stepup.crypto import own_jwts
+from stepup.crypto.claims import seconds
 from stepup.domain.ids import ClientId
 from stepup.domain.keyring import SigningKey
 from stepup.domain.site import Site
@@ -31,8 +32,5 @@ def sign_answer(
     answer: Mapping[str, object], reader: ClientId, key: SigningKey, site: Site, now: datetime
 ) -> str:
     """Sign an answer for the one resource server that asked."""
-    claims = _Claims(
-        iss=site.issuer, aud=reader, iat=int(now.timestamp()), token_introspection=answer
-    )
-    signing_key = jwts.Key(algorithm=key.algorithm, key=key.private_key)
-    return jwts.sign(_encoder.encode(claims), signing_key, typ=INTROSPECTION_TYP, key_id=key.id)
+    claims = _Claims(iss=site.issuer, aud=reader, iat=seconds(now), token_introspection=answer)
+    return own_jwts.sign(_encoder.encode(claims), key, typ=INTROSPECTION_TYP)

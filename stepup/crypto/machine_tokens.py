@@ -5,12 +5,13 @@ have neither `acr` nor `auth_time` nor a subject identifier, without which no re
 SDK takes a token; and their audience is our own interface, which is nobody else's.
 """
 
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Any
 
 import msgspec
 
-from stepup.crypto import jwts
+from stepup.crypto import jwts, own_jwts
+from stepup.crypto.claims import Seconds, Text, moment, seconds
 from stepup.crypto.jwts import InvalidTokenError
 from stepup.crypto.tokens import ELEVATED_TYP
 from stepup.domain.confirmation import Confirmation
@@ -18,9 +19,6 @@ from stepup.domain.ids import ClientId, KeyId
 from stepup.domain.keyring import Keyring, KeyUse, SigningKey
 
 __all__ = ["InvalidTokenError", "MachineToken", "read", "sign"]
-
-_Text = Annotated[str, msgspec.Meta(min_length=1)]
-_Seconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
 
 
 class MachineToken(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,19 +34,19 @@ class MachineToken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Confirmation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    jkt: _Text | None = None
-    x5t_s256: _Text | None = msgspec.field(default=None, name="x5t#S256")
+    jkt: Text | None = None
+    x5t_s256: Text | None = msgspec.field(default=None, name="x5t#S256")
 
 
 class _Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    iss: _Text
-    sub: _Text
-    aud: _Text
-    client_id: _Text
-    scope: _Text
-    iat: _Seconds
-    exp: _Seconds
-    jti: _Text
+    iss: Text
+    sub: Text
+    aud: Text
+    client_id: Text
+    scope: Text
+    iat: Seconds
+    exp: Seconds
+    jti: Text
     cnf: _Confirmation | None = None
 
 
@@ -68,13 +66,12 @@ def sign(token: MachineToken, key: SigningKey, *, issuer: str, audience: str) ->
         aud=audience,
         client_id=token.client_id,
         scope=" ".join(sorted(token.scopes)),
-        iat=int(token.issued_at.timestamp()),
-        exp=int(token.expires_at.timestamp()),
+        iat=seconds(token.issued_at),
+        exp=seconds(token.expires_at),
         jti=token.id,
         cnf=None if cnf is None else _Confirmation(jkt=cnf.jkt, x5t_s256=cnf.x5t_s256),
     )
-    signing_key = jwts.Key(algorithm=key.algorithm, key=key.private_key)
-    return jwts.sign(_encoder.encode(claims), signing_key, typ=ELEVATED_TYP, key_id=key.id)
+    return own_jwts.sign(_encoder.encode(claims), key, typ=ELEVATED_TYP)
 
 
 def read(
@@ -88,8 +85,7 @@ def read(
     key = keyring.find(jwts.peek(text).kid or "", KeyUse.TOKEN)
     if key is None:
         raise InvalidTokenError("the key is unknown")
-    verification_key = jwts.Key(algorithm=key.algorithm, key=_public_key(key.private_key))
-    payload = jwts.verify(text, verification_key, typs=(ELEVATED_TYP,))
+    payload = own_jwts.verify(text, key, typ=ELEVATED_TYP)
     try:
         claims = _decoder.decode(payload)
         members = _members.decode(payload)
@@ -103,10 +99,6 @@ def read(
     return token
 
 
-def _public_key(private_key: Any) -> object:
-    return private_key.public_key()
-
-
 def _token(claims: _Claims, key_id: KeyId) -> MachineToken:
     try:
         cnf = claims.cnf and Confirmation(jkt=claims.cnf.jkt, x5t_s256=claims.cnf.x5t_s256)
@@ -117,7 +109,7 @@ def _token(claims: _Claims, key_id: KeyId) -> MachineToken:
         key_id=key_id,
         client_id=ClientId(claims.client_id),
         scopes=frozenset(claims.scope.split()),
-        issued_at=datetime.fromtimestamp(claims.iat, UTC),
-        expires_at=datetime.fromtimestamp(claims.exp, UTC),
+        issued_at=moment(claims.iat),
+        expires_at=moment(claims.exp),
         confirmation=cnf or None,
     )

@@ -6,12 +6,13 @@ neither passes for the other.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
 
 from stepup.crypto import client_keys, jwts
+from stepup.crypto.claims import Date, moment
 from stepup.crypto.client_keys import ClientKey
 from stepup.domain.checked_request import SignedObject
 from stepup.domain.errors import InvalidRequestError
@@ -25,7 +26,6 @@ MAX_AHEAD = timedelta(minutes=60)
 LEEWAY = timedelta(seconds=30)
 """How far ahead a client's clock may be, as for its assertions."""
 
-_Date = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 # Of the JWT itself, not of the request.
 _ENVELOPE = frozenset({"iss", "aud", "exp", "iat", "nbf", "jti"})
@@ -53,10 +53,10 @@ class RequestObject(msgspec.Struct, frozen=True):
 class _Claims(msgspec.Struct, frozen=True, kw_only=True):
     iss: str
     aud: str | tuple[str, ...]
-    exp: _Date
+    exp: Date
     client_id: str
-    iat: _Date | None = None
-    nbf: _Date | None = None
+    iat: Date | None = None
+    nbf: Date | None = None
     jti: _Name | None = None
 
 
@@ -105,8 +105,8 @@ def _as_text(value: Any) -> str:
 
 
 def _timely(claims: _Claims, now: datetime) -> SignedObject | None:
-    ends = _moment(claims.exp)
-    begins = [_moment(each) for each in (claims.iat, claims.nbf) if each is not None]
+    ends = moment(claims.exp)
+    begins = [moment(each) for each in (claims.iat, claims.nbf) if each is not None]
     if now >= ends:
         raise jwts.InvalidTokenError("the object has expired")
     if ends > now + MAX_AHEAD:
@@ -120,7 +120,3 @@ def _timely(claims: _Claims, now: datetime) -> SignedObject | None:
     # Whoever saw it earlier than any of these would have refused it.
     since = max([ends - MAX_AHEAD, *(begin - LEEWAY for begin in begins)])
     return SignedObject(claims.jti, since, ends)
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

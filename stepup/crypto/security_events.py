@@ -5,12 +5,13 @@ They share no `typ` and no required claim with any token of ours, so that none p
 """
 
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
 
-from stepup.crypto import jwts
+from stepup.crypto import jwts, own_jwts
+from stepup.crypto.claims import Date, moment, seconds
 from stepup.crypto.upstream import UpstreamKey
 from stepup.domain.keyring import SigningKey
 from stepup.domain.signal_errors import SetError, SetRefusedError
@@ -23,13 +24,12 @@ _TYPS = (SET_TYP, f"application/{SET_TYP}")
 _FUTURE = timedelta(minutes=5)
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
-_Date = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]
 
 
 class _Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     iss: _Text
     jti: _Text
-    iat: _Date
+    iat: Date
     events: dict[str, dict[str, Any]]
     aud: str | tuple[str, ...] = ()
     sub_id: dict[str, Any] | None = None
@@ -48,7 +48,7 @@ def claims_of(event: SecurityEvent) -> bytes:
         _Claims(
             iss=event.issuer,
             jti=event.id,
-            iat=int(event.issued_at.timestamp()),
+            iat=seconds(event.issued_at),
             aud=audiences[0] if len(audiences) == 1 else audiences,
             events={str(event.type): dict(event.payload)},
             sub_id=None if event.sub_id is None else dict(event.sub_id),
@@ -59,8 +59,7 @@ def claims_of(event: SecurityEvent) -> bytes:
 
 def sign(claims: bytes, key: SigningKey) -> str:
     """Sign what `claims_of` has written."""
-    signing_key = jwts.Key(algorithm=key.algorithm, key=key.private_key)
-    return jwts.sign(claims, signing_key, typ=SET_TYP, key_id=key.id)
+    return own_jwts.sign(claims, key, typ=SET_TYP)
 
 
 def read(  # noqa: PLR0913  each is a separate expectation of the server
@@ -113,7 +112,7 @@ def parse(claims: bytes) -> SecurityEvent:
     return SecurityEvent(
         issuer=read_.iss,
         id=read_.jti,
-        issued_at=datetime.fromtimestamp(read_.iat, UTC),
+        issued_at=moment(read_.iat),
         audiences=(read_.aud,) if isinstance(read_.aud, str) else read_.aud,
         type=kind,
         payload=payload,

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from stepup.crypto import digests, jwts
+from stepup.crypto import digests, own_jwts
+from stepup.crypto.claims import seconds
 from stepup.domain.keyring import SigningKey
 
 STATUS_LIST_TYP = "statuslist+jwt"
@@ -100,7 +101,7 @@ class StatusListClaims(msgspec.Struct, frozen=True, kw_only=True):
 
 def sign_status_list(claims: StatusListClaims, lst: str, key: SigningKey) -> str:
     """Sign a list that was compressed before."""
-    issued_at = int(claims.issued_at.timestamp())
+    issued_at = seconds(claims.issued_at)
     payload = {
         "sub": claims.uri,
         "iat": issued_at,
@@ -112,9 +113,4 @@ def sign_status_list(claims: StatusListClaims, lst: str, key: SigningKey) -> str
             "aggregation_uri": claims.aggregation_uri,
         },
     }
-    return jwts.sign(
-        msgspec.json.encode(payload),
-        jwts.Key(algorithm=key.algorithm, key=key.private_key),
-        typ=STATUS_LIST_TYP,
-        key_id=key.id,
-    )
+    return own_jwts.sign(msgspec.json.encode(payload), key, typ=STATUS_LIST_TYP)

@@ -4,13 +4,13 @@
 code with this module on purpose.
 """
 
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from stepup.crypto import givers, jwts, keys
+from stepup.crypto import givers, jwts, keys, own_jwts
+from stepup.crypto.claims import Seconds, SubjectIdentifier, Text, moment, seconds
 from stepup.crypto.jwts import InvalidTokenError
 from stepup.crypto.read_before import ReadBefore, Signed
 from stepup.domain.assurance import Acr, Amr
@@ -42,40 +42,28 @@ __all__ = [
 
 ELEVATED_TYP = "at+jwt"
 
-_Text = Annotated[str, msgspec.Meta(min_length=1)]
-# NumericDate of RFC 7519 in whole seconds, up to the year 9999.
-_Seconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
-
-
-class _SubjectIdentifier(msgspec.Struct, frozen=True, kw_only=True):
-    """RFC 9493 section 3.2.3: the subject as its own issuer calls it."""
-
-    format: Literal["iss_sub"]
-    iss: _Text
-    sub: _Text
-
 
 class _ActionDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """RFC 9396: the action that was approved, and the digest of what was bound to it."""
 
     type: Literal["stepup_action"]
-    action: _Text
-    bound_digest: _Text | None = None
+    action: Text
+    bound_digest: Text | None = None
     once: bool = False
 
 
 class _Confirmation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """RFC 7800: the key a token is bound to, as RFC 9449 and RFC 8705 name it."""
 
-    jkt: _Text | None = None
-    x5t_s256: _Text | None = msgspec.field(default=None, name="x5t#S256")
+    jkt: Text | None = None
+    x5t_s256: Text | None = msgspec.field(default=None, name="x5t#S256")
 
 
 class _StatusList(msgspec.Struct, frozen=True, kw_only=True):
     """Token Status List section 6.2."""
 
     idx: Annotated[int, msgspec.Meta(ge=0)]
-    uri: _Text
+    uri: Text
 
 
 class _Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,20 +72,20 @@ class _Status(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     iss: str
-    sub: _Text
-    sub_id: _SubjectIdentifier
-    aud: _Text
-    client_id: _Text
-    iat: _Seconds
-    exp: _Seconds
-    jti: _Text
-    acr: _Text
+    sub: Text
+    sub_id: SubjectIdentifier
+    aud: Text
+    client_id: Text
+    iat: Seconds
+    exp: Seconds
+    jti: Text
+    acr: Text
     amr: tuple[str, ...]
-    auth_time: _Seconds
-    txn: _Text
+    auth_time: Seconds
+    txn: Text
     scope: str | None = None
-    min_credential_age: _Seconds = 0
-    fallback_for: _Text | None = None
+    min_credential_age: Seconds = 0
+    fallback_for: Text | None = None
     authorization_details: tuple[_ActionDetail, ...] = ()
     cnf: _Confirmation | None = None
     status: _Status | None = None
@@ -126,12 +114,11 @@ def sign_elevated(
     """
     if token.action is None and (token.once or token.bound_digest is not None):
         raise ValueError("a token that is bound or once-only must name its action")
-    signing_key = jwts.Key(algorithm=key.algorithm, key=key.private_key)
     claims = _claims(token, site)
     if root is not None and token.authenticators is not None:
         given_by = givers.conceal(root, token.id, token.authenticators)
         claims = msgspec.structs.replace(claims, given_by=given_by)
-    return jwts.sign(_encoder.encode(claims), signing_key, typ=ELEVATED_TYP, key_id=key.id)
+    return own_jwts.sign(_encoder.encode(claims), key, typ=ELEVATED_TYP)
 
 
 def read_elevated(text: str, keyring: Keyring, site: Site, now: datetime) -> ElevatedToken:
@@ -164,8 +151,7 @@ def read(text: str, keyring: Keyring, site: Site, now: datetime) -> ReadToken:
 
 
 def _verified(text: str, key: SigningKey, site: Site, root: bytes) -> ElevatedToken:
-    verification_key = jwts.Key(algorithm=key.algorithm, key=_public_key(key.private_key))
-    payload = jwts.verify(text, verification_key, typs=(ELEVATED_TYP,))
+    payload = own_jwts.verify(text, key, typ=ELEVATED_TYP)
     try:
         claims = _decoder.decode(payload)
     except jwts.MALFORMED_JSON:
@@ -208,17 +194,15 @@ def _claims(token: ElevatedToken, site: Site) -> _Claims:
     return _Claims(
         iss=site.issuer,
         sub=subject_of_token(token.subject, site),
-        sub_id=_SubjectIdentifier(
-            format="iss_sub", iss=token.subject.issuer, sub=token.subject.sub
-        ),
+        sub_id=SubjectIdentifier(format="iss_sub", iss=token.subject.issuer, sub=token.subject.sub),
         aud=token.audience,
         client_id=token.client_id,
-        iat=_seconds(token.issued_at),
-        exp=_seconds(token.expires_at),
+        iat=seconds(token.issued_at),
+        exp=seconds(token.expires_at),
         jti=token.id,
         acr=token.acr,
         amr=tuple(token.amr),
-        auth_time=_seconds(token.auth_time),
+        auth_time=seconds(token.auth_time),
         txn=token.txn,
         scope=token.scope,
         min_credential_age=int(token.credential_age.total_seconds()),
@@ -265,9 +249,9 @@ def _token(claims: _Claims) -> ElevatedToken:
         audience=claims.aud,
         acr=Acr(claims.acr),
         amr=tuple(Amr(value) for value in claims.amr),
-        auth_time=_moment(claims.auth_time),
-        issued_at=_moment(claims.iat),
-        expires_at=_moment(claims.exp),
+        auth_time=moment(claims.auth_time),
+        issued_at=moment(claims.iat),
+        expires_at=moment(claims.exp),
         action=None if detail is None else ActionName(detail.action),
         bound_digest=None if detail is None else detail.bound_digest,
         once=False if detail is None else detail.once,
@@ -301,18 +285,3 @@ def _givers(claims: _Claims, root: bytes) -> tuple[AuthenticatorId, ...] | None:
 
 def _reference(listed: _StatusList) -> StatusReference:
     return StatusReference(index=listed.idx, uri=listed.uri)
-
-
-def _seconds(moment: datetime) -> int:
-    # Rounded down, so a token never lives longer than it was meant to.
-    return int(moment.timestamp())
-
-
-def _moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-# More keys than a ring has between two rotations.
-@lru_cache(maxsize=16)
-def _public_key(private_key: Any) -> object:
-    return private_key.public_key()

@@ -5,7 +5,7 @@ refusal. Nothing in a token may choose how it is verified beyond naming its key.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import jwt
@@ -13,6 +13,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from stepup.crypto import digests, jwts
+from stepup.crypto.claims import Date, moment
 from stepup.domain.errors import InvalidSubjectTokenError
 
 LEEWAY = timedelta(seconds=5)
@@ -34,8 +35,6 @@ _BY_CURVE: Mapping[str, str] = {
 }
 _RSA_ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
 
-_Date = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]
-
 
 class UpstreamKey(msgspec.Struct, frozen=True, kw_only=True):
     """A public key of an upstream issuer, and the algorithms it may verify."""
@@ -56,9 +55,9 @@ class _Claims(msgspec.Struct, frozen=True, kw_only=True):
     iss: str
     sub: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
     aud: str | tuple[str, ...]
-    exp: _Date
-    iat: _Date | None = None
-    nbf: _Date | None = None
+    exp: Date
+    iat: Date | None = None
+    nbf: Date | None = None
 
 
 class _Issuer(msgspec.Struct, frozen=True):
@@ -126,9 +125,9 @@ def verify_subject_token(  # noqa: PLR0913  each is a separate expectation of th
         claims = _claims.decode(payload)
         jwts.check_times(
             now,
-            issued_at=None if claims.iat is None else _moment(claims.iat),
-            expires_at=_moment(claims.exp),
-            not_before=None if claims.nbf is None else _moment(claims.nbf),
+            issued_at=None if claims.iat is None else moment(claims.iat),
+            expires_at=moment(claims.exp),
+            not_before=None if claims.nbf is None else moment(claims.nbf),
             leeway=leeway,
         )
         everything = _everything.decode(payload)
@@ -183,7 +182,3 @@ def _algorithms_of(jwk: _Jwk) -> frozenset[str]:
         case _:
             possible = frozenset()
     return possible if jwk.alg is None else possible & {jwk.alg}
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

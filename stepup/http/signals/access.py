@@ -4,8 +4,6 @@ from litestar import Request
 from litestar.handlers.base import BaseRouteHandler
 
 from stepup.domain.client import Client
-from stepup.domain.signal_errors import StreamNotFoundError
-from stepup.http.form import read_query
 from stepup.http.proofs import provide_shown_token
 from stepup.http.request_log import AnyConnection, request_log
 from stepup.ports import Ports
@@ -46,11 +44,3 @@ def receiver_of(connection: AnyConnection) -> Client:
     """Return whom the guard has let in."""
     receiver: Client = connection.scope["state"][_RECEIVER]
     return receiver
-
-
-def stream_id_of(request: Request) -> str | None:  # type: ignore[type-arg]
-    """Read the query's `stream_id`, which names no stream when it is empty."""
-    stream_id = read_query(request).get("stream_id")
-    if stream_id is not None and not stream_id:
-        raise StreamNotFoundError
-    return stream_id

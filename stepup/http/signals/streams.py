@@ -6,11 +6,11 @@ from litestar import Request, Response, Router, delete, get, patch, post, put
 from litestar.di import NamedDependency
 
 from stepup.domain import admin_errors, signal_errors
-from stepup.domain.errors import InvalidRequestError
 from stepup.domain.streams import StreamId
+from stepup.http.form import read_query
 from stepup.http.json_body import read_json
 from stepup.http.openapi import problem_responses, reads_json, reads_query, returns
-from stepup.http.signals.access import manages, reads, receiver_of, receivers_only, stream_id_of
+from stepup.http.signals.access import manages, reads, receiver_of, receivers_only
 from stepup.http.signals.documents import (
     ChangeRequest,
     CreateRequest,
@@ -66,7 +66,7 @@ async def create_stream(request: AnyRequest, ports: NamedDependency[Ports]) -> S
 )
 async def read_streams(request: AnyRequest, ports: NamedDependency[Ports]) -> Response[Any]:
     """Return one stream, or all of the receiver's when none is named."""
-    stream_id, receiver = stream_id_of(request), receiver_of(request)
+    stream_id, receiver = read_query(request).get("stream_id"), receiver_of(request)
     if stream_id is not None:
         found = await streams.get(ports, receiver, StreamId(stream_id))
         return Response(document_of(found, ports.site))
@@ -206,10 +206,7 @@ async def _choose(request: AnyRequest, ports: Ports, *, wanted: bool) -> None:
 
 
 def _named(request: AnyRequest) -> StreamId:
-    stream_id = stream_id_of(request)
-    if stream_id is None:
-        raise InvalidRequestError("stream_id is missing.")
-    return StreamId(stream_id)
+    return StreamId(read_query(request).need("stream_id"))
 
 
 router = Router(
