@@ -13,7 +13,7 @@ import msgspec
 from stepup.domain.assurance import Acr, Ladder, Method
 from stepup.domain.audit import AuditKind, AuditRecord
 from stepup.domain.authenticator import Authenticator, WebAuthnCredential
-from stepup.domain.ids import ChallengeId, Subject, SubjectId, TokenId
+from stepup.domain.ids import AuthenticatorId, ChallengeId, Subject, SubjectId, TokenId
 from stepup.domain.revocation import Revoked
 from stepup.domain.signals import EventType, Initiator, Signal, caep_payload, identifier_of
 
@@ -38,7 +38,14 @@ _FIDO_PLATFORM = "fido2-platform"
 # Whatever a token proves ends with it; whatever a subject has proved ends with these.
 _BEGINNINGS = frozenset({AuditKind.TOKEN_ISSUED, AuditKind.TOKEN_REFRESHED})
 _TOKEN_ENDS = frozenset({AuditKind.TOKEN_CONSUMED, AuditKind.TOKEN_REVOKED})
-_GRANT_ENDS = frozenset({AuditKind.CODE_REPLAYED, AuditKind.REFRESH_TOKEN_REPLAYED})
+_GRANT_ENDS = frozenset(
+    {
+        AuditKind.CODE_REPLAYED,
+        AuditKind.REFRESH_TOKEN_REPLAYED,
+        AuditKind.REDEMPTION_CONFLICTED,
+        AuditKind.REFRESH_CONFLICTED,
+    }
+)
 _CREDENTIAL_CHANGES: Mapping[str, str] = {
     AuditKind.AUTHENTICATOR_ENROLLED: "create",
     AuditKind.RECOVERY_CODES_GENERATED: "create",
@@ -48,12 +55,16 @@ _CREDENTIAL_CHANGES: Mapping[str, str] = {
 
 
 class Elevation(msgspec.Struct, frozen=True, kw_only=True):
-    """What one living token of a subject proves, and until when."""
+    """What one living token of a subject proves, by which authenticators, and until when.
+
+    They are None where nobody noted them: any of the subject's may be among them.
+    """
 
     token_id: TokenId
     subject_id: SubjectId
     acr: Acr
     until: datetime
+    authenticators: tuple[AuthenticatorId, ...] | None = None
 
 
 def begun(record: AuditRecord) -> Elevation | None:
@@ -67,6 +78,7 @@ def begun(record: AuditRecord) -> Elevation | None:
                 subject_id=SubjectId(record.subject_id),
                 acr=Acr(acr),
                 until=datetime.fromtimestamp(until, UTC),
+                authenticators=_givers(record),
             )
         case _:  # of a release that did not say how long a token lives
             return None
@@ -97,14 +109,24 @@ def ended_grant(record: AuditRecord) -> ChallengeId | None:
 
 def is_about_a_subject(record: AuditRecord) -> bool:
     """Say whether a record tells of a credential or of a lock; of most nobody is told."""
-    return record.kind in _CREDENTIAL_CHANGES or revokes_sessions(record)
+    return (
+        record.kind in _CREDENTIAL_CHANGES
+        or revokes_sessions(record)
+        or _ended_authenticator(record) is not None
+    )
 
 
-def ends_everything(record: AuditRecord) -> bool:
-    """Say whether all that the subject has proved up to now ended with what is recorded."""
-    if record.kind == AuditKind.AUTHENTICATOR_REVOKED:
-        return _detail(record, "method") != Method.RECOVERY_CODE
-    return revokes_sessions(record)
+def ended_with(record: AuditRecord, living: Iterable[Elevation]) -> list[Elevation]:
+    """Return what of a subject's elevations ended with what is recorded of it.
+
+    All of them with a lock; with an authenticator what it had a part in, or may have had.
+    """
+    if revokes_sessions(record):
+        return list(living)
+    gone = _ended_authenticator(record)
+    if gone is None:
+        return []
+    return [each for each in living if each.authenticators is None or gone in each.authenticators]
 
 
 def revokes_sessions(record: AuditRecord) -> bool:
@@ -182,6 +204,22 @@ def credential_type(authenticator: Authenticator) -> str:
     # WebAuthn Level 3 section 5.8.4: `internal` is the platform's own; a synced passkey may name
     # others besides.
     return _FIDO_PLATFORM if "internal" in credential.transports else _FIDO
+
+
+def _ended_authenticator(record: AuditRecord) -> str | None:
+    if record.kind == AuditKind.AUTHENTICATOR_REVOKED:
+        return _detail(record, "authenticator")
+    if record.kind == AuditKind.REVOCATION_MADE:
+        is_one = _detail(record, "what") == Revoked.AUTHENTICATOR
+        return _detail(record, "value") if is_one else None
+    return None
+
+
+def _givers(record: AuditRecord) -> tuple[AuthenticatorId, ...] | None:
+    given_by = _detail(record, "authenticators")
+    if given_by is None:  # of a release that did not say it
+        return None
+    return tuple(AuthenticatorId(each) for each in given_by.split())
 
 
 def _signal(

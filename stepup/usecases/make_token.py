@@ -166,4 +166,6 @@ def _details(token: ElevatedToken) -> dict[str, str | int | bool | None]:
     }
     if token.fallback_for is not None:
         details["fallback_for"] = token.fallback_for
+    if token.authenticators is not None:
+        details["authenticators"] = " ".join(token.authenticators)
     return details

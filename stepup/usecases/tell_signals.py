@@ -130,9 +130,9 @@ class _Teller:
             signal_source.session_revoked(record, subject),
         ):
             await self._queue(signal, subject)
-        if signal_source.ends_everything(record):
-            living = await self._stores.signal_source.elevations(subject_id)
-            await self.end(subject_id, living, record.entry_id, record.at)
+        living = await self._stores.signal_source.elevations(subject_id)
+        if ended := signal_source.ended_with(record, living):
+            await self.end(subject_id, ended, record.entry_id, record.at)
 
     async def _change(
         self,

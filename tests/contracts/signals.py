@@ -267,7 +267,8 @@ class SignalSourceContract:
 
     async def test_knows_who_is_elevated(self, database: Database):
         alice = SubjectId("alice")
-        first, second = an_elevation("t1"), an_elevation("t2", until=NOON + MINUTE)
+        first = an_elevation("t1", authenticators=("a1", "k1"))
+        second = an_elevation("t2", until=NOON + MINUTE, authenticators=())
         other = an_elevation("t3", subject_id=SubjectId("bob"))
         async with database.transaction() as stores:
             for each in (first, second, other, first):

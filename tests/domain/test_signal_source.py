@@ -34,12 +34,15 @@ def a_record(kind: AuditKind, **details) -> AuditRecord:
     )
 
 
-def an_elevation(token_id: str, acr: str = "phr") -> Elevation:
+def an_elevation(
+    token_id: str, acr: str = "phr", given_by: tuple[str, ...] | None = None
+) -> Elevation:
     return Elevation(
         token_id=TokenId(token_id),
         subject_id=ALICE.id,
         acr=Acr(acr),
         until=NOON + timedelta(minutes=5),
+        authenticators=given_by,
     )
 
 
@@ -89,6 +92,8 @@ def test_which_records_end_a_token(kind, ended):
     [
         (AuditKind.CODE_REPLAYED, {"jti": "r1.c.t1"}, True),
         (AuditKind.REFRESH_TOKEN_REPLAYED, {"count": 2}, True),
+        (AuditKind.REDEMPTION_CONFLICTED, {"jti": "r1.c.t1"}, True),
+        (AuditKind.REFRESH_CONFLICTED, {"jti": "r1.c.t1"}, True),
         (AuditKind.REVOCATION_MADE, {"what": "grant", "value": "r1.c"}, True),
         (AuditKind.REVOCATION_MADE, {"what": "client", "value": "bank"}, False),
         (AuditKind.TOKEN_REVOKED, {}, True),
@@ -235,7 +240,8 @@ def test_caep_3_1_a_session_was_revoked():
 def test_attack_an_event_that_goes_round_for_ever():
     heard = a_record(AuditKind.SUBJECT_REVOKED, by="signal")
     assert signal_source.session_revoked(heard, ALICE) is None
-    assert signal_source.ends_everything(heard)
+    living = [an_elevation("t1")]
+    assert signal_source.ended_with(heard, living) == living
 
 
 def test_most_of_the_log_is_nobodys_business():
@@ -249,17 +255,38 @@ def test_most_of_the_log_is_nobodys_business():
         record = a_record(kind, jti="t1")
         assert signal_source.credential_change(record, ALICE, []) is None
         assert signal_source.session_revoked(record, ALICE) is None
-        assert not signal_source.ends_everything(record)
+        assert not signal_source.ended_with(record, [an_elevation("t1")])
 
 
 @pytest.mark.parametrize(
-    ("kind", "method", "ends"),
+    ("kind", "details", "ended"),
     [
-        (AuditKind.AUTHENTICATOR_REVOKED, "webauthn", True),
-        (AuditKind.AUTHENTICATOR_REVOKED, "recovery_code", False),
-        (AuditKind.SUBJECT_REVOKED, None, True),
+        (AuditKind.SUBJECT_REVOKED, {}, ["app", "both", "key", "unknown"]),
+        (AuditKind.AUTHENTICATOR_REVOKED, {"authenticator": "a1"}, ["app", "both", "unknown"]),
+        (AuditKind.AUTHENTICATOR_REVOKED, {"authenticator": "a3"}, ["unknown"]),
+        (
+            AuditKind.REVOCATION_MADE,
+            {"what": "authenticator", "value": "k1"},
+            ["both", "key", "unknown"],
+        ),
+        (AuditKind.REVOCATION_MADE, {"what": "client", "value": "k1"}, []),
+        (AuditKind.AUTHENTICATOR_RENAMED, {"authenticator": "a1"}, []),
     ],
 )
-def test_what_ends_with_it(kind, method, ends):
-    details = {} if method is None else {"method": method}
-    assert signal_source.ends_everything(a_record(kind, **details)) is ends
+def test_what_ends_with_an_authenticator_is_what_it_gave(kind, details, ended):
+    living = [
+        an_elevation("app", given_by=("a1",)),
+        an_elevation("both", given_by=("a1", "k1")),
+        an_elevation("key", given_by=("k1",)),
+        an_elevation("unknown", given_by=None),
+    ]
+    over = signal_source.ended_with(a_record(kind, **details), living)
+    assert [each.token_id for each in over] == ended
+
+
+@pytest.mark.parametrize(("said", "noted"), [("a1 k1", ("a1", "k1")), ("", ())])
+def test_a_token_says_which_authenticators_gave_it(said, noted):
+    issued = a_record(
+        AuditKind.TOKEN_ISSUED, jti="t1", acr="phr", expires_at=AT + 300, authenticators=said
+    )
+    assert signal_source.begun(issued) == an_elevation("t1", given_by=noted)

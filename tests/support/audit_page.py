@@ -83,6 +83,7 @@ TOLD: Mapping[AuditKind, Told] = {
         {
             "jti": _JTI,
             "acr": "level that it proves",
+            "authenticators": "those that passed the ceremony, where they are known",
             "expires_at": "when it expires, in seconds since 1970",
             "fallback_for": _FALLBACK_FOR,
         },
@@ -93,6 +94,7 @@ TOLD: Mapping[AuditKind, Told] = {
         {
             "jti": _JTI,
             "acr": "level that it proves, as the ceremony did",
+            "authenticators": "those that passed the ceremony, where they are known",
             "fallback_for": _FALLBACK_FOR,
             "expires_at": "when the token expires, in seconds since 1970",
         },

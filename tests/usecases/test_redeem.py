@@ -69,7 +69,9 @@ async def test_the_token_is_audited_by_its_identifier(world: World):
         "jti": got.token.id,
         "acr": "urn:stepup:acr:2",
         "expires_at": int(got.token.expires_at.timestamp()),
+        "authenticators": " ".join(got.token.authenticators or ()),
     }
+    assert got.token.authenticators
     assert all(got.text not in str(e) for e in await audited(world.ports))
 
 

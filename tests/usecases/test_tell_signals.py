@@ -9,11 +9,13 @@ import pytest
 
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.ids import Subject
+from stepup.domain.revocation import Revoked
 from stepup.domain.signals import EventType
 from stepup.domain.streams import StreamStatus
 from stepup.ports import AuditRecorded
 from stepup.usecases import provision, streams
 from stepup.usecases.end_subject import end_subject
+from stepup.usecases.ending import Ending, end_by
 from stepup.usecases.streams import Wish
 from stepup.usecases.tell_signals import tell_once
 from tests.support import vectors
@@ -153,6 +155,33 @@ async def test_a_locked_subject_is_told_as_a_revoked_session_and_a_lower_level(w
     await told(world)
     kinds = [event.type.rsplit("/", 1)[1] for event in await waiting(world, stream)]
     assert kinds == ["assurance-level-change", "session-revoked", "assurance-level-change"]
+
+
+async def test_a_removed_authenticator_ends_what_it_gave_and_nothing_else(world: World):
+    await world.enroll_app()
+    passkey, _ = await world.enroll_passkey()
+    stream = await a_stream(world)
+    granted = await issued(world)
+    [app] = granted.token.authenticators or ()
+    await provision.remove(world.ports, world.subject(), passkey.id)
+    await told(world)
+    began = [("base", granted.token.acr)]
+    assert levels(await waiting(world, stream)) == began
+    await provision.remove(world.ports, world.subject(), app)
+    await told(world)
+    assert levels(await waiting(world, stream)) == [*began, (granted.token.acr, "base")]
+
+
+async def test_an_authenticator_that_is_trusted_no_more_ends_what_it_gave(world: World):
+    await world.enroll_app()
+    stream = await a_stream(world)
+    granted = await issued(world)
+    [app] = granted.token.authenticators or ()
+    ending = Ending(what=Revoked.AUTHENTICATOR, value=app, subject=world.subject())
+    await end_by(world.ports, ending, "key:1")
+    await told(world)
+    changes = [("base", granted.token.acr), (granted.token.acr, "base")]
+    assert levels(await waiting(world, stream)) == changes
 
 
 async def test_a_new_authenticator_and_the_end_of_the_last_one_are_told(world: World):

@@ -12,7 +12,7 @@ from stepup.adapters.postgres.tables import signal_elevation as elevation_table
 from stepup.adapters.postgres.tables import signal_place as place_table
 from stepup.adapters.postgres.tables import signal_subject as subject_table
 from stepup.domain.assurance import Acr
-from stepup.domain.ids import ChallengeId, Subject, SubjectId, TokenId
+from stepup.domain.ids import AuthenticatorId, ChallengeId, Subject, SubjectId, TokenId
 from stepup.domain.signal_source import Elevation
 from stepup.ports import SignalSource
 
@@ -70,11 +70,13 @@ class PostgresSignalSource(SignalSource):
 
     @override
     async def begin(self, elevation: Elevation) -> None:
+        given_by = elevation.authenticators
         statement = insert(elevation_table).values(
             token_id=elevation.token_id,
             subject_id=elevation.subject_id,
             acr=elevation.acr,
             until=elevation.until,
+            authenticators=None if given_by is None else " ".join(given_by),
         )
         await self._transaction.change(statement.on_conflict_do_nothing())
 
@@ -101,6 +103,11 @@ class PostgresSignalSource(SignalSource):
                 subject_id=SubjectId(row.subject_id),
                 acr=Acr(row.acr),
                 until=row.until,
+                authenticators=_givers(row.authenticators),
             )
             for row in await self._transaction.rows(found)
         ]
+
+
+def _givers(text: str | None) -> tuple[AuthenticatorId, ...] | None:
+    return None if text is None else tuple(AuthenticatorId(each) for each in text.split())

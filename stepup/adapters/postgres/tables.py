@@ -371,6 +371,8 @@ signal_elevation = Table(
     Column("subject_id", Text, nullable=False, index=True),
     Column("acr", Text, nullable=False),
     Column("until", DateTime(timezone=True), nullable=False, index=True),
+    # Their identifiers with spaces between them; null where nobody noted them.
+    Column("authenticators", Text, nullable=True),
 )
 
 # The log names a subject by its digest. A trigger on `authenticator` keeps whose it is, and since
