@@ -104,6 +104,19 @@ def satisfying(
     return max(meeting, key=lambda proof: proof.auth_time, default=None)
 
 
+def longest_age(ladder: Ladder, authorization: Authorization) -> timedelta:
+    """Return how old a proof may be that meets an authorization, and what is made of it."""
+    asked, requirement = authorization.max_age, authorization.requirement
+    ages = [LONGEST_PROOF]
+    if requirement.max_age is not None:
+        ages.append(requirement.max_age)
+    elif requirement.acr in ladder:
+        ages.append(ladder.get(requirement.acr).max_age)
+    if asked is not None:
+        ages.append(timedelta(seconds=asked))
+    return min(ages)
+
+
 def _meets(ladder: Ladder, authorization: Authorization, proof: Proof, now: datetime) -> bool:
     requirement = authorization.requirement
     # The facts name their methods, so nothing has to be read from words.
@@ -124,13 +137,7 @@ def _meets(ladder: Ladder, authorization: Authorization, proof: Proof, now: date
 
 
 def _is_fresh(ladder: Ladder, authorization: Authorization, proof: Proof, now: datetime) -> bool:
-    asked, requirement = authorization.max_age, authorization.requirement
     # OpenID Connect Core section 3.1.2.1: 0 asks for a ceremony, however quick a request is.
-    if asked == 0:
+    if authorization.max_age == 0:
         return False
-    longest = requirement.max_age
-    if longest is None:
-        longest = ladder.get(requirement.acr).max_age
-    if asked is not None:
-        longest = min(longest, timedelta(seconds=asked))
-    return -CLOCK_LEEWAY <= now - proof.auth_time <= longest
+    return -CLOCK_LEEWAY <= now - proof.auth_time <= longest_age(ladder, authorization)

@@ -42,7 +42,7 @@ class Challenge(msgspec.Struct, frozen=True, kw_only=True):
     """One challenge as it was read; what changes it are the store's operations.
 
     `authenticators` are those of the subject that can answer, with their secrets: the store
-    keeps them sealed.
+    keeps them sealed. `by_session` when what the browser had proved before answered it.
     """
 
     id: ChallengeId
@@ -56,6 +56,7 @@ class Challenge(msgspec.Struct, frozen=True, kw_only=True):
     opened_at: datetime
     expires_at: datetime
     verified_at: datetime | None = None
+    by_session: bool = False
 
     @property
     def acr_wanted(self) -> Acr:

@@ -1,6 +1,7 @@
 """Redeem a code for an elevated token: once, and the same attempt gets the same token."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from stepup.crypto import digests
 from stepup.domain.assurance import Acr, Ladder
 from stepup.domain.audit import AuditEvent, AuditKind
 from stepup.domain.authorization import CODE_LIFETIME
+from stepup.domain.browser_session import longest_age
 from stepup.domain.challenge import Challenge, amr_of, givers_of
 from stepup.domain.client import Client, Role
 from stepup.domain.confirmation import Confirmation
@@ -46,6 +48,9 @@ from stepup.usecases.make_token import (
 from stepup.usecases.refresh_tokens import begin_refresh
 from stepup.usecases.sessions import sid
 from stepup.usecases.settle import SpentByAnotherError, end_redeemed, settle
+
+# Tokens count whole seconds; one that ends in the second of its issue was never good.
+_SHORTEST = timedelta(seconds=1)
 
 
 class CodeGrant(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,6 +178,8 @@ async def _begin(
 ) -> _Redeemed:
     """Make the token, and what can be refreshed where the client may refresh."""
     token = _token(ports, redemption, grant.proof)
+    if token.expires_at - token.issued_at < _SHORTEST:
+        raise InvalidGrantError("What answered the request is too old by now; send it again.")
     challenge = redemption.challenge
     ladder = ports.snapshot.policy.ladder
     until = refresh_until(caller, challenge.authorization, token.auth_time, ladder)
@@ -218,17 +225,19 @@ def _token(ports: Ports, redemption: Redemption, proof: Confirmation | None) -> 
     challenge: Challenge = redemption.challenge
     authorization = challenge.authorization
     requirement, purpose = authorization.requirement, authorization.purpose
+    ladder = ports.snapshot.policy.ladder
+    auth_time = challenge.verified_at or redemption.redeemed_at
     return ElevatedToken(
         id=token_id(ports.snapshot.keyring, challenge.id),
         challenge_id=challenge.id,
         client_id=authorization.client_id,
         subject=authorization.subject,
         audience=authorization.audience,
-        acr=_reached(ports.snapshot.policy.ladder, challenge),
+        acr=_reached(ladder, challenge),
         amr=amr_of(challenge.passed),
-        auth_time=challenge.verified_at or redemption.redeemed_at,
+        auth_time=auth_time,
         issued_at=redemption.redeemed_at,
-        expires_at=redemption.redeemed_at + requirement.token_lifetime,
+        expires_at=_expires_at(ladder, redemption, auth_time),
         action=purpose.action if purpose else None,
         bound_digest=purpose.bound_digest if purpose else None,
         once=requirement.once,
@@ -238,6 +247,18 @@ def _token(ports: Ports, redemption: Redemption, proof: Confirmation | None) -> 
         confirmation=proof,
         authenticators=givers_of(challenge.passed),
     )
+
+
+def _expires_at(ladder: Ladder, redemption: Redemption, auth_time: datetime) -> datetime:
+    """Return when a token ends: of what was proved before, with the age that was asked for.
+
+    A ceremony of its own was as young as can be, and the policy says how long that is good.
+    """
+    challenge = redemption.challenge
+    ends = redemption.redeemed_at + challenge.authorization.requirement.token_lifetime
+    if not challenge.by_session:
+        return ends
+    return min(ends, auth_time + longest_age(ladder, challenge.authorization))
 
 
 def _reached(ladder: Ladder, challenge: Challenge) -> Acr:

@@ -404,6 +404,7 @@ class ChallengeStoreContract:
         for answered in (*answers, await stores[1].find(challenge.id)):
             assert answered.state is ChallengeState.VERIFIED
             assert answered.verified_at == proof.auth_time
+            assert answered.by_session
             assert answered.passed == proof.passed
 
     async def test_a_proof_takes_the_place_of_half_an_answer(self, store, clock, challenge):

@@ -215,7 +215,10 @@ class MemoryChallengeStore(ChallengeStore):
             self._get_live(challenge_id, now)
             record.answered_by = attempt
             record.change(
-                state=ChallengeState.VERIFIED, passed=proof.passed, verified_at=proof.auth_time
+                state=ChallengeState.VERIFIED,
+                passed=proof.passed,
+                verified_at=proof.auth_time,
+                by_session=True,
             )
         return record.challenge
 

@@ -14,6 +14,7 @@ from stepup.domain.challenge import Challenge, ChallengeState
 from stepup.domain.checked_request import RefusedRequestError
 from stepup.domain.errors import (
     ChallengeNotPendingError,
+    InvalidGrantError,
     UnmetRequirementError,
     WrongBrowserError,
 )
@@ -24,7 +25,7 @@ from stepup.usecases.arrive import Shows, Visitor
 from stepup.usecases.holder import Browser
 from tests.support.builders import a_purpose, an_attempt, an_authorization
 from tests.support.world import World
-from tests.usecases.steps import BROWSER, fresh_code, kinds, last_audited
+from tests.usecases.steps import BROWSER, fresh_code, kinds, last_audited, redeemed
 
 LEVEL = Requirement(acr=Acr("urn:stepup:acr:2"), max_age=timedelta(minutes=15))
 
@@ -70,6 +71,38 @@ async def test_rfc9470_6_1_the_token_has_the_moment_of_the_ceremony_that_proved_
     event = await last_audited(world.ports, AuditKind.CHALLENGE_VERIFIED)
     assert event.challenge_id == challenge.id
     assert event.details["method"] == "session"
+
+
+async def answered_after(world: World, alice: Visitor, age: timedelta, **changes: object) -> str:
+    """Bring a request that what Alice proved this long ago answers; returns its code."""
+    world.clock.advance(age)
+    challenge = await brought(world, a_request(world, **changes))
+    outcome = await arrive.arrive(world.ports, alice, challenge)
+    assert isinstance(outcome, Answer)
+    return outcome.parameters["code"]
+
+
+@pytest.mark.parametrize(
+    ("age", "changes", "left"),
+    [(60, {}, 120), (870, {}, 30), (870, {"max_age": 890}, 20), (50, {"max_age": 60}, 10)],
+)
+async def test_attack_a_token_does_not_outlive_what_was_proved_before_it(
+    world: World, alice: Visitor, age: int, changes: dict, left: int
+):
+    authorization_code = await answered_after(world, alice, timedelta(seconds=age), **changes)
+
+    token = (await redeemed(world, authorization_code)).token
+    assert token.expires_at == world.clock.now() + timedelta(seconds=left)
+
+
+async def test_a_code_of_what_is_too_old_when_it_is_redeemed_gives_nothing(
+    world: World, alice: Visitor
+):
+    authorization_code = await answered_after(world, alice, timedelta(minutes=14, seconds=50))
+    world.clock.advance(timedelta(seconds=10))
+
+    with pytest.raises(InvalidGrantError):
+        await redeemed(world, authorization_code)
 
 
 async def test_twenty_tabs_at_once_get_one_code(world: World, alice: Visitor):

@@ -12,12 +12,15 @@ from stepup.crypto.sealing import Sealer, UnsealError
 from stepup.domain.assurance import CeremonyFacts, Method
 from stepup.domain.authenticator import Authenticator
 from stepup.domain.authorization import Authorization
+from stepup.domain.browser_session import Proof
 from stepup.domain.challenge import Challenge, ChallengeState
 from stepup.domain.errors import DependencyUnavailableError
-from stepup.domain.ids import ChallengeId
+from stepup.domain.ids import AttemptId, ChallengeId
 
 _json = msgspec.json.Encoder()
 _TRIES = b"t:"
+# The attempt of an answer is a digest in base64url, so none begins like this.
+_BY_SESSION = b"session:"
 
 
 class _Fixed(msgspec.Struct, frozen=True):
@@ -92,12 +95,18 @@ def read_challenge(values: Sequence[bytes], expected_id: ChallengeId, sealer: Se
         opened_at=fixed.opened_at,
         expires_at=fixed.expires_at,
         verified_at=None if verified_at is None else from_epoch_ms(verified_at),
+        by_session=held.get(b"by", b"").startswith(_BY_SESSION),
     )
 
 
 def encode_facts(facts: CeremonyFacts) -> bytes:
     """Return one member of the list of passed ceremonies."""
     return _json.encode(facts)
+
+
+def attempt_of(proof: Proof) -> AttemptId:
+    """Return the name of the attempt in which a proof answers."""
+    return AttemptId(f"{_BY_SESSION.decode()}{proof.challenge_id}")
 
 
 def encode_proved(passed: Sequence[CeremonyFacts]) -> bytes:

@@ -10,6 +10,7 @@ from stepup import telemetry
 from stepup.adapters.redis import keys, scripts
 from stepup.adapters.redis.challenge_record import (
     CrossedReplyError,
+    attempt_of,
     encode_facts,
     encode_proved,
     fields_of,
@@ -165,7 +166,7 @@ class RedisChallengeStore(ChallengeStore):
             [
                 epoch_ms(now),
                 browser_digest,
-                f"session:{proof.challenge_id}",
+                attempt_of(proof),
                 encode_proved(proof.passed),
                 epoch_ms(proof.auth_time),
             ],
