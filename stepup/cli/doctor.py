@@ -88,7 +88,7 @@ async def _postgres(settings: Settings, ports: Ports) -> str:
 
 
 async def _redis(ports: Ports) -> str:
-    await ports.state.tokens.is_used(ChallengeId("doctor.0"))
+    await ports.state.tokens.is_usable(ChallengeId("doctor.0"))
     return "answers"
 
 

@@ -126,8 +126,11 @@ class TokenStore(Protocol):
         """Say whether the token was revoked."""
         ...
 
-    async def is_used(self, challenge_id: ChallengeId) -> bool:
-        """Say whether the once-only token of this challenge was used up."""
+    async def is_usable(self, challenge_id: ChallengeId) -> bool:
+        """Say whether the once-only token of this challenge could be consumed.
+
+        Without a record it cannot: it may have been used before the record was lost.
+        """
         ...
 
 

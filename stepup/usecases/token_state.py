@@ -78,7 +78,9 @@ async def _is_over(ports: Ports, read: ReadToken) -> bool:
     if not read.token.once:
         return await revoked
     # Both leave in one write.
-    return any(await asyncio.gather(revoked, ports.state.tokens.is_used(read.token.challenge_id)))
+    usable = ports.state.tokens.is_usable(read.token.challenge_id)
+    is_revoked, is_usable = await asyncio.gather(revoked, usable)
+    return is_revoked or not is_usable
 
 
 def require_known(ports: Ports, token: ElevatedToken) -> tuple[timedelta | None, Standing]:

@@ -248,7 +248,7 @@ class TokenStoreContract:
         challenge = await redeemed(states[0], clock, once=False)
         with pytest.raises(UnknownTokenError):
             await states[0].tokens.consume(challenge.id, token_id, an_attempt(), clock.now())
-        assert not await states[0].tokens.is_used(challenge.id)
+        assert not await states[0].tokens.is_usable(challenge.id)
 
     async def test_nothing_is_consumable_before_the_redemption(self, states, clock, token_id):
         challenge = a_challenge(now=clock.now())
@@ -268,16 +268,16 @@ class TokenStoreContract:
         with pytest.raises(TokenAlreadyConsumedError):
             await states[0].tokens.consume(challenge.id, token_id, an_attempt(), clock.now())
 
-    async def test_a_consumed_token_is_used(self, states, clock, challenge, token_id):
-        assert not await states[1].tokens.is_used(challenge.id)
+    async def test_a_token_is_usable_until_it_is_consumed(self, states, clock, challenge, token_id):
+        assert await states[1].tokens.is_usable(challenge.id)
         await states[0].tokens.consume(challenge.id, token_id, an_attempt(), clock.now())
-        assert await states[1].tokens.is_used(challenge.id)
+        assert not await states[1].tokens.is_usable(challenge.id)
         assert not await states[1].tokens.is_revoked(token_id)
 
     async def test_a_revoked_token_is_not_consumable(self, states, clock, challenge, token_id):
         await end(states[0], token_id, clock)
         assert await states[1].tokens.is_revoked(token_id)
-        assert not await states[1].tokens.is_used(challenge.id)
+        assert await states[1].tokens.is_usable(challenge.id)
         with pytest.raises(TokenNotConsumableError):
             await states[1].tokens.consume(challenge.id, token_id, an_attempt(), clock.now())
 

@@ -235,10 +235,11 @@ class MemoryTokenStore(TokenStore):
         return self._is_revoked(token_id)
 
     @override
-    async def is_used(self, challenge_id: ChallengeId) -> bool:
+    async def is_usable(self, challenge_id: ChallengeId) -> bool:
         await asyncio.sleep(0)
         record = self._once.get(challenge_id)
-        return record is not None and record.by is not None
+        is_there = record is not None and self._clock.now() < record.kept_until
+        return is_there and record.by is None
 
     def _is_revoked(self, token_id: TokenId) -> bool:
         return self._revocations.is_marked(Revoked.TOKEN, token_id)

@@ -252,16 +252,16 @@ async def test_decisions_of_one_sitting_share_policy_and_moment_and_read_a_token
     await world.enroll_app()
     approved = await redeemed(world, await code(world))
     read = []
-    asked_of_redis = world.ports.state.tokens.is_used
+    asked_of_redis = world.ports.state.tokens.is_usable
 
     async def counted(challenge_id: ChallengeId) -> bool:
         read.append(challenge_id)
         return await asked_of_redis(challenge_id)
 
-    monkeypatch.setattr(world.ports.state.tokens, "is_used", counted)
+    monkeypatch.setattr(world.ports.state.tokens, "is_usable", counted)
     sitting = decide.open_sitting(world.ports, world.bank)
     world.snapshot.held_policy = World(document=ACCOUNT_DOCUMENT).snapshot.policy
-    world.clock.advance(timedelta(hours=1))
+    world.clock.advance(timedelta(minutes=4))
     question = a_question(elevated_token=approved.text)
 
     answers = [await decide.decide_in(world.ports, sitting, question) for _ in range(3)]

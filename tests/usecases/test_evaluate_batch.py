@@ -152,6 +152,6 @@ async def test_what_cannot_be_known_fails_the_whole_batch_and_denies_nothing(
     async def away(*_: object) -> bool:
         raise DependencyUnavailableError
 
-    monkeypatch.setattr(world.ports.state.tokens, "is_used", away)
+    monkeypatch.setattr(world.ports.state.tokens, "is_usable", away)
     with pytest.raises(DependencyUnavailableError):
         await answers(world, SMALL, a_question(elevated_token=token))

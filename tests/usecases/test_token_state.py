@@ -31,7 +31,7 @@ class SilentRedis(TokenStore, RevocationFeed):
     async def is_revoked(self, *_args: object) -> bool:
         raise DependencyUnavailableError
 
-    is_used = consume = is_revoked
+    is_usable = consume = is_revoked
 
 
 class Moment:
@@ -189,3 +189,16 @@ async def test_attack_a_token_for_something_else_may_be_revoked_and_allows_what_
             await ask("reports.delete")
     else:
         assert isinstance((await ask("reports.delete")).decision, Allow)
+
+
+async def test_attack_a_token_that_was_used_up_is_shown_again_when_redis_has_forgotten_it():
+    moment = Moment(ONCE)
+    text = await moment.token(0.0)
+    world = moment.world
+    assert await moment.introspect(text)
+    await consume.consume(world.ports, world.bank, text, an_attempt(), consume.Expected())
+    emptied = World(clock=world.clock, keyring=world.keyring)
+    state = world.ports.state._replace(tokens=emptied.ports.state.tokens)
+    world.ports = world.ports._replace(state=state)
+
+    assert await moment.introspect(text) is None

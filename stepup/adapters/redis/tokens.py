@@ -51,6 +51,6 @@ class RedisTokenStore(TokenStore):
         return reply.status == "ok"
 
     @override
-    async def is_used(self, challenge_id: ChallengeId) -> bool:
+    async def is_usable(self, challenge_id: ChallengeId) -> bool:
         once = await self._client.run(scripts.READ_HASH, [keys.once(challenge_id)])
-        return b"by" in once.values[::2]
+        return once.status == "ok" and b"by" not in once.values[::2]
