@@ -104,7 +104,7 @@ def add(
     type=Span(),
     default="24h",
     show_default=True,
-    help="How long the old secret is good beside the new one; `0s` ends it now.",
+    help="How long the old secret is good beside the new one, 30 days at most; `0s` ends it now.",
 )
 @_to_option
 @settings_options
@@ -197,7 +197,9 @@ def show(client_id: str, config_file: Path | None, sets: Sequence[str], as_json:
         click.echo(json.dumps(row))
         return
     for name, value in row.items():
-        if value not in (None, "", [], False):
+        # Who says nothing about pushing does as the deployment does, so a no is worth saying.
+        is_said = value is not False or name == "require_pushed_authorization_requests"
+        if is_said and value not in (None, "", []):
             text = value if isinstance(value, str) else json.dumps(value)
             click.echo(f"{name}: {text}")
 

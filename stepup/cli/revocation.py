@@ -47,7 +47,8 @@ def add(  # noqa: PLR0913, PLR0917  an option each
 
     The `jti` of a token, the `txn` of all that one ceremony gave (`grant`), the `sub` of a subject,
     the identifier of a client, of an authenticator (with `--sub`) or of a signing key. What is
-    proved afterwards counts. Introspection knows at once, status lists within seconds.
+    proved afterwards counts. Introspection knows at once, status lists within seconds. A key goes
+    on signing: one that leaked is for `stepup keys revoke`.
     """
     kind = Revoked(what)
 
@@ -70,7 +71,10 @@ def add(  # noqa: PLR0913, PLR0917  an option each
 @settings_options
 @json_array_option
 def list_revocations(config_file: Path | None, sets: Sequence[str], as_json: bool) -> None:
-    """List the last 200 revocations that still concern something, the newest first."""
+    """List the last 200 revocations that still concern something, the newest first.
+
+    Subjects stand there as in the audit log, by a digest.
+    """
 
     async def task(ports: Ports, _sealer: Sealer) -> Sequence[Revocation]:
         return await ending.list_revocations(ports, _LISTED)

@@ -199,10 +199,10 @@ class TooManyAttemptsError(StepUpError):
 
 
 class InvalidGrantError(StepUpError):
-    """The code is unknown, used, expired, or belongs to another client or verifier."""
+    """The code or refresh token is unknown, used, expired, or of another client or verifier."""
 
     code = "invalid_grant"
-    message = "The authorization code is not valid."
+    message = "The code or refresh token is not valid."
 
 
 class CodeReplayedError(InvalidGrantError):

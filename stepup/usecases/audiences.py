@@ -17,7 +17,7 @@ def audience_for(caller: Client, requirement: Requirement, resource: str | None)
         return requirement.audience
     if resource is None:
         if not caller.audiences:
-            raise InvalidTargetError("Name the audience in the parameter resource.")
+            raise InvalidTargetError("No audience is registered for this client.")
         return caller.audiences[0]
     if resource not in caller.audiences:
         raise InvalidTargetError

@@ -20,7 +20,6 @@ from stepup.domain.decision import Allow, Deny, DenyReason, ask_least
 from stepup.domain.errors import (
     ActionDeniedError,
     InvalidAuthorizationDetailsError,
-    InvalidRequestError,
     InvalidSubjectTokenError,
     StepUpError,
     UnmetRequirementError,
@@ -108,10 +107,6 @@ async def _demand(
         return _Demand(requirement=ticket.requirement, purpose=ticket.purpose)
     if details is not None:
         return await _for_details(ports, client, checked, details, subject)
-    if checked.acr_values is None and not checked.wants_id_token:
-        # OpenID Connect lets a client leave the level open; an OAuth client that names neither an
-        # action nor a level has nothing to step up to.
-        raise InvalidRequestError("step_up_ticket, authorization_details or acr_values is needed.")
     ladder = ports.snapshot.policy.ladder
     return _raised(ladder, checked, Requirement(acr=ladder.levels[0].acr), None)
 

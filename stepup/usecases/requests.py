@@ -118,6 +118,7 @@ async def check_request(
             if asked.way in ways and profile in {None, client.profile}:
                 check(asked)
         checked = await _read(ports, asked, target)
+        _check_purpose(checked)
         return msgspec.structs.replace(checked, signed_object=opened.named)
 
 
@@ -265,6 +266,14 @@ async def _read(ports: Ports, asked: Asked, target: ResponseTarget) -> CheckedRe
         ui_locales=request.ui_locales,
         dpop_jkt=reading.read_dpop_jkt(request.dpop_jkt),
     )
+
+
+def _check_purpose(checked: CheckedRequest) -> None:
+    named = (checked.ticket, checked.details, checked.acr_values)
+    if named == (None, None, None) and not checked.wants_id_token:
+        # OpenID Connect lets a client leave the level open; an OAuth client that names neither an
+        # action nor a level has nothing to step up to. It hears so before anybody signs in for it.
+        raise InvalidRequestError("step_up_ticket, authorization_details or acr_values is needed.")
 
 
 def _details(ports: Ports, request: AuthorizationRequest, client: Client) -> ActionDetails | None:

@@ -120,6 +120,13 @@ def test_one_client_is_added_shown_and_listed(add, operate):
     assert (again.exit_code, "There is a client" in again.output) == (1, True)
 
 
+def test_a_client_that_need_not_push_is_shown_so(add, operate):
+    add(DESK + "require_pushed_authorization_requests: false\n")
+    shown = operate("client", "show", "desk").output
+    assert "require_pushed_authorization_requests: false" in shown
+    assert "asserts_subject" not in shown
+
+
 def test_a_secret_goes_to_a_file_and_to_no_terminal(add, tmp_path):
     target = tmp_path / "secret"
     added = add(DESK, "--to", str(target))

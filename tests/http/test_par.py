@@ -148,6 +148,13 @@ async def test_a_client_that_knows_no_subject_pushes_and_gets_its_code(visitor: 
     assert redeemed.status_code == 200, redeemed.text
 
 
+async def test_a_pushed_request_that_asks_for_nothing_is_refused_before_anybody_signs_in(
+    visitor: Visitor,
+):
+    sent = await visitor.push("", **UNPROVED | {"acr_values": None})
+    assert (sent.status_code, sent.json()["error"]) == (400, "invalid_request")
+
+
 async def test_without_a_base_login_the_client_must_say_who_the_subject_is(flow: Flow):
     refused = await flow.push("", **UNPROVED)
 
