@@ -10,7 +10,7 @@ import msgspec
 from stepup.domain.assurance import Acr, Ladder, Level, Method
 
 DEFAULT_TOKEN_LIFETIME = timedelta(seconds=120)
-# Long enough for a batch, short enough that a lost token is worth little (DESIGN section 5).
+# Long enough for a batch, short enough that a lost token is worth little.
 MAX_TOKEN_LIFETIME = timedelta(seconds=600)
 
 _Word = TypeVar("_Word", bound=StrEnum)
