@@ -123,3 +123,33 @@ def test_draft_5_1_names_itself_its_times_and_its_statuses():
             "aggregation_uri": "https://stepup.example/status-lists",
         },
     }
+
+
+def test_draft_5_1_the_published_token_says_what_ours_says():
+    raw: str = VECTORS["status_list_jwt_raw"]
+    theirs = [json.loads(digests.decode(part)) for part in raw.split(".")[:2]]
+    printed = [json.loads(part) for part in VECTORS["status_list_jwt_decoded"].split("\n.\n")]
+    # The encoded example has an `iss` that the printed one lacks; nothing in the draft asks for it.
+    theirs[1].pop("iss")
+    assert theirs == printed
+
+    said = theirs[1]
+    claims = StatusListClaims(
+        uri=said["sub"],
+        aggregation_uri="https://example.com/statuslists",
+        bits=said["status_list"]["bits"],
+        issued_at=datetime.fromtimestamp(said["iat"], UTC),
+        lifetime=timedelta(seconds=said["exp"] - said["iat"]),
+        ttl=timedelta(seconds=said["ttl"]),
+    )
+    text = sign_status_list(claims, said["status_list"]["lst"], KEY)
+    header, ours = (json.loads(digests.decode(part)) for part in text.split(".")[:2])
+    assert ours["status_list"].pop("aggregation_uri") == "https://example.com/statuslists"
+    assert ours == said
+    assert header == theirs[0] | {"kid": KEY.id}
+
+
+def test_draft_5_1_the_published_token_holds_the_statuses_of_the_first_example():
+    said = json.loads(digests.decode(VECTORS["status_list_jwt_raw"].split(".")[1]))["status_list"]
+    read = PackedStatuses.read(said["bits"], said["lst"])
+    assert [read[place] for place in range(len(read))] == VECTORS["small"][0]["statuses"]

@@ -310,6 +310,18 @@ async def test_ssf_8_1_1_4_a_replacement_deletes_what_it_does_not_mention(crm):
     assert changed["delivery"] == request["delivery"]
 
 
+@pytest.mark.parametrize(
+    ("method", "asked", "answered"), [("PATCH", "29", "30"), ("PUT", "31", "32")]
+)
+async def test_ssf_8_1_1_answers_have_the_published_members(crm, method, asked, answered):
+    named = {"stream_id": (await made(crm, delivery={"method": POLL}))["stream_id"]}
+    changed = (await crm.request(method, STREAMS, json=example(asked) | named)).json()
+    assert set(changed) == set(example(answered)) | {"min_verification_interval"}
+    read = (await crm.get(STREAMS, params=named)).json()
+    assert set(read) == set(example("24")) | {"min_verification_interval"}
+    assert read == changed
+
+
 @pytest.mark.parametrize("method", ["PATCH", "PUT"])
 async def test_ssf_8_1_1_3_what_the_transmitter_supplies_may_be_there_as_it_is(crm, method):
     stream = await made(crm)
@@ -381,6 +393,8 @@ async def test_ssf_8_1_2_the_status_is_read_and_set(crm):
         request = {**example(figure), "stream_id": stream_id}
         assert (await crm.post(STATUS, json=request)).json() == request
         assert (await crm.get(STATUS, params={"stream_id": stream_id})).json() == request
+    # The last one has a reason, as in the published answers to both.
+    assert set(request) == set(example("36")) == set(example("39"))
     answer = await crm.post(STATUS, json={"stream_id": stream_id, "status": "sleeping"})
     assert answer.status_code == 400
 

@@ -84,7 +84,12 @@ async def test_the_user_of_a_complex_subject_is_meant(world: World):
 
 @pytest.mark.parametrize(
     "subject",
-    [{"format": "email", "email": "alice@example.com"}, {"format": "opaque", "id": "alice"}],
+    [
+        {"format": "email", "email": "alice@example.com"},
+        {"format": "opaque", "id": "alice"},
+        # SSF 1.0, figure 4: a format of its own.
+        vectors.load("ssf-caep-examples")["ssf"][0]["json"],
+    ],
 )
 async def test_whoever_is_named_in_another_way_is_nobody(world: World, subject):
     became, _ = await receive(world.ports, a_set(world, sub_id=subject), SIGNAL_TOKEN)
