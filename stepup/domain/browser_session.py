@@ -47,6 +47,11 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     identity: BaseIdentity
     expires_at: datetime
 
+    @property
+    def began_at(self) -> datetime:
+        """When it was finished."""
+        return self.expires_at - SIGN_IN_LIFETIME
+
 
 class BrowserSession(msgspec.Struct, frozen=True, kw_only=True):
     """All that one browser is remembered for; what has expired is not in it."""

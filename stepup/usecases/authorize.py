@@ -68,8 +68,13 @@ async def accept(
     checked = _bound(await check_request(ports, caller, request, pushed=True), jkt)
     if checked.subject is None and ports.site.base_login:
         await _spend(ports, checked, attempt)
-        handle = await waiting_requests.keep(ports, checked)
-        return Waiting(request_uri=f"{REQUEST_URI_PREFIX}{handle}", expires_in=_LIFETIME)
+        kept = await waiting_requests.keep(ports, checked, attempt)
+        left = kept.until - ports.clock.now()
+        return Waiting(
+            request_uri=f"{REQUEST_URI_PREFIX}{kept.handle}",
+            # RFC 9126 section 2.2: a positive integer.
+            expires_in=max(1, int(left.total_seconds())),
+        )
     return await _open(ports, caller, checked, attempt)
 
 

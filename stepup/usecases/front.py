@@ -129,10 +129,10 @@ async def _remembered(
     """Return who signed in here a short while ago, if that is whom the request is for."""
     if "select_account" in checked.prompt:
         return None
-    known = (await sessions.find(ports, visitor.session)).sign_in
-    if known is None or not _fits(ports, client, checked, known.identity):
+    identity = await sessions.signed_in(ports, visitor.session)
+    if identity is None or not _fits(ports, client, checked, identity):
         return None
-    return known.identity.subject
+    return identity.subject
 
 
 def _fits(ports: Ports, client: Client, checked: CheckedRequest, identity: BaseIdentity) -> bool:

@@ -23,7 +23,7 @@ from stepup.domain.challenge import Challenge, amr_of, givers_of
 from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.ids import ClientId, TokenId
 from stepup.domain.keyring import Keyring
-from stepup.domain.revocation import Standing, standing_at
+from stepup.domain.revocation import Ground, Revoked, Standing, standing_at
 from stepup.domain.token import ElevatedToken
 from stepup.ports import Ports
 
@@ -92,6 +92,18 @@ async def end(ports: Ports, secret: SessionSecret | None) -> None:
     """Forget a browser; again is harmless."""
     if secret is not None:
         await ports.state.sessions.remove(_digest(ports, secret))
+
+
+async def signed_in(ports: Ports, secret: SessionSecret | None) -> BaseIdentity | None:
+    """Return who came back from a base login here a short while ago.
+
+    What ended all that the subject had proved ended that, too: it signs in once more.
+    """
+    known = (await find(ports, secret)).sign_in
+    if known is None:
+        return None
+    began = Ground(Revoked.SUBJECT, known.identity.subject.id, known.began_at)
+    return None if ports.revocations.ends([began]) else known.identity
 
 
 async def proof_for(

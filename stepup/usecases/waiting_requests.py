@@ -5,12 +5,13 @@ The first browser that gets as far as a challenge has the request; it may come a
 """
 
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
 from stepup.crypto import digests
 from stepup.domain.account import KeptRequest
-from stepup.domain.authorization import REQUEST_URI_LIFETIME
+from stepup.domain.authorization import REQUEST_URI_LIFETIME, Ticket
 from stepup.domain.checked_request import CheckedRequest
 from stepup.domain.errors import InvalidRequestError
 from stepup.domain.ids import AttemptId, ClientId
@@ -19,17 +20,29 @@ from stepup.usecases import opening
 from stepup.usecases.opening import Opening
 
 
-async def keep(ports: Ports, checked: CheckedRequest) -> str:
-    """Keep a request that has used up what it may use once; returns the name it is found by."""
-    handle = f"{ports.site.region}.{ports.entropy.token(32)}"
-    until = ports.clock.now() + REQUEST_URI_LIFETIME
+class KeptFor(NamedTuple):
+    """The name that a request is found by, and until when."""
+
+    handle: str
+    until: datetime
+
+
+async def keep(ports: Ports, checked: CheckedRequest, attempt: AttemptId) -> KeptFor:
+    """Keep a request that has used up what it may use once.
+
+    One ticket waits once: the attempt that has it gets the same name until the same moment again.
+    """
+    ticket = checked.ticket
+    secret = ports.entropy.token(32) if ticket is None else _secret(ports, ticket, attempt)
+    since = ports.clock.now() if ticket is None else ticket.issued_at
+    handle, until = f"{ports.site.region}.{secret}", since + REQUEST_URI_LIFETIME
     # From here on it is a browser's: what goes wrong with it goes back to the client.
     waiting = msgspec.structs.replace(
         checked, pushed=False, waits_until=until, waits_as=_digest(ports, handle)
     )
     kept = KeptRequest(parameters={}, checked=waiting)
     await ports.state.sessions.keep_request(_digest(ports, handle), kept)
-    return handle
+    return KeptFor(handle, until)
 
 
 def is_waiting(handle: str) -> bool:
@@ -69,6 +82,11 @@ async def take(ports: Ports, checked: CheckedRequest, attempt: AttemptId) -> Ope
 
 def _has_expired(until: datetime | None, now: datetime) -> bool:
     return until is None or until <= now
+
+
+def _secret(ports: Ports, ticket: Ticket, attempt: AttemptId) -> str:
+    key = digests.derive(ports.snapshot.keyring.root, "waiting-ticket")
+    return digests.encode(digests.keyed_digest(key, f"{ticket.id} {attempt}"))
 
 
 def _digest(ports: Ports, handle: str) -> str:

@@ -103,6 +103,19 @@ async def test_a_sign_in_is_remembered_under_a_new_secret_each_time(world: World
     assert known.identity == identity
 
 
+async def test_attack_a_revoked_subject_is_not_signed_in_any_more(world: World):
+    identity = BaseIdentity(subject=world.subject())
+    secret = await sessions.sign_in(world.ports, identity)
+    assert await sessions.signed_in(world.ports, secret) == identity
+
+    await revoke_subject(world.ports, world.subject().id)
+    assert await sessions.signed_in(world.ports, secret) is None
+
+    world.clock.advance(timedelta(seconds=2))
+    again = await sessions.sign_in(world.ports, identity)
+    assert await sessions.signed_in(world.ports, again) == identity
+
+
 async def test_attack_a_revoked_subject_s_session_is_worthless(world: World):
     secret = await a_session(world)
     world.clock.advance(MINUTE)

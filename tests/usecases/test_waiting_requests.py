@@ -129,6 +129,20 @@ async def test_attack_one_ticket_waits_twice(world: World, ports: Ports):
         await waiting(world, ports, step_up_ticket=text, acr_values=None)
 
 
+async def test_attack_one_ticket_pushed_again_by_its_own_attempt_waits_once(
+    world: World, ports: Ports
+):
+    push = a_push(world, subject_token=None, step_up_ticket=await ticket(world))
+    attempt = an_attempt()
+
+    first = await authorize.accept(ports, world.bank, push, attempt)
+    world.clock.advance(timedelta(minutes=1))
+    second = await authorize.accept(ports, world.bank, push, attempt)
+
+    assert second.request_uri == first.request_uri
+    assert second.expires_in == first.expires_in - 60
+
+
 async def test_a_ticket_that_expires_while_its_subject_signs_in_still_holds(
     world: World, ports: Ports
 ):
