@@ -68,6 +68,17 @@ async def test_a_slow_receiver_is_waited_for_no_longer_than_that(pusher, receive
     assert await pusher.push(receiver.url, "a.b.c", None) == UNREACHABLE
 
 
+async def test_attack_a_receivers_connection_is_used_for_another_receiver_at_its_address(receiver):
+    """What was checked is the certificate of one name; the other one may have been led astray."""
+    receiver.keeps_open = True
+    pusher = HttpPusher(development=True, look_up=lambda *_: ["127.0.0.1"])
+    here = receiver.url.replace("127.0.0.1", "{}")
+    for name in ("receiver.example", "other.example"):
+        assert await pusher.push(here.format(name), "a.b.c", "Bearer secret") == Delivered()
+    assert receiver.connections == 2
+    await pusher.close()
+
+
 async def test_attack_ssrf_nobody_calls_this_machine_in_production(receiver: HttpReceiver):
     pusher = HttpPusher()
     port = receiver.url.split(":")[2].split("/")[0]

@@ -8,6 +8,7 @@ was checked: a second look-up could give another answer.
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
@@ -24,6 +25,11 @@ _TIMEOUT = httpx2.Timeout(connect=2.0, read=4.0, write=3.0, pool=2.0)
 _TOTAL_SECONDS = 5.0
 # An error is a small JSON object; nobody reads more.
 _MAX_BYTES = 16 * 1024
+# A connection is of the name that its certificate was checked for. The pool knows it by its address,
+# which another receiver's name may lead to, or be made to lead to: so nobody gets it after that.
+_UNSHARED = httpx2.Limits(max_connections=64, max_keepalive_connections=0)
+# Threads of its own: names that nobody answers for must not keep the stores' names waiting.
+_RESOLVERS = 8
 _PORTS = {"https": 443, "http": 80}
 _UNREACHABLE = Again(problem="unreachable", counts=False)
 _NOT_PUBLIC = Again(problem="address_not_public", counts=False)
@@ -44,7 +50,7 @@ class _Target(NamedTuple):
 
 
 class HttpPusher(Pusher):
-    """A pool of connections; `close` it in the event loop that used it.
+    """One connection for each push; `close` it in the event loop that used it.
 
     In `development` this machine is a receiver like any other.
     """
@@ -53,7 +59,10 @@ class HttpPusher(Pusher):
         self._development = development
         self._look_up = look_up
         # No proxy of the environment: it would look the name up again, behind what was checked.
-        self._client = httpx2.AsyncClient(timeout=_TIMEOUT, follow_redirects=False, trust_env=False)
+        self._client = httpx2.AsyncClient(
+            timeout=_TIMEOUT, follow_redirects=False, trust_env=False, limits=_UNSHARED
+        )
+        self._threads = ThreadPoolExecutor(_RESOLVERS, "receivers")
 
     @override
     async def push(self, url: str, text: str, authorization: str | None) -> Verdict:
@@ -68,6 +77,7 @@ class HttpPusher(Pusher):
 
     async def close(self) -> None:
         """Close every connection."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
         await self._client.aclose()
 
     async def _find(self, url: str) -> _Target | None:
@@ -77,7 +87,8 @@ class HttpPusher(Pusher):
         port = parts.port or _PORTS.get(parts.scheme, 0)
         if not port or parts.scheme not in _PORTS:
             return None
-        addresses = await asyncio.to_thread(self._look_up, name, port)
+        loop = asyncio.get_running_loop()
+        addresses = await loop.run_in_executor(self._threads, self._look_up, name, port)
         if not addresses or not all(self._may_call(address) for address in addresses):
             return None
         address = addresses[0]
