@@ -96,7 +96,7 @@ def token_id(keyring: Keyring, challenge_id: ChallengeId, count: int = 0) -> Tok
     """Compute the identifier of a challenge's token: of its code, or of the refresh of that count.
 
     It is computed and not drawn, so that even an undetected double redemption would yield one
-    token identity, which one revocation ends (RELIABILITY section 1).
+    token identity, which one revocation ends.
     """
     key = digests.derive(keyring.root, "jti")
     # The first has no count, as before there were any others.
