@@ -174,6 +174,12 @@ def grounds_of(token: ElevatedToken, key_id: str | None) -> tuple[Ground, ...]:
     return tuple(grounds)
 
 
+def proofs_of(token: ElevatedToken) -> tuple[Ground, ...]:
+    """Return what a token rests on: whatever ends one of these ends what is yet to be made of it."""
+    of_itself = (Revoked.TOKEN, Revoked.GRANT)
+    return tuple(each for each in grounds_of(token, None) if each.what not in of_itself)
+
+
 def authenticator_value(subject_id: SubjectId, authenticator_id: AuthenticatorId) -> str:
     """Name an authenticator with its subject, neither of which has a slash."""
     return f"{subject_id}/{authenticator_id}"

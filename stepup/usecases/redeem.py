@@ -26,6 +26,7 @@ from stepup.domain.errors import (
 )
 from stepup.domain.ids import AttemptId, ChallengeId, Handle
 from stepup.domain.refresh import granted_scope, refresh_until
+from stepup.domain.revocation import proofs_of
 from stepup.domain.token import ElevatedToken
 from stepup.ports import (
     AuditRecorded,
@@ -74,7 +75,8 @@ async def redeem(ports: Ports, caller: Client, grant: CodeGrant, attempt: Attemp
         InvalidRequestError: If the code verifier is malformed, or a certificate is missing.
         InvalidDpopProofError: If the caller must prove to hold a key, and does not.
         InvalidTargetError: If the token is for another resource.
-        InvalidGrantError: If the code is unknown, expired, or bound to something else.
+        InvalidGrantError: If the code is unknown, expired, or bound to something else, or what was
+            proved for it has been revoked.
         CodeReplayedError: If another attempt has redeemed it, by Redis or by the ledger; what it
             gave is revoked by now.
         RedemptionUnknownError: If nobody knows whether this attempt has it; no row says so yet.
@@ -178,6 +180,9 @@ async def _begin(
 ) -> _Redeemed:
     """Make the token, and what can be refreshed where the client may refresh."""
     token = _token(ports, redemption, grant.proof)
+    # An access token would be found out; what is read once, an ID token, would let somebody in.
+    if ports.revocations.ends(proofs_of(token)):
+        raise InvalidGrantError("What answered the request has ended; send it again.")
     if token.expires_at - token.issued_at < _SHORTEST:
         raise InvalidGrantError("What answered the request is too old by now; send it again.")
     challenge = redemption.challenge

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 import msgspec
 import pytest
@@ -20,7 +21,7 @@ from stepup.domain.errors import (
     StepUpError,
 )
 from stepup.domain.ids import AttemptId
-from stepup.usecases import introspect, make_token, redeem
+from stepup.usecases import introspect, make_token, redeem, revoke
 from stepup.usecases.make_token import Issued
 from tests.support.builders import an_attempt
 from tests.support.memory_challenges import Unheard
@@ -203,8 +204,10 @@ async def test_an_identifier_names_the_challenge_and_is_computed(world: World):
 @pytest.fixture
 async def unheard() -> World:
     world = World()
-    state = world.ports.state._replace(challenges=Unheard(world.clock))
-    world.ports = world.ports._replace(state=state)
+    unheard = Unheard(world.clock)
+    # The tokens that it permits are those that the world uses up.
+    unheard.once = world.ports.state.challenges.once
+    world.ports = world.ports._replace(state=world.ports.state._replace(challenges=unheard))
     await world.enroll_app()
     return world
 
@@ -253,3 +256,21 @@ async def test_a_code_that_was_redeemed_unnamed_is_not_redeemed_again(world: Wor
     assert await redeemed_unnamed(world, text)
     with pytest.raises(CodeReplayedError):
         await redeemed_unnamed(world, text)
+
+
+@pytest.mark.parametrize("what", ["subject", "client", "authenticator"])
+async def test_attack_a_code_that_lets_somebody_in_whose_proof_was_revoked(world: World, what: str):
+    """The access token would be found out; an ID token is read once."""
+    text, subject_id = await code(world), world.subject().id
+    async with world.ports.database.transaction() as stores:
+        [app] = await stores.authenticators.of_subject(world.subject())
+    await {
+        "subject": partial(revoke.revoke_subject, world.ports, subject_id),
+        "client": partial(revoke.revoke_client, world.ports, world.bank.client_id),
+        "authenticator": partial(revoke.revoke_authenticator, world.ports, subject_id, app.id),
+    }[what]()
+
+    for _ in range(2):
+        with pytest.raises(InvalidGrantError):
+            await redeemed(world, text, attempt=AttemptId("one"))
+    assert AuditKind.TOKEN_ISSUED not in await kinds(world.ports)
