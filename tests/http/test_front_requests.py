@@ -156,7 +156,7 @@ async def test_attack_a_request_too_large_fills_no_store(visitor: Visitor):
     assert refused.status_code == 400
 
 
-async def test_unknown_parameters_display_and_ui_locales_are_no_error(visitor: Visitor):
+async def test_oidc_core_15_1_display_locales_and_unknown_parameters_are_no_error(visitor: Visitor):
     sent = await visitor.bring(
         display="wap", ui_locales="tlh xx-YY", claims_locales="tlh", utm_source="mail"
     )

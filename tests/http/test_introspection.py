@@ -57,6 +57,14 @@ async def test_rfc7662_2_2_an_active_token_shows_all_that_is_known_of_it(
     assert "cnf" not in claims
 
 
+async def test_rfc9470_6_2_acr_is_text_and_auth_time_a_number_at_the_top(flow: Flow, token: str):
+    claims = (await ask(flow, token)).json()
+
+    assert isinstance(claims["acr"], str)
+    # bool is an int in Python.
+    assert type(claims["auth_time"]) is int
+
+
 @pytest.mark.parametrize("text", ["x", "a.b.c", "eyJ.eyJ.eyJ", "r1.abc.def"])
 async def test_rfc7662_2_2_of_any_other_token_nothing_is_said(flow: Flow, text: str):
     answer = await ask(flow, text)

@@ -93,7 +93,7 @@ async def test_routes_outside_the_map_pass_untouched(guarded):
     assert (await call(guarded, "PUT", "/payments"))[0] == 200
 
 
-async def test_answers_without_a_token_with_a_bare_challenge(guarded):
+async def test_rfc6750_3_1_answers_without_a_token_with_a_bare_challenge(guarded):
     status, headers, body = await call(guarded, "POST", "/payments", None, JSON)
     assert status == 401
     assert headers[b"www-authenticate"] == b"Bearer"
@@ -101,7 +101,7 @@ async def test_answers_without_a_token_with_a_bare_challenge(guarded):
     assert b"phr" not in body
 
 
-async def test_answers_a_weak_token_with_the_challenge(guarded, issuer):
+async def test_rfc9470_3_answers_a_weak_token_with_the_challenge(guarded, issuer):
     token = issuer.mint(acr="urn:stepup:acr:2")
     status, headers, body = await call(guarded, "POST", "/payments", token, JSON)
     assert status == 401

@@ -51,7 +51,7 @@ def test_text_cannot_break_out_of_the_field():
     assert read_challenge(field)[1]["max_age"] == "300"
 
 
-def test_strangers_learn_nothing_of_the_policy(su, issuer):
+def test_rfc9470_9_strangers_learn_nothing_of_the_policy(su, issuer):
     forged = issuer.mint(key=Key("key-1"))
     with pytest.raises(InvalidToken) as caught:
         su.verify(forged, TRANSFER, VALUES)
