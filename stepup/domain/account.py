@@ -7,7 +7,7 @@ import msgspec
 from stepup.domain.assurance import AuthnContext
 from stepup.domain.authenticator import TotpSecret
 from stepup.domain.checked_request import CheckedRequest
-from stepup.domain.ids import ActionName, ChallengeId, Subject
+from stepup.domain.ids import ActionName, AuthenticatorId, ChallengeId, Subject
 
 # An hour of looking after one's authenticators; what changes anything asks for a step-up anyway.
 SESSION_LIFETIME = timedelta(hours=1)
@@ -28,7 +28,8 @@ class AccountSession(msgspec.Struct, frozen=True, kw_only=True):
     """A subject signed in to the account pages with base login.
 
     `elevation` is the last step-up made in this session, and `elevated_for` the action it was made
-    for. `form_token` stops forged posts.
+    for; `elevated_by` are the authenticators that passed it, None when nobody noted them.
+    `form_token` stops forged posts.
     """
 
     identity: BaseIdentity
@@ -37,6 +38,7 @@ class AccountSession(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
     elevation: AuthnContext | None = None
     elevated_for: ActionName | None = None
+    elevated_by: tuple[AuthenticatorId, ...] | None = None
 
 
 class KeptRequest(msgspec.Struct, frozen=True, kw_only=True):

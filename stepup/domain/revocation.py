@@ -164,11 +164,7 @@ def grounds_of(token: ElevatedToken, key_id: str | None) -> tuple[Ground, ...]:
         Ground(Revoked.SUBJECT, token.subject.id, token.auth_time),
         Ground(Revoked.CLIENT, token.client_id, token.auth_time),
     ]
-    for authenticator_id in token.authenticators or ():
-        value = authenticator_value(token.subject.id, authenticator_id)
-        grounds.append(Ground(Revoked.AUTHENTICATOR, value, token.auth_time))
-    if token.authenticators is None:
-        grounds.append(Ground(Revoked.AUTHENTICATOR, any_of(token.subject.id), token.auth_time))
+    grounds += grounds_of_authenticators(token.subject.id, token.authenticators, token.auth_time)
     if key_id is not None:
         grounds.append(Ground(Revoked.KEY, key_id, token.issued_at))
     return tuple(grounds)
@@ -178,6 +174,16 @@ def proofs_of(token: ElevatedToken) -> tuple[Ground, ...]:
     """Return what a token rests on: whatever ends one of these ends what is yet to be made of it."""
     of_itself = (Revoked.TOKEN, Revoked.GRANT)
     return tuple(each for each in grounds_of(token, None) if each.what not in of_itself)
+
+
+def grounds_of_authenticators(
+    subject_id: SubjectId, givers: tuple[AuthenticatorId, ...] | None, at: datetime
+) -> list[Ground]:
+    """Return what can end something by those that gave it; None when nobody noted which."""
+    if givers is None:
+        return [Ground(Revoked.AUTHENTICATOR, any_of(subject_id), at)]
+    values = [authenticator_value(subject_id, each) for each in givers]
+    return [Ground(Revoked.AUTHENTICATOR, value, at) for value in values]
 
 
 def authenticator_value(subject_id: SubjectId, authenticator_id: AuthenticatorId) -> str:

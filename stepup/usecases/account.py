@@ -28,6 +28,7 @@ from stepup.domain.decision_request import DecisionRequest
 from stepup.domain.errors import InvalidRequestError, SessionNotFoundError
 from stepup.domain.ids import ActionName, AttemptId, ClientId
 from stepup.domain.requirement import Requirement
+from stepup.domain.revocation import Ground, Revoked, grounds_of_authenticators
 from stepup.domain.site import Site
 from stepup.ports import Ports
 from stepup.usecases import authorize, decide, opening, redeem
@@ -139,12 +140,21 @@ async def find_session(ports: Ports, secret: str | None) -> AccountSession:
     """Return who is signed in.
 
     Raises:
-        SessionNotFoundError: If nobody is.
+        SessionNotFoundError: If nobody is, or the subject was revoked since.
     """
     found = await ports.state.accounts.find_session(_digest(ports, secret)) if secret else None
     if found is None or found.expires_at <= ports.clock.now():
         raise SessionNotFoundError
-    return found
+    subject_id = found.identity.subject.id
+    if ports.revocations.ends([Ground(Revoked.SUBJECT, subject_id, found.created_at)]):
+        raise SessionNotFoundError
+    elevation = found.elevation
+    if elevation is None or not ports.revocations.ends(
+        grounds_of_authenticators(subject_id, found.elevated_by, elevation.auth_time)
+    ):
+        return found
+    # What was stepped up to ends with its authenticator, as a token would.
+    return msgspec.structs.replace(found, elevation=None, elevated_for=None, elevated_by=None)
 
 
 async def sign_out(ports: Ports, secret: str) -> None:
@@ -242,7 +252,12 @@ async def finish_elevation(
         auth_time=issued.token.auth_time,
         credential_age=issued.token.credential_age,
     )
-    session = msgspec.structs.replace(session, elevation=raised, elevated_for=issued.token.action)
+    session = msgspec.structs.replace(
+        session,
+        elevation=raised,
+        elevated_for=issued.token.action,
+        elevated_by=issued.token.authenticators,
+    )
     # A session that was signed out meanwhile must not come back.
     if not await ports.state.accounts.replace_session(_digest(ports, secret), session):
         raise SessionNotFoundError

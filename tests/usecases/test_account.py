@@ -17,7 +17,8 @@ from stepup.domain.errors import (
 )
 from stepup.domain.ids import ActionName
 from stepup.domain.requirement import Requirement
-from stepup.usecases import account, authorize, clients, finish
+from stepup.usecases import account, authorize, clients, finish, provision
+from stepup.usecases.revoke import revoke_subject
 from tests.support.builders import an_attempt
 from tests.support.world import IDP, World
 from tests.usecases.steps import (
@@ -188,6 +189,26 @@ async def test_an_answered_challenge_raises_the_session(alice: World):
 
     assert session.elevation.acr == "urn:stepup:acr:2"
     assert session.elevation.auth_time == alice.clock.now()
+
+
+async def test_attack_a_session_outlives_no_revocation_of_its_subject(alice: World):
+    secret = await signed_in(alice)
+    await revoke_subject(alice.ports, alice.subject().id)
+
+    with pytest.raises(SessionNotFoundError):
+        await session_of(alice, secret)
+    alice.clock.advance(timedelta(seconds=2))
+    assert await session_of(alice, await signed_in(alice))
+
+
+async def test_attack_an_elevation_outlives_no_authenticator_that_gave_it(alice: World):
+    secret = await signed_in(alice)
+    await elevated(alice, secret)
+    [app] = await provision.list_authenticators(alice.ports, alice.subject())
+    await provision.remove(alice.ports, alice.subject(), app.id)
+
+    session = await session_of(alice, secret)
+    assert (session.elevation, session.elevated_for) == (None, None)
 
 
 async def test_elevation_leaves_the_same_trail_as_any_client(alice: World):
