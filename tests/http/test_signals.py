@@ -54,6 +54,15 @@ async def made(crm, **members) -> dict:
 # --- the receiver's token ---------------------------------------------------------------------
 
 
+async def test_rfc8707_2_a_receiver_s_token_is_for_nothing_else(http, world: World):
+    a_receiver(world)
+    assert "access_token" in await token_of(http, resource=world.site.url("/v1/signals"))
+    for other in ({"resource": "https://bank-api.example"}, {"audience": "bank-api"}):
+        assert (await token_of(http, **other))["error"] == "invalid_target"
+    details = await token_of(http, authorization_details='[{"type": "stepup_action"}]')
+    assert details["error"] == "invalid_authorization_details"
+
+
 async def test_rfc6749_4_4_a_receiver_gets_a_token_of_its_own(http, world: World):
     a_receiver(world)
     answer = await token_of(http)

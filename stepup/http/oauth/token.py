@@ -85,14 +85,16 @@ async def token(
     proof: NamedDependency[Confirmation | None],
 ) -> TokenResponse:
     """Use a code or a refresh token, once; the same `Idempotency-Key` gets the same tokens again."""
-    if form.get("grant_type") == client_credentials.GRANT:
-        return TokenResponse(**await client_credentials.granted(form, form_caller, ports, proof))
-    give, counter = _GRANTS.get(form.need("grant_type"), (None, redemptions_total))
-    if give is None:
+    grant_type = form.need("grant_type")
+    if grant_type not in {client_credentials.GRANT, *_GRANTS}:
         raise UnsupportedGrantTypeError
     if "authorization_details" in form:
         # RFC 9396 section 6 has them narrow what was granted; one action is no set to narrow.
         raise InvalidAuthorizationDetailsError
+    if grant_type == client_credentials.GRANT:
+        asked = client_credentials.Asked(form.get("scope"), _resource(form), proof)
+        return TokenResponse(**await client_credentials.granted(ports, form_caller, asked))
+    give, counter = _GRANTS[grant_type]
     try:
         issued = await give(_Asked(request, form, form_caller, proof), ports)
     except StepUpError as error:
