@@ -26,12 +26,13 @@ from stepup.domain.streams import RETENTION, QueuedEvent, StreamStatus
 from stepup.ports import Ports, Pusher, PushHealth, PushTurn, SignalBacklog, Stores
 from stepup.usecases.signing import set_signer
 from stepup.usecases.streams import about
-from stepup.usecases.tell_signals import addressed
+from stepup.usecases.tell_signals import addressed, is_received
 
 TURN = timedelta(seconds=30)
 BATCH = 20
 # A push lasts five seconds at most, and what became of it must be written within the turn.
 _ENOUGH = timedelta(seconds=20)
+_OUT_OF_SERVICE = timedelta(minutes=1)
 _IDLE_PAUSE = timedelta(seconds=1)
 _TIDY_EVERY = timedelta(minutes=1)
 _AT_ONCE = 8
@@ -143,6 +144,10 @@ class _Serving:
             events = await stores.signals.waiting(stream, BATCH)
         pause = timedelta(0)
         for event in events:
+            if not is_received(self._ports, stream):
+                # Held, and dropped in time: it may be let in again.
+                pause = _OUT_OF_SERVICE
+                break
             verdict = await self._send(event)
             async with self._ports.database.transaction() as stores:
                 unchanged = await stores.streams.lock(stream.id) == stream

@@ -166,6 +166,12 @@ class _Teller:
                 self.queued.append(addressed(self._ports, signal, stream))
 
 
+def is_received(ports: Ports, stream: Stream) -> bool:
+    """Say whether a stream's client is in service, and a receiver."""
+    client = ports.snapshot.client(stream.client_id)
+    return client is not None and client.may(Role.SSF)
+
+
 def may_hear_of(ports: Ports, stream: Stream, subject: Subject) -> bool:
     """Say whether a receiver may know of a subject: one of the issuer that it is registered with.
 

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from stepup.crypto import jwts
@@ -232,6 +233,23 @@ async def test_ssf_8_1_2_a_stream_paused_meanwhile_is_sent_nothing_more(world: W
     pusher = Pausing()
     await serve(world, pusher)
     assert ids(pusher) == ["a"]
+
+
+@pytest.mark.parametrize("changes", [{"disabled": True}, {"roles": frozenset()}, None])
+async def test_attack_a_client_that_was_shut_out_is_sent_what_waited_for_it(world: World, changes):
+    stream = await a_stream(world)
+    await queue(world, stream, "a", "b")
+    client = world.snapshot.clients.pop(CRM)
+    if changes is not None:
+        world.snapshot.clients[CRM] = msgspec.structs.replace(client, **changes)
+    pusher = PretendPusher()
+    await serve(world, pusher)
+    assert pusher.sent == []
+
+    world.snapshot.clients[CRM] = client
+    world.clock.advance(timedelta(minutes=1))
+    await serve(world, pusher)
+    assert ids(pusher) == ["a", "b"]
 
 
 async def test_what_nobody_fetches_is_dropped_after_a_week_and_counted(world: World):
