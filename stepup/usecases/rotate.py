@@ -1,6 +1,6 @@
 """What an operator does to signing keys: rotate, revoke, remove, bring back."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -83,7 +83,9 @@ async def would_sign_after(ports: Ports, key_id: KeyId) -> SealedKey | None:
     if ring is None:
         raise KeyNotFoundError(f"there is no signing key {key_id}")
     active = active_of(keys, ring)
-    return successor_of(keys, ring) if active is None or active.id == key_id else active
+    if active is None:
+        return _signs_in_place_of(keys, ring)
+    return successor_of(keys, ring) if active.id == key_id else active
 
 
 async def rotate(ports: Ports, sealer: Sealer, ring: Ring | None = None) -> SealedKey:
@@ -127,7 +129,7 @@ async def revoke(ports: Ports, sealer: Sealer, key_id: KeyId, rules: KeyRules) -
     """
     async with _turn_that_counts(ports) as turn:
         ring = await _revoke(turn, sealer, key_id)
-        active = turn.active(ring)
+        active = turn.active(ring) or _signs_in_place_of(turn.keys, ring)
     # Instances drop the key as soon as they read PostgreSQL; one that cannot hears this. Whoever
     # stole the key signs on, so what is yet to be signed has ended as well.
     try:
@@ -197,6 +199,16 @@ async def _revoke(turn: Turn, sealer: Sealer, key_id: KeyId) -> Ring:
     turn.record(AuditKind.KEY_REVOKED, key)
     await turn.read()
     return key.ring
+
+
+def _signs_in_place_of(keys: Sequence[SealedKey], ring: Ring) -> SealedKey | None:
+    """Return what signs for a ring that has no active key yet, or is looked after by nobody."""
+    active = [key for key in keys if key.state is KeyState.ACTIVE]
+    for use in (ring.use, KeyUse.TOKEN):
+        found = next((key for key in active if key.use is use), None)
+        if found is not None:
+            return found
+    return None
 
 
 def _default(ports: Ports) -> Ring:

@@ -11,7 +11,7 @@ from stepup.crypto.sealing import Sealer
 from stepup.domain.audit import AuditKind
 from stepup.domain.errors import DependencyUnavailableError
 from stepup.domain.key_life import SHORTEST_ANNOUNCEMENT, KeyRules, StepKind
-from stepup.domain.keyring import KeyState
+from stepup.domain.keyring import KeyState, KeyUse, Ring
 from stepup.ports import Lease
 from stepup.usecases import key_turns, keys, rotate, tend_keys
 from stepup.usecases.introspect import introspect
@@ -225,6 +225,19 @@ async def test_revoking_again_changes_nothing(world: World):
 
     assert (await rotate.revoke(world.ports, SEALER, only.id, RULES)).id == first.id
     assert told(world) == before
+
+
+async def test_a_key_of_a_ring_in_which_none_signs_yet_is_revoked(world: World):
+    """The first key of a ring leaks while it is announced; others sign for it meanwhile."""
+    ring = Ring(KeyUse.SET, "RS256", "r1")
+    async with key_turns.take_turn(world.ports) as turn:
+        leaked = await turn.announce(ring, SEALER)
+
+    said = await rotate.would_sign_after(world.ports, leaked.id)
+    signs = await rotate.revoke(world.ports, SEALER, leaked.id, RULES)
+
+    assert said == signs == key_in(world, KeyState.ACTIVE)
+    assert key_in(world, KeyState.GONE).revoked_at is not None
 
 
 async def test_a_key_that_does_not_exist_is_not_revoked(world: World):
