@@ -141,7 +141,7 @@ def successor_of(keys: Iterable[SealedKey], ring: Ring) -> SealedKey | None:
 
 
 def is_rotated_again_too_soon(keys: Iterable[SealedKey], ring: Ring, now: datetime) -> bool:
-    """Say whether a key retired just now and verifiers cannot know the next one yet.
+    """Say whether the ring's key changed just now and verifiers cannot know the next one yet.
 
     Whoever did not hear that a rotation was done repeats it, and means the key that signs already.
     """
@@ -149,8 +149,13 @@ def is_rotated_again_too_soon(keys: Iterable[SealedKey], ring: Ring, now: dateti
     successor = successor_of(of_ring, ring)
     if successor is not None and now - successor.created_at >= SHORTEST_ANNOUNCEMENT:
         return False
+    # A revoked key is not among them; who took its place is, and was made before it signed.
     return any(
-        key.state is KeyState.RETIRING and now - key.stands_since < SHORTEST_ANNOUNCEMENT
+        now - key.stands_since < SHORTEST_ANNOUNCEMENT
+        and (
+            key.state is KeyState.RETIRING
+            or (key.state is KeyState.ACTIVE and key.created_at < key.stands_since)
+        )
         for key in of_ring
     )
 

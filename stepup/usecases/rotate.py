@@ -45,7 +45,8 @@ class RotatedJustNowError(Exception):
 
     def __init__(self) -> None:
         super().__init__(
-            "a key was rotated in the last 15 minutes, and verifiers may not know the next one yet"
+            "a key was rotated or revoked in the last 15 minutes, and verifiers may not know the "
+            "next one yet"
         )
 
 

@@ -150,6 +150,19 @@ async def test_an_emergency_that_is_repeated_does_not_go_to_a_key_that_nobody_kn
     assert again.id == following.id == key_in(world, KeyState.ACTIVE).id
 
 
+async def test_an_emergency_after_a_revocation_does_not_go_to_a_key_that_nobody_knows(world: World):
+    await tend(world.ports, SEALER, RULES)
+    world.clock.advance(SHORTEST_ANNOUNCEMENT)
+    revoked = key_in(world, KeyState.ACTIVE)
+    await rotate.revoke(world.ports, SEALER, revoked.id, RULES)
+    signs = key_in(world, KeyState.ACTIVE)
+    await tend(world.ports, SEALER, RULES)
+
+    with pytest.raises(RotatedJustNowError):
+        await rotate.rotate_at_once(world.ports, SEALER)
+    assert key_in(world, KeyState.ACTIVE).id == signs.id
+
+
 async def test_an_emergency_after_the_last_is_served_when_verifiers_know_the_next_key(world: World):
     await rotate.rotate_at_once(world.ports, SEALER)
     world.clock.advance(SHORTEST_ANNOUNCEMENT - timedelta(seconds=1))
