@@ -11,9 +11,10 @@ from stepup.adapters.receivers.pushing import HttpPusher
 from stepup.adapters.system import SystemClock
 from stepup.crypto.keys import generate_signing_key
 from stepup.crypto.sealing import Sealer
+from stepup.domain.client import Role
 from stepup.domain.keyring import Keyring, KeyState, KeyUse
 from stepup.usecases import push_signals
-from tests.support.application import HeldSnapshot, a_policy, memory_ports
+from tests.support.application import HeldSnapshot, a_client, a_policy, memory_ports
 
 # A dead one loses its turn sooner here than it does in earnest.
 TURN = timedelta(seconds=2)
@@ -24,9 +25,9 @@ async def main(url: str) -> None:
     key = generate_signing_key("RS256", state=KeyState.ACTIVE, use=KeyUse.SET)
     keyring = Keyring(keys=(key,), root=b"r" * 32)
     database = PostgresDatabase(url, Sealer({1: bytes(32)}, os.urandom))
-    ports = memory_ports(snapshot=HeldSnapshot(a_policy(), keyring))._replace(
-        clock=SystemClock(), database=database
-    )
+    client = a_client(keyring, "crm", roles=frozenset({Role.SSF}))
+    snapshot = HeldSnapshot(a_policy(), keyring, {client.client_id: client})
+    ports = memory_ports(snapshot=snapshot)._replace(clock=SystemClock(), database=database)
     push_signals.TURN = TURN
     await push_signals.push(ports, HttpPusher(development=True), ObservedSignals())
 
