@@ -75,17 +75,14 @@ async def main(url: str, protection: Protection) -> None:
 
 
 async def _redeem(ports: Ports, client: Client, target: str, attempt: AttemptId) -> None:
-    redirect_uri = an_authorization().redirect_uri
+    grant = use_case.CodeGrant(
+        code=f"{target}.{SECRET}",
+        redirect_uri=an_authorization().redirect_uri,
+        code_verifier=PKCE_VERIFIER,
+    )
     while True:
         try:
-            issued = await use_case.redeem(
-                ports,
-                client,
-                f"{target}.{SECRET}",
-                attempt,
-                redirect_uri=redirect_uri,
-                code_verifier=PKCE_VERIFIER,
-            )
+            issued = await use_case.redeem(ports, client, grant, attempt)
         except DependencyUnavailableError:
             await asyncio.sleep(0.02)
         else:
