@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,10 +40,19 @@ def deployment(
         kept = tmp_path / "keys"
         kept.write_text(deployment.environ["STEPUP_KEY_ENCRYPTION_KEYS"])
         kept.chmod(0o400)
-        wrapped = deployment.run("keys", "wrap", "--create", "--from", str(kept)).strip()
-        deployment.environ["STEPUP_KEY_ENCRYPTION_KEYS"] = wrapped
+        deployment.environ["STEPUP_KEY_ENCRYPTION_KEYS"] = wrapped_in(deployment, kept)
         deployment.environ["STEPUP_KEY_ENCRYPTION_SOURCE"] = "pkcs11"
         yield deployment
+
+
+def wrapped_in(deployment: Deployment, kept: Path) -> str:
+    """Wrap in a process of its own: the library stays with the token that a process met first."""
+    command = [sys.executable, "-m", "stepup", "keys", "wrap", "--create", "--from", str(kept)]
+    done = subprocess.run(
+        command, check=False, env=deployment.environ, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 def test_running_instances_need_no_token_and_a_start_without_it_says_so(
